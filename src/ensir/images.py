@@ -1,0 +1,224 @@
+"""Image files: find them by glob, name them, read and write them (PNG, JPEG, TIFF; 8 or 16 bit; grey or RGB)."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from ensir import InputError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+LARGEST = 2**28  # pixels; a header that claims more is not believed
+
+
+def find(pattern: str, key: str, suffix: str = "", exclude: list[str] | None = None) -> dict[str, str]:
+    """List the images of a glob, by name.
+
+    A name is the path below the glob's fixed folder, without extension and without the declared
+    suffix: ``gt/*.png`` with suffix ``_x4`` calls ``gt/baby_x4.png`` "baby"; ``gt/**/*.png`` calls
+    ``gt/faces/baby.png`` "faces/baby".
+
+    Parameters
+    ----------
+    pattern : str
+        Glob of the files; ``**`` stands for any sub-folders.
+    key : str
+        The configuration key that holds the pattern, for the error message.
+    suffix : str
+        End of every file stem that is not part of the name.
+    exclude : list of str
+        Names (or wildcards of names) to leave out.
+
+    Returns
+    -------
+    dict
+        Path by name, in the order of the names.
+
+    Raises
+    ------
+    InputError
+        No image found, a stem without the suffix, or two files of one name.
+    """
+    wildcard = next((i for i, c in enumerate(pattern) if c in "*?["), len(pattern))
+    root = pattern[:wildcard].rpartition("/")[0] or ("/" if pattern.startswith("/") else ".")
+    found: dict[str, str] = {}
+    for path in sorted(glob.glob(pattern, recursive=True)):
+        stem, extension = os.path.splitext(os.path.relpath(path, root))
+        if extension.lower() not in SUFFIXES or not os.path.isfile(path):
+            continue
+        if not stem.endswith(suffix):
+            raise InputError(f"{key}: {path} does not end in the declared suffix {suffix!r}")
+        name = stem.removesuffix(suffix)
+        if any(fnmatch.fnmatchcase(name, excluded) for excluded in exclude or []):
+            continue
+        if name in found:
+            raise InputError(
+                f"{key}: {found[name]} and {path} have the same name {name!r}; remove one of them"
+            )
+        found[name] = path
+    if not found:
+        raise InputError(
+            f"{key}: no image matches {pattern!r} (looked for {', '.join(SUFFIXES)}); mend the path"
+        )
+    return dict(sorted(found.items()))
+
+
+def match(names: dict[str, str], others: dict[str, str], key: str) -> dict[str, str]:
+    """Return the others in the order of the names; each name must be there.
+
+    Raises
+    ------
+    InputError
+        Names the images that the others lack, and what they hold instead.
+    """
+    missing = [name for name in names if name not in others]
+    if missing:
+        spare = [name for name in others if name not in names]
+        hint = f"; it holds {_some(spare)} instead" if spare else ""
+        raise InputError(
+            f"{key}: no file for {_some(missing)} ({len(missing)} of {len(names)} images){hint}; "
+            "add the files, declare a suffix, or exclude the images from the dataset"
+        )
+    return {name: others[name] for name in names}
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:3])) + (", …" if len(names) > 3 else "")
+
+
+def shape(path: str) -> tuple[int, int, int]:
+    """Read (height, width, channel) of an image from its header alone."""
+    from PIL import Image
+
+    if Path(path).suffix.lower() in (".tif", ".tiff"):
+        return read(path).shape
+    with _clear_errors(path), Image.open(path) as image:
+        return image.height, image.width, len(image.getbands())
+
+
+def read(path: str) -> Shaped[np.ndarray, "height width channel"]:
+    """Read an image as it is stored.
+
+    Returns
+    -------
+    uint8 or uint16 array, (height, width, channel), 1 or 3 channels, 0–255 or 0–65535, RGB order.
+
+    Raises
+    ------
+    InputError
+        Not an image, truncated, palette or alpha, or neither 8 nor 16 bit.
+    """
+    with _clear_errors(path):
+        image = _decode(path)
+    if image.ndim == 2:
+        image = image[:, :, None]
+    if image.ndim != 3 or image.shape[2] not in (1, 3):
+        channels = image.shape[2] if image.ndim == 3 else image.ndim
+        raise InputError(f"{path}: has {channels} channels; convert it to grey or RGB without alpha")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{path}: holds {image.dtype} values; only 8-bit and 16-bit integers are read")
+    return np.ascontiguousarray(image)
+
+
+def _decode(path: str) -> np.ndarray:
+    suffix = Path(path).suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        import tifffile
+
+        with tifffile.TiffFile(path) as tiff:
+            _believe(path, *tiff.pages[0].shape[:2])
+            return tiff.asarray()
+    from PIL import Image
+
+    with Image.open(path) as image:
+        _believe(path, image.height, image.width)
+        if suffix == ".png" and _png_depth(path) == 16:  # Pillow would halve the depth of RGB
+            import imagecodecs
+
+            return imagecodecs.png_decode(Path(path).read_bytes())
+        if image.mode == "P":
+            raise InputError(f"{path}: is a palette image; convert it to grey or RGB")
+        if image.mode == "1":
+            raise InputError(f"{path}: is a 1-bit image; convert it to 8-bit grey")
+        return np.asarray(image)
+
+
+def _png_depth(path: str) -> int:
+    with open(path, "rb") as file:
+        return file.read(25)[24]
+
+
+def _believe(path: str, height: int, width: int) -> None:
+    if height * width > LARGEST:
+        raise InputError(f"{path}: claims {height}×{width} pixels; more than {LARGEST} are refused")
+
+
+class _clear_errors:
+    """Turn what decoders raise on a broken file into one InputError that names it."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def __enter__(self) -> None:
+        self.caught = warnings.catch_warnings()
+        self.caught.__enter__()
+        warnings.simplefilter("ignore")  # Pillow's decompression-bomb warning: the size is checked here
+
+    def __exit__(self, kind, error, trace) -> None:
+        self.caught.__exit__(kind, error, trace)
+        if error is None or isinstance(error, InputError) or not isinstance(error, Exception):
+            return
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"{self.path}: no such file") from error
+        raise InputError(f"{self.path}: cannot be read as an image ({error}); replace the file") from error
+
+
+def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -> None:
+    """Write a uint8 or uint16 image as PNG, grey or RGB, under its final name at once."""
+    import imagecodecs
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(imagecodecs.png_encode(image[:, :, 0] if image.shape[2] == 1 else image))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def to_integers(
+    value: Shaped[np.ndarray, "*shape"], dtype: np.dtype | type, what: str
+) -> Shaped[np.ndarray, "*shape"]:
+    """Round floats to the nearest integer (ties to even) and clip them to the range of a dtype.
+
+    Parameters
+    ----------
+    value : float or integer array
+        In code values: 0–255 for uint8, 0–65535 for uint16.
+    dtype : uint8 or uint16
+    what : str
+        What is being rounded, for the error message.
+
+    Raises
+    ------
+    InputError
+        A value is NaN or infinite, or an integer array is of another dtype.
+    """
+    dtype = np.dtype(dtype)
+    if value.dtype == dtype:
+        return value
+    if not np.issubdtype(value.dtype, np.floating):
+        raise InputError(
+            f"{what}: holds {value.dtype} values where the targets are {dtype}; convert one of them"
+        )
+    bad = int(value.size - np.isfinite(value).sum())
+    if bad:
+        raise InputError(f"{what}: {bad} of {value.size} values are NaN or infinite")
+    return np.clip(np.rint(value), 0, np.iinfo(dtype).max).astype(dtype)

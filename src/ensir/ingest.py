@@ -1,0 +1,233 @@
+"""Ingest: image files or shipped photographs → dataset parts with targets and degraded inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from ensir import InputError, images, provenance, store
+from ensir.layout import Place
+from ensir.priors.operators import crop_to_multiple, degrade
+
+Progress = Callable[[int, int], None]
+BORDER = 32  # a target may be larger than its crop by this many pixels each way; more is no border
+
+
+# ── which images, in which parts (asked for while the workflow is planned: reads no pixel) ───────────────────
+
+
+def plan(names: Sequence[str], images_per_part: int, dataset_store: str) -> dict[str, list[str]]:
+    """Assign images to parts; parts that exist keep their images, so that appended images only make new parts.
+
+    Parameters
+    ----------
+    names : list of str
+        All image names of the dataset.
+    images_per_part : int
+    dataset_store : str
+        Folder of the dataset's store, whose parts are remembered.
+
+    Returns
+    -------
+    dict
+        Image names by part; a part is named by a hash of its image names.
+    """
+    left = set(names)
+    parts = {}
+    for part in sorted(Path(dataset_store).glob("*/zarr.json")):
+        try:
+            held = json.loads(part.read_text())["attributes"]["images"]
+        except (ValueError, KeyError):
+            continue  # damaged: it will be made anew
+        if left.issuperset(held) and part.parent.name == part_name(held):
+            parts[part.parent.name] = held
+            left -= set(held)
+    rest = sorted(left)
+    for start in range(0, len(rest), images_per_part):
+        held = rest[start : start + images_per_part]
+        parts[part_name(held)] = held
+    return dict(sorted(parts.items(), key=lambda item: item[1]))
+
+
+def part_name(names: Sequence[str]) -> str:
+    """Return the name of the part that holds these images."""
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+
+
+# ── one part ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ingest(
+    place: Place,
+    dataset: str,
+    names: list[str],
+    settings: dict[str, Any],
+    targets: list[str],
+    inputs: list[str],
+    sizes: list[tuple[int, int]] | None,
+    progress: Progress,
+) -> None:
+    """Write one part of a dataset.
+
+    Parameters
+    ----------
+    place : Place
+        Where the part goes.
+    dataset : str
+        Name of the dataset.
+    names : list of str
+        Names of the part's images.
+    settings : dict
+        The dataset's section of the configuration, as plain data.
+    targets, inputs : list of str
+        Files of the targets and inputs, in the order of the names; empty where the dataset has no such files.
+    sizes : list of (height, width) or None
+        With `crop`: what of each target is kept.
+    progress : callable
+
+    Raises
+    ------
+    InputError
+        A file is damaged, or images do not fit together.
+    """
+    images_here = []
+    for i, name in enumerate(names):
+        target = images.read(targets[i]) if targets else photograph(name, settings["size"])
+        if sizes:
+            target = cropped(target, sizes[i], settings["crop"], targets[i])
+        degradation = settings["degradation"]
+        if degradation and degradation["kind"] == "downscale":
+            target = crop_to_multiple(target, degradation["scale"])
+        if inputs:
+            degraded = images.read(inputs[i])
+            _check_pair(target, degraded, settings["scale"], targets[i], inputs[i])
+        else:
+            degraded = degrade(target, degradation, name) if degradation else None
+        images_here.append((target, degraded))
+        progress(i + 1, len(names))
+    _check_kind([target for target, _ in images_here], targets or names)
+    _write(place, dataset, names, settings, targets, inputs, images_here)
+
+
+def _write(
+    place: Place,
+    dataset: str,
+    names: list[str],
+    settings: dict,
+    targets: list[str],
+    inputs: list[str],
+    pairs: list,
+) -> None:
+    first = pairs[0][0]
+    attributes = {
+        "kind": "dataset",
+        "dataset": dataset,
+        "images": names,
+        "bits": first.dtype.itemsize * 8,
+        "value_range": [0, int(np.iinfo(first.dtype).max)],
+        "scale": scale_of(settings),
+        "degradation": settings["degradation"],
+        "licence": settings["licence"],
+        "citation": settings["citation"],
+        "versions": provenance.versions(
+            "numpy", "pillow", "imagecodecs", "scikit-image", "scikit-learn", "scipy"
+        ),
+    }
+    size = sum(image.nbytes for pair in pairs for image in pair if image is not None)
+    with store.new_group(place, attributes, size) as group:
+        writer = store.ImageWriter(group, names, [target.shape for target, _ in pairs], first.dtype)
+        for target, _ in pairs:
+            writer.append(store.flatten(target))
+        writer.close()
+        if pairs[0][1] is not None:
+            writer = store.ImageWriter(
+                group, names, [low.shape for _, low in pairs], first.dtype, prefix="input_"
+            )
+            for _, low in pairs:
+                writer.append(store.flatten(low))
+            writer.close()
+        for column, paths in (("target_file_digest", targets), ("input_file_digest", inputs)):
+            if paths:
+                store.write_array(group, column, [store.sha256(path) for path in paths], ("image",))
+
+
+def scale_of(settings: dict[str, Any]) -> int:
+    """Return the size of a target over the size of its input."""
+    return (settings["degradation"] or {}).get("scale") or settings.get("scale", 1)
+
+
+def photograph(name: str, size: int | None) -> Shaped[np.ndarray, "height width channel"]:
+    """Load a photograph that ships inside scikit-image or scikit-learn, at most 512×512 of hubble, RGB, uint8."""
+    import skimage.data
+    import sklearn.datasets
+
+    if name in ("china", "flower"):
+        image = sklearn.datasets.load_sample_image(f"{name}.jpg")
+    elif name == "motorcycle":
+        image = skimage.data.stereo_motorcycle()[0]
+    else:
+        image = {"hubble": skimage.data.hubble_deep_field}.get(name, getattr(skimage.data, name, None))()
+    if name == "hubble":
+        size = min(size or 512, 512)
+    if size:
+        image = cropped(
+            image, (min(size, image.shape[0]), min(size, image.shape[1])), "center", name, border=None
+        )
+    return np.ascontiguousarray(image)
+
+
+def cropped(
+    image: Shaped[np.ndarray, "height width channel"],
+    size: tuple[int, int],
+    anchor: str,
+    path: str,
+    border: int | None = BORDER,
+) -> Shaped[np.ndarray, "cropped_height cropped_width channel"]:
+    """Keep the middle or the top left of an image.
+
+    Raises
+    ------
+    InputError
+        The image is smaller than asked for, or larger by more than a border.
+    """
+    spare = (image.shape[0] - size[0], image.shape[1] - size[1])
+    if min(spare) < 0 or (border is not None and max(spare) > border):
+        raise InputError(
+            f"{path}: is {image.shape[1]}×{image.shape[0]}, cropped to {size[0 + 1]}×{size[0]}; "
+            f"only a border of up to {border} pixels is cropped"
+        )
+    top, left = (spare[0] // 2, spare[1] // 2) if anchor == "center" else (0, 0)
+    return image[top : top + size[0], left : left + size[1]]
+
+
+def _check_pair(
+    target: np.ndarray, degraded: np.ndarray, scale: int, target_path: str, input_path: str
+) -> None:
+    if target.shape[:2] != (degraded.shape[0] * scale, degraded.shape[1] * scale):
+        raise InputError(
+            f"{target_path} is {target.shape[1]}×{target.shape[0]}, but {input_path} is "
+            f"{degraded.shape[1]}×{degraded.shape[0]} and scale is {scale}; mend `scale`, the files, or set `crop`"
+        )
+    if target.dtype != degraded.dtype or target.shape[2] != degraded.shape[2]:
+        raise InputError(
+            f"{input_path} has {degraded.shape[2]} channels of {degraded.dtype}, its target {target_path} "
+            f"{target.shape[2]} of {target.dtype}; convert one of them"
+        )
+
+
+def _check_kind(targets: list[np.ndarray], paths: list[str]) -> None:
+    kinds: dict[tuple, str] = {}
+    for target, path in zip(targets, paths, strict=True):
+        kinds.setdefault((target.shape[2], target.dtype), path)
+    if len(kinds) > 1:
+        (a, one), (b, other) = list(kinds.items())[:2]
+        raise InputError(
+            f"{one} has {a[0]} channels of {a[1]}, {other} {b[0]} of {b[1]}; a dataset holds images of one kind: "
+            "convert them, or split the dataset in two"
+        )

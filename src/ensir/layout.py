@@ -1,0 +1,89 @@
+"""Where every result lives: one object names every path, for the rules, the stages and the tests alike."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one result goes.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder to be published.
+    digest : Path or None
+        The sha256sum-style file that goes with it.
+    partial : Path
+        Folder for work in progress and locks, on the same file system.
+    """
+
+    path: Path
+    digest: Path | None
+    partial: Path
+
+    @classmethod
+    def beside(cls, path: str | Path) -> Place:
+        """Return a place outside a results folder: no digest, work in progress beside the result."""
+        path = Path(path)
+        return cls(path, None, path.absolute().parent / ".partial")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths below one results folder; names may be Snakemake wildcards such as ``{part}``."""
+
+    root: str = "results"
+
+    def dataset(self, dataset: str) -> str:
+        """Return the store of a dataset's targets and inputs."""
+        return f"{self.root}/datasets/{dataset}.zarr"
+
+    def predictions(self, dataset: str, model: str) -> str:
+        """Return the store of one model's predictions for one dataset."""
+        return f"{self.root}/predictions/{dataset}/{model}.zarr"
+
+    def fused(self, experiment: str, dataset: str, method: str) -> str:
+        """Return the store of one method's fused images."""
+        return f"{self.root}/fused/{experiment}/{dataset}/{method}.zarr"
+
+    def images(self, experiment: str, dataset: str, method: str) -> str:
+        """Return the folder of one method's fused images as PNG files."""
+        return f"{self.root}/images/{experiment}/{dataset}/{method}"
+
+    def statistics(self, experiment: str) -> str:
+        """Return the statistics of an experiment's reference."""
+        return f"{self.root}/statistics/{experiment}.zarr"
+
+    def weights(self, experiment: str, method: str, shard: str | int) -> str:
+        """Return the weights that one shard estimated."""
+        return f"{self.root}/weights/{experiment}/{method}/{shard}.zarr"
+
+    def lut(self, experiment: str, method: str) -> str:
+        """Return the look-up table of a method."""
+        return f"{self.root}/luts/{experiment}/{method}.lut"
+
+    def scores(self, experiment: str, dataset: str, method: str) -> str:
+        """Return the scores of a method (or base model) on one test set."""
+        return f"{self.root}/scores/{experiment}/{dataset}/{method}.csv"
+
+    def digest(self, path: str) -> str:
+        """Return the digest file that mirrors a result."""
+        return f"{self.root}/digests/{os.path.relpath(path, self.root)}.sha256"
+
+    def place(self, path: str | os.PathLike) -> Place:
+        """Return where a result, its digest and its work in progress go."""
+        path = os.fspath(path)
+        return Place(Path(path), Path(self.digest(path)), Path(self.root) / ".partial")
+
+    def file(self, path: str | os.PathLike) -> Place:
+        """Return where a single file for people (a table, a page) goes: it needs no digest."""
+        return Place(Path(path), None, Path(self.root) / ".partial")
+
+    def result_of(self, digest: str | os.PathLike) -> Path:
+        """Return the result that a digest file speaks for."""
+        relative = os.path.relpath(digest, f"{self.root}/digests")
+        return Path(self.root) / relative.removesuffix(".sha256")

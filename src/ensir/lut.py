@@ -1,0 +1,238 @@
+"""The look-up table: the weights of every occupied cell, in one file that xarray opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numba
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from ensir import InputError
+from ensir.layout import Place
+from ensir.statistics import bins_of
+from ensir.store import publish
+
+FORMAT_VERSION = 1
+DENSE_CELLS = 2**24  # up to here a LUT is expanded to all cells; beyond, cells are looked up
+
+
+@dataclass(frozen=True)
+class LUT:
+    """Weights of the occupied cells, sorted by (key, channel).
+
+    Attributes
+    ----------
+    models : tuple of str
+        Names of the models, in the order of the weights.
+    bin_width : int
+        b, in levels of 0–255.
+    bits : int
+        8 or 16.
+    channels : int
+        Channel groups: 1 where all channels share a cell.
+    key, channel : int64 arrays, (cell,)
+    weights : float64 array, (cell, model)
+    count : int64 array, (cell,)
+        Reference values in the cell.
+    iterations : int64 array, (cell,)
+    status : uint8 array, (cell,)
+        As in `ensir.methods.CellWeights`.
+    expected_squared_error : float64 array, (cell,)
+        Mean of (y − Σ w_m x_m)² over the reference values of the cell, in squared code values.
+    fill : str
+        Weights of empty cells: "previous" (those of the cell before, in the order of key and channel) or "constant".
+    fill_weights : float64 array, (model,)
+        The constant; with "previous", the weights where nothing precedes.
+    reference_images, reference_digests : tuple of str
+        Names of the reference images, and the digests of their targets.
+    attributes : dict
+        Method, options, reference, digests.
+    """
+
+    models: tuple[str, ...]
+    bin_width: int
+    bits: int
+    channels: int
+    key: Int[np.ndarray, " cell"]
+    channel: Int[np.ndarray, " cell"]
+    weights: Float[np.ndarray, "cell model"]
+    count: Int[np.ndarray, " cell"]
+    iterations: Int[np.ndarray, " cell"]
+    status: Int[np.ndarray, " cell"]
+    expected_squared_error: Float[np.ndarray, " cell"]
+    fill: str
+    fill_weights: Float[np.ndarray, " model"]
+    reference_images: tuple[str, ...] = ()
+    reference_digests: tuple[str, ...] = ()
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bins(self) -> int:
+        """T: bins per model."""
+        return -(-256 // self.bin_width)
+
+    @property
+    def cells(self) -> int:
+        """Number of all cells, occupied or not."""
+        return self.bins ** len(self.models) * self.channels
+
+    @cached_property
+    def number(self) -> Int[np.ndarray, " cell"]:
+        """Place of each occupied cell in the order of key and channel."""
+        return self.key * self.channels + self.channel
+
+    def rows(self, number: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
+        """Return the row of each cell in `filled`; empty cells follow the fill rule."""
+        at = np.searchsorted(self.number, number, side="right") - 1
+        if self.fill == "previous":
+            return at
+        inside = np.maximum(at, 0)
+        return np.where((at >= 0) & (self.number[inside] == number), at, -1)
+
+    @cached_property
+    def filled(self) -> Float[np.ndarray, "row model"]:
+        """Weights of the occupied cells; the last row (-1) is the fill."""
+        return np.concatenate([self.weights, self.fill_weights[None]])
+
+    @cached_property
+    def dense(self) -> Float[np.ndarray, "number model"]:
+        """Weights of all cells, in the order of key and channel."""
+        return np.ascontiguousarray(self.filled[self.rows(np.arange(self.cells))])
+
+
+class LutMethod:
+    """A method that weighs each value by the cell that its predictions fall into (Eqs. 14 and 15)."""
+
+    def __init__(self, settings: dict[str, Any], lut: str | LUT | None):
+        assert lut is not None
+        self.lut = load(lut) if isinstance(lut, str) else lut
+        models, bins = len(self.lut.models), self.lut.bins
+        step = self.lut.bin_width * (1 if self.lut.bits == 8 else 257)
+        bin_of = np.arange(2**self.lut.bits) // step
+        self.tables = np.stack(
+            [bin_of * bins ** (models - 1 - m) * self.lut.channels for m in range(models)]
+        ).astype(np.int64)
+        self.is_dense = self.lut.cells <= DENSE_CELLS
+
+    def numbers(self, x: Shaped[np.ndarray, "model channel pixel"]) -> Int[np.ndarray, "channel pixel"]:
+        """Return the number of the cell of each value."""
+        number = np.zeros(x.shape[1:], np.int64)
+        for table, prediction in zip(self.tables, x, strict=True):
+            number += table[prediction]
+        if self.lut.channels > 1:
+            number += np.arange(self.lut.channels)[:, None]
+        return number
+
+    def fuse(
+        self, x: Shaped[np.ndarray, "model channel pixel"], dtype: type = np.float32
+    ) -> Float[np.ndarray, "channel pixel"]:
+        """Return the weighted sum of each value's predictions; summed in float64, in the order of the models."""
+        if x.dtype.itemsize * 8 != self.lut.bits or len(x) != len(self.lut.models):
+            raise InputError(
+                f"{len(x)} predictions of {x.dtype} do not fit a LUT of {len(self.lut.models)} models and {self.lut.bits} bit"
+            )
+        if self.lut.channels not in (1, x.shape[1]):
+            raise InputError(f"images of {x.shape[1]} channels do not fit a LUT of {self.lut.channels}")
+        fused = np.empty(x.shape[1:], dtype)
+        for c in range(x.shape[1]):
+            xc, group = np.ascontiguousarray(x[:, c]), min(c, self.lut.channels - 1)
+            if self.is_dense:
+                _fuse(xc, self.tables, self.lut.dense, group, fused[c])
+            else:
+                rows = self.lut.rows(self.numbers(x[:, c : c + 1])[0] + group)
+                fused[c] = sum(self.lut.filled[rows, m] * xc[m] for m in range(len(xc)))
+        return fused
+
+    def weights(
+        self, x: Shaped[np.ndarray, "model channel pixel"]
+    ) -> Float[np.ndarray, "model channel pixel"]:
+        """Return the weight of every predicted value."""
+        return np.moveaxis(self.lut.filled[self.lut.rows(self.numbers(x))], -1, 0)
+
+
+@numba.njit(nogil=True, cache=True, parallel=True)
+def _fuse(x, tables, weights, group, fused):
+    models, pixels = x.shape
+    for i in numba.prange(pixels):
+        number = np.int64(group)
+        for m in range(models):
+            number += tables[m, x[m, i]]
+        value = 0.0
+        for m in range(models):
+            value += weights[number, m] * x[m, i]
+        fused[i] = value
+
+
+# ── on disk ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+_CELL_COLUMNS = ("key", "channel", "count", "iterations", "status", "expected_squared_error")
+
+
+def save(lut: LUT, place: Place) -> None:
+    """Write a LUT as one NetCDF-4 file, atomically."""
+    import xarray as xr
+
+    columns = {name: ("cell", getattr(lut, name)) for name in _CELL_COLUMNS}
+    bins = bins_of(lut.key, lut.bins, len(lut.models)).astype(np.int16)
+    data = xr.Dataset(
+        {
+            "weights": (("cell", "model"), lut.weights, {"long_name": "mixing weight of each model"}),
+            "bin": (("cell", "model"), bins, {"long_name": "bin of each model: values from bin × bin_width"}),
+            **columns,
+            "fill_weights": ("model", lut.fill_weights),
+            "reference_digest": ("image", np.asarray(lut.reference_digests, object)),
+        },
+        coords={"model": list(lut.models), "image": np.asarray(lut.reference_images, object)},
+        attrs={
+            "kind": "lut",
+            "format_version": FORMAT_VERSION,
+            "bin_width": lut.bin_width,
+            "bins": lut.bins,
+            "bits": lut.bits,
+            "channels": lut.channels,
+            "fill": lut.fill,
+            **lut.attributes,
+        },
+    )
+    checked = {"zlib": True, "complevel": 4, "fletcher32": True}
+    encoding = {
+        name: checked for name, value in data.data_vars.items() if value.dtype != object and value.size
+    }
+    with publish(place, data.nbytes) as partial:
+        data.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+
+
+def load(path: str) -> LUT:
+    """Read a LUT.
+
+    Raises
+    ------
+    InputError
+        Not a LUT, damaged, or of another format version.
+    """
+    import xarray as xr
+
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            data = file.load()
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read as a LUT ({error}); make it again") from error
+    attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in data.attrs.items()}
+    if attributes.pop("kind", None) != "lut":
+        raise InputError(f"{path}: is not a LUT")
+    if (version := attributes.pop("format_version")) != FORMAT_VERSION:
+        raise InputError(f"{path}: has LUT format {version}; this version reads {FORMAT_VERSION} only")
+    attributes.pop("bins")
+    return LUT(
+        models=tuple(str(model) for model in data["model"].values),
+        weights=data["weights"].values,
+        fill_weights=data["fill_weights"].values,
+        **{name: data[name].values for name in _CELL_COLUMNS},
+        **{name: attributes.pop(name) for name in ("bin_width", "bits", "channels", "fill")},
+        reference_images=tuple(map(str, data["image"].values)),
+        reference_digests=tuple(map(str, data["reference_digest"].values)),
+        attributes=attributes,
+    )

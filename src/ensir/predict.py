@@ -1,0 +1,108 @@
+"""Predict: a base model over one part of a dataset → a part of its prediction store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ensir import InputError, images, provenance, restorers, store
+from ensir.layout import Place
+
+Progress = Callable[[int, int], None]
+
+
+def predict(
+    place: Place,
+    dataset_part: str,
+    dataset_digest: str,
+    model: str,
+    settings: dict[str, Any],
+    files: list[str],
+    crop: str | None,
+    progress: Progress,
+) -> None:
+    """Run a base model over the images of a part.
+
+    Parameters
+    ----------
+    place : Place
+        Where the part of the prediction store goes.
+    dataset_part, dataset_digest : str
+        The part of the dataset, and its digest file.
+    model : str
+        Name of the model.
+    settings : dict
+        The model's section of the configuration, as plain data.
+    files : list of str
+        Files of the predictions in the order of the images, for models that read them.
+    crop : "center", "topleft" or None
+        What to keep of predictions that are larger than their (cropped) targets.
+    progress : callable
+
+    Raises
+    ------
+    InputError
+        A prediction has another size, channel number or depth than its target, or holds NaN.
+    """
+    part = store.Part(dataset_part)
+    restorer = restorers.load(settings, files)
+    attributes = {
+        "kind": "prediction",
+        "dataset": part.attributes["dataset"],
+        "model": model,
+        "settings": settings,
+        "parameters": restorer.parameters,
+        "bits": part.bits,
+        "value_range": part.attributes["value_range"],
+        "dataset_digest": store.sha256(dataset_digest),
+        "versions": provenance.versions("numpy"),
+    }
+    size = part.value.size * part.dtype.itemsize
+    with store.new_group(place, attributes, size) as group:
+        writer = store.ImageWriter(group, part.names, part.shapes, part.dtype)
+        predictions = iter(restorer.restore(_degraded(part)))
+        for i, (name, shape) in enumerate(zip(part.names, part.shapes, strict=True)):
+            origin = files[i] if files else f"model {model}, image {name!r}"
+            prediction = _fit(next(predictions), shape, crop, origin)
+            writer.append(store.flatten(images.to_integers(prediction, part.dtype, origin)))
+            progress(i + 1, len(part.names))
+        writer.close()
+        if files:
+            store.write_array(group, "file_digest", [store.sha256(file) for file in files], ("image",))
+
+
+def _degraded(part: store.Part) -> Iterator[restorers.Degraded]:
+    for i, name in enumerate(part.names):
+        yield restorers.Degraded(
+            name=name,
+            image=part.input(i),
+            shape=part.shapes[i],
+            bits=part.bits,
+            scale=part.attributes["scale"],
+            degradation=part.attributes["degradation"],
+        )
+
+
+def _fit(prediction: np.ndarray, shape: tuple[int, int, int], crop: str | None, origin: str) -> np.ndarray:
+    """Check a prediction against the shape of its target; crop it where that is asked for."""
+    if prediction.ndim == 2:
+        prediction = prediction[:, :, None]
+    if crop and prediction.ndim == 3:
+        spare = (prediction.shape[0] - shape[0], prediction.shape[1] - shape[1])
+        if min(spare) >= 0:
+            top, left = (spare[0] // 2, spare[1] // 2) if crop == "center" else (0, 0)
+            prediction = prediction[top : top + shape[0], left : left + shape[1]]
+    if prediction.shape != shape:
+        raise InputError(
+            f"{origin}: is {_size(prediction.shape)}, its target {_size(shape)}; "
+            "mend the prediction, or set `crop` in the dataset where a few border pixels are missing"
+        )
+    return prediction
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return (
+        f"{shape[1]}×{shape[0]} with {shape[2]} channels" if len(shape) == 3 else f"an array of shape {shape}"
+    )

@@ -1,0 +1,1 @@
+"""What is known of images and of their degradation."""

@@ -1,0 +1,126 @@
+"""Degradations of an image: noise, blur, bicubic downscaling."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from ensir.images import to_integers
+
+
+def degrade(
+    image: Shaped[np.ndarray, "height width channel"], degradation: dict[str, Any], name: str
+) -> Shaped[np.ndarray, "low_height low_width channel"]:
+    """Make a degraded input from a target.
+
+    Parameters
+    ----------
+    image : uint8 or uint16 array, (height, width, channel)
+    degradation : dict
+        A `Degradation` section of the configuration, as plain data.
+    name : str
+        The image's name: noise is drawn from the seed and the name, whatever the order of the images.
+
+    Returns
+    -------
+    Array of the same dtype; `scale` times smaller for a downscale.
+    """
+    unit = np.iinfo(image.dtype).max / 255  # code values per level of 0–255
+    match degradation["kind"]:
+        case "downscale":
+            return imresize(image, 1 / degradation["scale"])
+        case "blur":
+            blurred = blur(image.astype(np.float64), kernel(degradation["kernel"], degradation["width"]))
+        case _:
+            blurred = image.astype(np.float64)
+    word = hashlib.sha256(name.encode()).digest()[:8]
+    random = np.random.default_rng([degradation["seed"], int.from_bytes(word, "big")])
+    noisy = blurred + random.normal(0, degradation["sigma"] * unit, image.shape)
+    return to_integers(noisy, image.dtype, name)
+
+
+def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:
+    """Return a blur kernel of odd size and sum one: gaussian (σ), disk (radius) or motion at 45° (length), in pixels."""
+    radius = int(np.ceil({"gaussian": 3 * width, "disk": width, "motion": width / 2}[shape]))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
+    if shape == "gaussian":
+        value = np.exp(-(x**2 + y**2) / (2 * width**2))
+    elif shape == "disk":  # soft edge: one pixel wide
+        value = np.clip(width + 0.5 - np.hypot(x, y), 0, 1)
+    else:
+        along, across = (x - y) / np.sqrt(2), (x + y) / np.sqrt(2)
+        value = np.clip(width / 2 + 0.5 - np.abs(along), 0, 1) * np.clip(1 - np.abs(across), 0, 1)
+    return value / value.sum()
+
+
+def blur(
+    image: Float[np.ndarray, "height width channel"], kernel: Float[np.ndarray, "size size"]
+) -> Float[np.ndarray, "height width channel"]:
+    """Convolve each channel with a kernel; the border is replicated."""
+    from scipy.ndimage import convolve
+
+    return np.stack([convolve(image[..., c], kernel, mode="nearest") for c in range(image.shape[2])], axis=2)
+
+
+def crop_to_multiple(
+    image: Shaped[np.ndarray, "height width channel"], scale: int
+) -> Shaped[np.ndarray, "cropped_height cropped_width channel"]:
+    """Cut rows below and columns on the right, so that the sides are multiples of the scale."""
+    return image[: image.shape[0] // scale * scale, : image.shape[1] // scale * scale]
+
+
+def imresize(
+    image: Shaped[np.ndarray, "height width channel"], scale: float
+) -> Shaped[np.ndarray, "new_height new_width channel"]:
+    """Resize by bicubic interpolation as MATLAB's `imresize` does, antialiased when it shrinks.
+
+    Integer images are rounded between the vertical and the horizontal pass, which makes 8-bit results
+    equal to MATLAB's, bit for bit; float images are not rounded.
+
+    Parameters
+    ----------
+    image : integer or float array, (height, width, channel)
+    scale : float
+        Factor of both sides; the new sides are rounded up.
+
+    Returns
+    -------
+    Array of the same dtype.
+    """
+    height, width = (int(np.ceil(side * scale)) for side in image.shape[:2])
+    integer = np.issubdtype(image.dtype, np.integer)
+
+    def rounded(value: np.ndarray) -> np.ndarray:
+        return np.floor(np.clip(value, 0, np.iinfo(image.dtype).max) + 0.5) if integer else value
+
+    weights, index = _contributions(image.shape[0], height, scale)
+    value = rounded(np.einsum("ok,okwc->owc", weights, image.astype(np.float64)[index]))
+    weights, index = _contributions(image.shape[1], width, scale)
+    value = rounded(np.einsum("ok,hokc->hoc", weights, value[:, index]))
+    return value.astype(image.dtype)
+
+
+def _contributions(
+    length: int, new_length: int, scale: float
+) -> tuple[Float[np.ndarray, "new tap"], Shaped[np.ndarray, "new tap"]]:
+    """Return, for each new sample, the weights and indices of the old ones (borders mirrored)."""
+    stretch = min(scale, 1.0)  # a wider kernel when shrinking: antialiasing
+    support = 4.0 / stretch
+    centre = np.arange(1, new_length + 1) / scale + 0.5 * (1 - 1 / scale)
+    taps = int(np.ceil(support)) + 2
+    index = np.floor(centre - support / 2)[:, None] + np.arange(taps)
+    weights = stretch * _cubic(stretch * (centre[:, None] - index))
+    weights /= weights.sum(axis=1, keepdims=True)
+    mirror = np.concatenate([np.arange(length), np.arange(length)[::-1]])
+    return weights, mirror[(index.astype(np.int64) - 1) % (2 * length)]
+
+
+def _cubic(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Keys' cubic convolution kernel, a = -1/2."""
+    x = np.abs(x)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return near * (x <= 1) + far * ((x > 1) & (x <= 2))

@@ -1,0 +1,91 @@
+"""What made a result: versions of the libraries and of our own source."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the installed version of each package, ours first."""
+    from ensir import __version__
+
+    return {"ensir": __version__} | {package: metadata.version(package) for package in packages}
+
+
+def source_digest(*modules: str) -> str:
+    """Return a digest of the code of some of our modules and of all that they import from us.
+
+    Comments, docstrings and layout do not count, and neither does the configuration's schema: its values reach
+    a stage as parameters.
+
+    Parameters
+    ----------
+    *modules : str
+        Such as ``"ensir.predict"``.
+    """
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in found and module not in ("ensir.config", "ensir.job"):
+            found.add(module)
+            waiting += _imports(module)
+    code = "\n".join(f"{module} {_code(module)}" for module in sorted(found))
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
+
+
+def file_digest_of_module(module: str) -> str:
+    """Return the digest of the file that a module of the user's is imported from; empty where there is none."""
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return ""
+    if found is None or not found.origin or not Path(found.origin).is_file():
+        return ""
+    return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()[:16]
+
+
+def _path(module: str) -> Path | None:
+    base = PACKAGE.parent.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    path = _path(module)
+    assert path is not None, module
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _code(module: str) -> str:
+    tree = ast.parse(ast.unparse(_tree(module)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def _imports(module: str) -> list[str]:
+    """Return the modules of ours that a module imports when it is run, at its top or inside functions."""
+    found = []
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "ensir":
+            for name in node.names:
+                submodule = f"{node.module}.{name.name}"
+                found.append(submodule if _path(submodule) else node.module)
+        elif isinstance(node, ast.Import):
+            found += [name.name for name in node.names if name.name.split(".")[0] == "ensir"]
+    return found

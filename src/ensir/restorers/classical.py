@@ -1,0 +1,220 @@
+"""Classical algorithms of scikit-image, SciPy and Pillow."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from ensir import InputError, provenance
+from ensir.priors import operators
+from ensir.restorers import Degraded
+
+Image = Float[np.ndarray, "height width channel"]  # in [0, 1]
+
+
+class Restorer:
+    """Runs one algorithm on floats in [0, 1]."""
+
+    def __init__(self, settings: dict[str, Any], files: list[str]):
+        self.algorithm = ALGORITHMS[settings["algorithm"]]
+        self.options = settings["options"]
+        self.parameters = {"versions": provenance.versions("scikit-image", "scipy", "pillow", "PyWavelets")}
+
+    def restore(self, images: Iterable[Degraded]) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
+        """Yield the restored images, as floats in code values."""
+        for degraded in images:
+            assert degraded.image is not None
+            unit = np.iinfo(degraded.image.dtype).max
+            yield self.algorithm(degraded.image / unit, degraded, **self.options) * unit
+
+
+def options(algorithm: str) -> list[str]:
+    """Return the options that an algorithm takes."""
+    return list(inspect.signature(ALGORITHMS[algorithm]).parameters)[2:]
+
+
+def _noise(degraded: Degraded) -> float | None:
+    """Return the known standard deviation of the noise, in [0, 1]; None where it must be estimated."""
+    sigma = (degraded.degradation or {}).get("sigma")
+    return sigma / 255 if sigma else None
+
+
+def _estimated_noise(image: Image, degraded: Degraded) -> float:
+    from skimage.restoration import estimate_sigma
+
+    return _noise(degraded) or float(np.mean(estimate_sigma(image, channel_axis=2)))
+
+
+def _kernel(degraded: Degraded) -> Float[np.ndarray, "size size"]:
+    degradation = degraded.degradation or {}
+    if degradation.get("kind") != "blur":
+        raise InputError(
+            f"image {degraded.name!r}: this algorithm needs a known blur kernel; its dataset has no `degradation: {{kind: blur}}`"
+        )
+    return operators.kernel(degradation["kernel"], degradation["width"])
+
+
+# ── same size ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def identity(image: Image, degraded: Degraded) -> Image:
+    """Return the input itself."""
+    return image
+
+
+def tv_chambolle(
+    image: Image, degraded: Degraded, weight: float | None = None, max_num_iter: int = 100
+) -> Image:
+    """Total-variation denoising (Chambolle 2004); the weight defaults to 1.2 σ."""
+    from skimage.restoration import denoise_tv_chambolle
+
+    weight = weight or 1.2 * _estimated_noise(image, degraded)
+    return denoise_tv_chambolle(image, weight=weight, max_num_iter=max_num_iter, channel_axis=2)
+
+
+def wavelet(
+    image: Image, degraded: Degraded, wavelet: str = "db2", mode: str = "soft", shifts: int = 0
+) -> Image:
+    """Wavelet denoising, BayesShrink; with shifts > 0 averaged over that many cyclic shifts each way."""
+    from skimage.restoration import cycle_spin, denoise_wavelet
+
+    keywords = {
+        "sigma": _noise(degraded),
+        "wavelet": wavelet,
+        "mode": mode,
+        "method": "BayesShrink",
+        "channel_axis": 2,
+    }
+    if image.shape[2] == 3:
+        keywords["convert2ycbcr"] = True
+    if shifts:
+        return cycle_spin(
+            image, func=denoise_wavelet, max_shifts=shifts, func_kw=keywords, channel_axis=None, num_workers=1
+        )
+    return denoise_wavelet(image, **keywords)
+
+
+def nl_means(
+    image: Image, degraded: Degraded, h: float = 0.8, patch_size: int = 5, patch_distance: int = 6
+) -> Image:
+    """Non-local means (Buades 2005), the fast variant; h is in units of the noise σ."""
+    from skimage.restoration import denoise_nl_means
+
+    sigma = _estimated_noise(image, degraded)
+    return denoise_nl_means(
+        image, patch_size=patch_size, patch_distance=patch_distance, h=h * sigma, sigma=sigma, channel_axis=2
+    )
+
+
+def bilateral(
+    image: Image, degraded: Degraded, sigma_spatial: float = 1.5, sigma_color: float | None = None
+) -> Image:
+    """Bilateral filter (Tomasi 1998); the range σ defaults to twice the noise."""
+    from skimage.restoration import denoise_bilateral
+
+    return denoise_bilateral(
+        image,
+        sigma_color=sigma_color or 2 * _estimated_noise(image, degraded),
+        sigma_spatial=sigma_spatial,
+        channel_axis=2,
+    )
+
+
+def median(image: Image, degraded: Degraded, size: int = 3) -> Image:
+    """Median filter of each channel."""
+    from scipy.ndimage import median_filter
+
+    return median_filter(image, size=(size, size, 1), mode="nearest")
+
+
+def gaussian(image: Image, degraded: Degraded, sigma: float = 1.0) -> Image:
+    """Gaussian filter of each channel; sigma in pixels."""
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(image, sigma=(sigma, sigma, 0), mode="nearest")
+
+
+def wiener(image: Image, degraded: Degraded, balance: float = 0.02) -> Image:
+    """Wiener deconvolution with the known kernel; larger balance, smoother result."""
+    from skimage.restoration import wiener
+
+    return _deconvolve(image, degraded, lambda channel, kernel: wiener(channel, kernel, balance, clip=False))
+
+
+def richardson_lucy(image: Image, degraded: Degraded, num_iter: int = 15) -> Image:
+    """Richardson–Lucy deconvolution with the known kernel."""
+    from skimage.restoration import richardson_lucy
+
+    return _deconvolve(image, degraded, lambda channel, kernel: richardson_lucy(channel, kernel, num_iter))
+
+
+def _deconvolve(
+    image: Image, degraded: Degraded, restore: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> Image:
+    """Deconvolve each channel of the padded image, so that the border does not ring."""
+    kernel = _kernel(degraded)
+    pad = 2 * kernel.shape[0]
+    padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="symmetric")
+    channels = [restore(padded[..., c], kernel)[pad:-pad, pad:-pad] for c in range(image.shape[2])]
+    return np.clip(np.stack(channels, axis=2), 0, 1)
+
+
+def unsharp(image: Image, degraded: Degraded, radius: float = 1.0, amount: float = 1.0) -> Image:
+    """Unsharp masking."""
+    from skimage.filters import unsharp_mask
+
+    return unsharp_mask(image, radius=radius, amount=amount, channel_axis=2)
+
+
+# ── upscaling ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def nearest(image: Image, degraded: Degraded) -> Image:
+    """Repeat each pixel."""
+    return image.repeat(degraded.scale, axis=0).repeat(degraded.scale, axis=1)
+
+
+def bilinear(image: Image, degraded: Degraded) -> Image:
+    """Bilinear interpolation (Pillow)."""
+    return _resample(image, degraded, "BILINEAR")
+
+
+def lanczos(image: Image, degraded: Degraded) -> Image:
+    """Lanczos interpolation, a = 3 (Pillow)."""
+    return _resample(image, degraded, "LANCZOS")
+
+
+def _resample(image: Image, degraded: Degraded, kind: str) -> Image:
+    import PIL.Image
+
+    size = (degraded.shape[1], degraded.shape[0])
+    method = PIL.Image.Resampling[kind]
+    channels = [PIL.Image.fromarray(image[..., c].astype(np.float32)) for c in range(image.shape[2])]
+    return np.stack([np.asarray(channel.resize(size, method), np.float64) for channel in channels], axis=2)
+
+
+def bicubic(image: Image, degraded: Degraded) -> Image:
+    """Bicubic interpolation as MATLAB's imresize does it."""
+    return operators.imresize(image, degraded.scale)
+
+
+def back_projection(image: Image, degraded: Degraded, steps: int = 10) -> Image:
+    """Iterative back-projection (Irani 1991): bicubic, then corrected until its downscaled version is the input."""
+    result = operators.imresize(image, degraded.scale)
+    for _ in range(steps):
+        residual = image - operators.imresize(result, 1 / degraded.scale)
+        result = result + operators.imresize(residual, degraded.scale)
+    return result
+
+
+ALGORITHMS: dict[str, Callable[..., Image]] = {
+    algorithm.__name__: algorithm
+    for algorithm in (
+        identity, tv_chambolle, wavelet, nl_means, bilateral, median, gaussian, wiener, richardson_lucy, unsharp,
+        nearest, bilinear, bicubic, lanczos, back_projection,
+    )
+}  # fmt: skip

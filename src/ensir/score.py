@@ -1,0 +1,129 @@
+"""Score: fused images or predictions beside their targets → PSNR and SSIM of every image."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from ensir import images, store
+from ensir.layout import Place
+
+Progress = Callable[[int, int], None]
+COLUMNS = ("experiment", "dataset", "method", "image", "metric", "value")
+LUMA = np.array([65.481, 128.553, 24.966]) / 255  # BT.601
+
+
+def score(
+    place: Place,
+    experiment: str,
+    dataset: str,
+    method: str,
+    settings: dict[str, Any],
+    dataset_parts: list[str],
+    result_parts: list[str],
+    progress: Progress,
+) -> None:
+    """Score every image of a test set and write the values as CSV.
+
+    Parameters
+    ----------
+    place : Place
+        Where the CSV goes.
+    experiment, dataset, method : str
+        Names for the first columns; a base model counts as a method.
+    settings : dict
+        The experiment's `score` section, as plain data.
+    dataset_parts, result_parts : list of str
+        Parts with the targets, and the parts with the fused images or predictions.
+    progress : callable
+    """
+    rows = []
+    for done, (target_path, result_path) in enumerate(zip(dataset_parts, result_parts, strict=True)):
+        target, result = store.Part(target_path), store.Part(result_path)
+        store.aligned([target, result])
+        for name in target.names:
+            values = compare(target.image(name), result.image(name), target.bits, settings)
+            rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
+        progress(done + 1, len(dataset_parts))
+    with store.publish(place) as partial:
+        write_csv(partial, COLUMNS, sorted(rows))
+
+
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a table with a header, values to six decimals."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+
+
+def compare(
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    bits: int,
+    settings: dict[str, Any],
+) -> dict[str, float]:
+    """Score one image.
+
+    Parameters
+    ----------
+    target : integer array, (height, width, channel)
+    result : integer or float array of the same shape
+        In the code values of the target.
+    bits : int
+        8 or 16: depth of the target.
+    settings : dict
+        `space`, `crop`, `metrics` and `rounded` of the configuration.
+
+    Returns
+    -------
+    dict
+        PSNR in dB (inf where equal), SSIM in [-1, 1].
+    """
+    if settings["rounded"]:
+        result = images.to_integers(result, target.dtype, "result")
+    unit = 1 if bits == 8 else 257
+    crop = settings["crop"]
+    inner = np.s_[crop : target.shape[0] - crop, crop : target.shape[1] - crop]
+    y, x = target[inner].astype(np.float64) / unit, result[inner].astype(np.float64) / unit
+    if settings["space"] == "y" and y.shape[2] == 3:
+        y, x = luma(y), luma(x)
+    functions = {"psnr": psnr, "ssim": ssim}
+    return {metric: functions[metric](y, x) for metric in settings["metrics"]}
+
+
+def luma(image: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width 1"]:
+    """Return BT.601 luma, 16–235, unrounded, of RGB in 0–255."""
+    return (image @ LUMA + 16)[:, :, None]
+
+
+def psnr(
+    target: Float[np.ndarray, "height width channel"], result: Float[np.ndarray, "height width channel"]
+) -> float:
+    """Return the peak signal-to-noise ratio in dB, over all channels, for a range of 255."""
+    error = float(np.mean((target - result) ** 2))
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def ssim(
+    target: Float[np.ndarray, "height width channel"], result: Float[np.ndarray, "height width channel"]
+) -> float:
+    """Return the mean structural similarity: 11×11 Gaussian of σ 1.5, valid region, mean over the channels."""
+    from skimage.metrics import structural_similarity
+
+    _, similarity = structural_similarity(
+        target,
+        result,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        channel_axis=2,
+        full=True,
+    )
+    return float(similarity[5:-5, 5:-5].mean())
