@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,20 +86,21 @@ def check_disjoint(part: store.Part, lut: Any, allowed: list[str]) -> None:
             )
 
 
-def write_images(folder: Path, fused_parts: list[str], progress: Progress) -> None:
+def write_images(place: Place, fused_parts: list[str], progress: Progress) -> None:
     """Write fused images as PNG files of the images' names, rounded and clipped to 8 or 16 bit.
 
     Parameters
     ----------
-    folder : Path
-        Where the files go; sub-folders of names become sub-folders here.
+    place : Place
+        The folder of the files; sub-folders of names become sub-folders here.
     fused_parts : list of str
         All parts of a fused store.
     progress : callable
     """
-    for i, path in enumerate(fused_parts):
-        part = store.Part(path)
-        dtype = np.uint8 if part.bits == 8 else np.uint16
-        for name in part.names:
-            images.write(folder / f"{name}.png", images.to_integers(part.image(name), dtype, name))
-        progress(i + 1, len(fused_parts))
+    with store.publish(place) as folder:
+        for i, path in enumerate(fused_parts):
+            part = store.Part(path)
+            dtype = np.uint8 if part.bits == 8 else np.uint16
+            for name in part.names:
+                images.write(folder / f"{name}.png", images.to_integers(part.image(name), dtype, name))
+            progress(i + 1, len(fused_parts))

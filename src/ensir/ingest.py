@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,50 +14,6 @@ from ensir.priors.operators import crop_to_multiple, degrade
 
 Progress = Callable[[int, int], None]
 BORDER = 32  # a target may be larger than its crop by this many pixels each way; more is no border
-
-
-# ── which images, in which parts (asked for while the workflow is planned: reads no pixel) ───────────────────
-
-
-def plan(names: Sequence[str], images_per_part: int, dataset_store: str) -> dict[str, list[str]]:
-    """Assign images to parts; parts that exist keep their images, so that appended images only make new parts.
-
-    Parameters
-    ----------
-    names : list of str
-        All image names of the dataset.
-    images_per_part : int
-    dataset_store : str
-        Folder of the dataset's store, whose parts are remembered.
-
-    Returns
-    -------
-    dict
-        Image names by part; a part is named by a hash of its image names.
-    """
-    left = set(names)
-    parts = {}
-    for part in sorted(Path(dataset_store).glob("*/zarr.json")):
-        try:
-            held = json.loads(part.read_text())["attributes"]["images"]
-        except (ValueError, KeyError):
-            continue  # damaged: it will be made anew
-        if left.issuperset(held) and part.parent.name == part_name(held):
-            parts[part.parent.name] = held
-            left -= set(held)
-    rest = sorted(left)
-    for start in range(0, len(rest), images_per_part):
-        held = rest[start : start + images_per_part]
-        parts[part_name(held)] = held
-    return dict(sorted(parts.items(), key=lambda item: item[1]))
-
-
-def part_name(names: Sequence[str]) -> str:
-    """Return the name of the part that holds these images."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
-
-
-# ── one part ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def ingest(

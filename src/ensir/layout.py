@@ -70,6 +70,21 @@ class Layout:
         """Return the scores of a method (or base model) on one test set."""
         return f"{self.root}/scores/{experiment}/{dataset}/{method}.csv"
 
+    @property
+    def all_scores(self) -> str:
+        """The table of every score."""
+        return f"{self.root}/scores.csv"
+
+    @property
+    def summary(self) -> str:
+        """The table of the mean scores."""
+        return f"{self.root}/summary.csv"
+
+    @property
+    def report(self) -> str:
+        """The page that people look at."""
+        return f"{self.root}/report.html"
+
     def digest(self, path: str) -> str:
         """Return the digest file that mirrors a result."""
         return f"{self.root}/digests/{os.path.relpath(path, self.root)}.sha256"

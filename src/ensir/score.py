@@ -62,6 +62,26 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]])
         writer.writerows([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
 
 
+def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
+    """Collect the scores of all methods into one table, and their means over images into another.
+
+    Parameters
+    ----------
+    all_scores, summary : Place
+        Where the two tables go.
+    scores : list of str
+        Tables of single methods, in the order in which they shall stand.
+    """
+    import pandas as pd
+
+    table = pd.concat([pd.read_csv(path) for path in scores], ignore_index=True)
+    means = table.groupby(["experiment", "dataset", "method", "metric"], sort=False)["value"]
+    summarized = means.agg(mean="mean", n="count").reset_index()
+    for place, columns in ((all_scores, table), (summary, summarized)):
+        with store.publish(place) as partial:
+            columns.to_csv(partial, index=False, float_format="%.6f")
+
+
 def compare(
     target: Shaped[np.ndarray, "height width channel"],
     result: Shaped[np.ndarray, "height width channel"],

@@ -1,0 +1,52 @@
+# EnsIR-flow: a table of contents.
+#
+#   ingest → predict → partition → estimate → merge → fuse → score → report
+#
+# Each stage has one name everywhere: workflow/rules/N_stage.smk, workflow/scripts/stage.py, src/ensir/stage.py.
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+if "experiments" not in config:
+
+    configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/1_ingest.smk"
+include: "workflow/rules/2_predict.smk"
+include: "workflow/rules/3_partition.smk"
+include: "workflow/rules/4_estimate.smk"
+include: "workflow/rules/5_merge.smk"
+include: "workflow/rules/6_fuse.smk"
+include: "workflow/rules/7_score.smk"
+include: "workflow/rules/8_report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        layout.summary,
+        layout.report,
+        sealed_stores(),
+        image_folders(),
+
+
+# Partial targets, each a stage of the whole: snakemake predictions, snakemake luts, snakemake scores
+rule predictions:
+    input:
+        sealed_predictions(),
+
+
+rule luts:
+    input:
+        all_luts(),
+
+
+rule scores:
+    input:
+        layout.summary,

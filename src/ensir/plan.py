@@ -1,0 +1,158 @@
+"""What there is to do: the images, files and parts of a configuration. Lists folders, reads no pixel, writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ensir import InputError, images
+from ensir.config import Config, FolderDataset, FolderModel
+from ensir.layout import Layout
+
+
+class Plan:
+    """The images and parts of every dataset, and the files that they are made from.
+
+    Parameters
+    ----------
+    config : Config
+    layout : Layout
+        Where results are: parts that exist keep their images.
+    """
+
+    def __init__(self, config: Config, layout: Layout):
+        self.config, self.layout = config, layout
+        self.targets = cache(self._targets)
+        self.inputs = cache(self._inputs)
+        self.predictions = cache(self._predictions)
+        self.parts = cache(self._parts)
+        self.sizes = cache(self._sizes)
+
+    def check(self) -> None:
+        """List every folder that an experiment needs; all that is missing is one error.
+
+        Raises
+        ------
+        InputError
+            One line per dataset or model whose files are not as they should be.
+        """
+        problems = []
+        for _, dataset, models in self.used():
+            for look in (lambda d=dataset: (self.parts(d), self.inputs(d), self.sizes(d)), *(
+                lambda d=dataset, m=model: self.predictions(d, m) for model in models
+            )):
+                try:
+                    look()
+                except InputError as error:
+                    problems.append(str(error))
+        if problems:
+            raise InputError("\n".join(dict.fromkeys(problems)))
+
+    def used(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield (experiment, dataset, models) for every dataset of every experiment."""
+        for name, experiment in self.config.experiments.items():
+            for dataset in (experiment.reference, *experiment.tests):
+                yield name, dataset, experiment.models
+
+    def _targets(self, dataset: str) -> dict[str, str]:
+        """Return the file of each target by image name; empty strings where images come from a package."""
+        settings = self.config.datasets[dataset]
+        if isinstance(settings, FolderDataset):
+            key = f"datasets.{dataset}.target"
+            return images.find(settings.target, key, settings.target_suffix, settings.exclude)
+        return dict.fromkeys(settings.images, "")
+
+    def _inputs(self, dataset: str) -> dict[str, str]:
+        settings = self.config.datasets[dataset]
+        if not isinstance(settings, FolderDataset) or not settings.input:
+            return {}
+        key = f"datasets.{dataset}.input"
+        found = images.find(settings.input, key, settings.input_suffix, settings.exclude)
+        return images.match(self.targets(dataset), found, key)
+
+    def _predictions(self, dataset: str, model: str) -> dict[str, str]:
+        """Return the file of each prediction by image name; empty where the model runs here."""
+        settings = self.config.models[model]
+        if not isinstance(settings, FolderModel):
+            return {}
+        key = f"models.{model}.path"
+        pattern = settings.path.replace("{dataset}", dataset)
+        return images.match(self.targets(dataset), images.find(pattern, key, settings.suffix), key)
+
+    def files(self, found: dict[str, str], dataset: str, part: str) -> list[str]:
+        """Return the files of one part's images, in order; empty where there are none."""
+        return [found[name] for name in self.parts(dataset)[part] if found.get(name)]
+
+    def _parts(self, dataset: str) -> dict[str, list[str]]:
+        """Return the image names of each part, in order."""
+        per_part = self.config.datasets[dataset].images_per_part
+        return assign(list(self.targets(dataset)), per_part, self.layout.dataset(dataset))
+
+    def _sizes(self, dataset: str) -> dict[str, tuple[int, int]]:
+        """With `crop`: return the size that target, input and all folder predictions of an image share."""
+        settings = self.config.datasets[dataset]
+        if not isinstance(settings, FolderDataset) or not settings.crop:
+            return {}
+        models = sorted({m for _, used, models in self.used() if used == dataset for m in models})
+        sizes = {}
+        for name, path in self.targets(dataset).items():
+            shapes = [images.shape(path)]
+            if name in self.inputs(dataset):
+                height, width, channels = images.shape(self.inputs(dataset)[name])
+                shapes.append((height * settings.scale, width * settings.scale, channels))
+            predicted = (self.predictions(dataset, model).get(name) for model in models)
+            shapes += [images.shape(prediction) for prediction in predicted if prediction]
+            sizes[name] = (min(s[0] for s in shapes), min(s[1] for s in shapes))
+        return sizes
+
+    def dataset_settings(self, dataset: str) -> dict[str, Any]:
+        """Return what of a dataset's section its parts depend on."""
+        return self.config.datasets[dataset].model_dump(
+            mode="json", exclude={"images_per_part", "target", "input", "target_suffix", "input_suffix", "exclude"}
+        )
+
+    def model_settings(self, model: str) -> dict[str, Any]:
+        """Return what of a model's section its predictions depend on."""
+        return self.config.models[model].model_dump(mode="json", exclude={"path", "suffix"})
+
+
+def assign(names: Sequence[str], images_per_part: int, dataset_store: str) -> dict[str, list[str]]:
+    """Assign images to parts; parts that exist keep their images, so that appended images only make new parts.
+
+    Parameters
+    ----------
+    names : list of str
+        All image names of the dataset.
+    images_per_part : int
+    dataset_store : str
+        Folder of the dataset's store, whose parts are remembered.
+
+    Returns
+    -------
+    dict
+        Image names by part; a part is named by a hash of its image names.
+    """
+    left = set(names)
+    parts = {}
+    for metadata in sorted(Path(dataset_store).glob("*/zarr.json")):
+        try:
+            held = json.loads(metadata.read_text())["attributes"]["images"]
+        except (ValueError, KeyError):
+            continue  # damaged: it will be made anew
+        if left.issuperset(held) and metadata.parent.name == part_name(held):
+            parts[metadata.parent.name] = held
+            left -= set(held)
+    rest = sorted(left)
+    for start in range(0, len(rest), images_per_part):
+        held = rest[start : start + images_per_part]
+        parts[part_name(held)] = held
+    return dict(sorted(parts.items(), key=lambda item: item[1]))
+
+
+def part_name(names: Sequence[str]) -> str:
+    """Return the name of the part that holds these images."""
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]

@@ -1,0 +1,59 @@
+# 1 · INGEST: image files or shipped photographs → dataset parts
+#
+# REQUIRED INPUTS
+#   the target files of one part's images, and the input files where the dataset has them
+# OUTPUTS
+#   results/datasets/{dataset}.zarr/{part}   value (channel, pixel) uint8|uint16: targets
+#                                            input (input_channel, input_pixel), same dtype: degraded inputs
+#                                            image, height, width, offset, digest (image)
+#   results/datasets/{dataset}.zarr/zarr.json   the seal: written when all parts are there
+#   results/digests/…                        a sha256sum file per output
+
+
+rule ingest:
+    input:
+        targets=lambda w: plan.files(plan.targets(w.dataset), w.dataset, w.part),
+        inputs=lambda w: plan.files(plan.inputs(w.dataset), w.dataset, w.part),
+    output:
+        part=directory(layout.dataset("{dataset}") + "/{part}"),
+        digest=layout.digest(layout.dataset("{dataset}") + "/{part}"),
+    params:
+        names=lambda w: plan.parts(w.dataset)[w.part],
+        settings=lambda w: plan.dataset_settings(w.dataset),
+        sizes=lambda w: [plan.sizes(w.dataset)[n] for n in plan.parts(w.dataset)[w.part] if plan.sizes(w.dataset)],
+        source=source_digest("ensir.ingest"),
+    log:
+        "results/logs/ingest/{dataset}/{part}.log",
+    benchmark:
+        "results/benchmarks/ingest/{dataset}/{part}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    message:
+        "ingest {wildcards.dataset}, part {wildcards.part}"
+    script:
+        "../scripts/ingest.py"
+
+
+rule seal_dataset:
+    input:
+        digests=lambda w: digests(layout.dataset(w.dataset), w.dataset),
+    output:
+        seal=seal_of(layout.dataset("{dataset}")),
+        digest=layout.digest(seal_of(layout.dataset("{dataset}"))),
+    params:
+        parts=lambda w: list(plan.parts(w.dataset)),
+        source=source_digest("ensir.store"),
+    log:
+        "results/logs/seal/{dataset}.log",
+    benchmark:
+        "results/benchmarks/seal/{dataset}.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    message:
+        "seal dataset {wildcards.dataset}"
+    script:
+        "../scripts/seal.py"

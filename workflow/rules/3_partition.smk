@@ -1,0 +1,49 @@
+# 3 · PARTITION: targets and predictions of the reference → additive statistics of every occupied cell
+#
+# REQUIRED INPUTS
+#   all parts of the reference dataset, and of each model's predictions for it
+# OUTPUTS
+#   results/statistics/{experiment}.zarr   fold, key, channel, count, target_square (cell) int64
+#                                          sum, cross (cell, model), gram (cell, model, other_model) int64
+#                                          offset (boundary), level, level_count (entry): histograms of the target
+
+
+def reference_stores(wildcards):
+    experiment = experiment_of(wildcards)
+    return [layout.predictions(experiment.reference, model) for model in experiment.models]
+
+
+def reference_of(wildcards):
+    experiment = experiment_of(wildcards)
+    dataset, stores = layout.dataset(experiment.reference), reference_stores(wildcards)
+    return {
+        "dataset": parts(dataset, experiment.reference),
+        "predictions": [part for store in stores for part in parts(store, experiment.reference)],
+        "digests": [d for store in [dataset, *stores] for d in digests(store, experiment.reference)],
+    }
+
+
+rule partition:
+    input:
+        unpack(reference_of),
+    output:
+        statistics=directory(layout.statistics("{experiment}")),
+        digest=layout.digest(layout.statistics("{experiment}")),
+    params:
+        reference=lambda w: experiment_of(w).reference,
+        models=lambda w: experiment_of(w).models,
+        bin_width=lambda w: experiment_of(w).bin_width,
+        scheduler=settings.compute.scheduler,
+        source=source_digest("ensir.partition"),
+    log:
+        "results/logs/partition/{experiment}.log",
+    benchmark:
+        "results/benchmarks/partition/{experiment}.tsv"
+    threads: max(1, workflow.cores or 1)
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    message:
+        "partition the reference of {wildcards.experiment}"
+    script:
+        "../scripts/partition.py"

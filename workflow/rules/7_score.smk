@@ -1,0 +1,67 @@
+# 7 · SCORE: fused images, and the predictions of each base model, beside the targets
+#
+# REQUIRED INPUTS
+#   all parts of a test set, and of the fused images or predictions for it
+# OUTPUTS
+#   results/scores/{experiment}/{dataset}/{method}.csv   experiment,dataset,method,image,metric,value
+#   results/scores.csv                                   all of them
+#   results/summary.csv                                  experiment,dataset,method,metric,mean,n
+
+
+def scored_of(wildcards):
+    dataset = layout.dataset(wildcards.dataset)
+    result = result_store(wildcards.experiment, wildcards.dataset, wildcards.method)
+    return {
+        "dataset": parts(dataset, wildcards.dataset),
+        "result": parts(result, wildcards.dataset),
+        "digests": digests(dataset, wildcards.dataset) + digests(result, wildcards.dataset),
+    }
+
+
+rule score:
+    input:
+        unpack(scored_of),
+    output:
+        scores=layout.scores("{experiment}", "{dataset}", "{method}"),
+    params:
+        settings=lambda w: experiment_of(w).score.model_dump(mode="json"),
+        source=source_digest("ensir.score"),
+    log:
+        "results/logs/score/{experiment}/{dataset}/{method}.log",
+    benchmark:
+        "results/benchmarks/score/{experiment}/{dataset}/{method}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    message:
+        "score {wildcards.method} on {wildcards.dataset} for {wildcards.experiment}"
+    script:
+        "../scripts/score.py"
+
+
+rule summarize:
+    input:
+        scores=[
+            layout.scores(name, dataset, method)
+            for name, experiment in settings.experiments.items()
+            for dataset in experiment.tests
+            for method in [*experiment.models, *experiment.methods]
+        ],
+    output:
+        scores=report(layout.all_scores, category="Tables", caption="../report/scores.rst"),
+        summary=report(layout.summary, category="Tables", caption="../report/summary.rst"),
+    params:
+        source=source_digest("ensir.score"),
+    log:
+        "results/logs/summarize.log",
+    benchmark:
+        "results/benchmarks/summarize.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "collect all scores"
+    script:
+        "../scripts/summarize.py"

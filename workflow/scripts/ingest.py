@@ -1,0 +1,16 @@
+from ensir.job import job
+from ensir.layout import Layout
+
+with job(snakemake) as progress:
+    from ensir.ingest import ingest
+
+    ingest(
+        Layout().place(snakemake.output.part),
+        dataset=snakemake.wildcards.dataset,
+        names=snakemake.params.names,
+        settings=snakemake.params.settings,
+        targets=list(snakemake.input.targets),
+        inputs=list(snakemake.input.inputs),
+        sizes=snakemake.params.sizes,
+        progress=progress,
+    )

@@ -1,0 +1,16 @@
+from ensir.job import job
+from ensir.layout import Layout
+
+with job(snakemake) as progress:
+    from ensir.predict import predict
+
+    predict(
+        Layout().place(snakemake.output.part),
+        dataset_part=snakemake.input.dataset,
+        dataset_digest=snakemake.input.dataset_digest,
+        model=snakemake.wildcards.model,
+        settings=snakemake.params.settings,
+        files=list(snakemake.input.files),
+        crop=snakemake.params.crop,
+        progress=progress,
+    )

@@ -1,0 +1,14 @@
+from ensir.job import job
+from ensir.layout import Layout
+
+with job(snakemake) as progress:
+    from ensir.report import report
+
+    report(
+        Layout().file(snakemake.output.page),
+        experiments=snakemake.params.experiments,
+        scores=snakemake.input.scores,
+        summary=snakemake.input.summary,
+        samples=snakemake.params.samples,
+        progress=progress,
+    )
