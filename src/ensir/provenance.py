@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+NOT_COUNTED = ("ensir", "ensir.config", "ensir.job")  # version, schema, logging: no result depends on them
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -34,7 +35,7 @@ def source_digest(*modules: str) -> str:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module not in found and module not in ("ensir.config", "ensir.job"):
+        if module not in found and module not in NOT_COUNTED:
             found.add(module)
             waiting += _imports(module)
     code = "\n".join(f"{module} {_code(module)}" for module in sorted(found))

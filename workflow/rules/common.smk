@@ -1,6 +1,6 @@
 # What all rules share: the checked configuration, the plan of parts, the paths, and what a job depends on.
 
-import ensir.config as schema
+import ensir.config_reading
 from snakemake.exceptions import WorkflowError
 
 from ensir import InputError
@@ -10,9 +10,9 @@ from ensir.provenance import file_digest_of_module, source_digest
 
 layout = Layout("results")
 try:
-    for file in workflow.configfiles:
-        schema.read(file)  # Snakemake's own reader lets a key stand twice
-    settings = schema.parse(config, ", ".join(map(str, workflow.configfiles)) or "--config")
+    settings = ensir.config_reading.parse(
+        config, ", ".join(map(str, workflow.configfiles)) or "--config", workflow.configfiles
+    )
     plan = Plan(settings, layout)
     plan.check()
 except InputError as error:

@@ -1,0 +1,67 @@
+# make run    set up, run the workflow on CONFIG, print the table
+# make test   set up, run the tests
+# The rest: see `make help`.
+
+CONFIG ?= config/config.yaml
+PYTHON ?= python3.11
+BIN := .venv/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile $(CONFIG)
+INSTALLED := .venv/.installed
+INSTALLED_FOR_TESTS := .venv/.installed-for-tests
+
+.PHONY: help run dry-run resume table workflow-report test test-all lint format bench config-docs clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
+	$(SNAKEMAKE) --quiet rules reason host progress
+	@$(BIN)/ensir table results/summary.csv
+	@echo "report: $(CURDIR)/results/report.html"
+
+dry-run: $(INSTALLED)  ## list what `make run` would do, and why
+	$(SNAKEMAKE) --dry-run
+
+resume: $(INSTALLED)  ## after a kill: remove the stale lock, redo what was unfinished
+	$(SNAKEMAKE) --unlock
+	$(MAKE) run
+
+workflow-report: $(INSTALLED)  ## Snakemake's own report: results/workflow-report.html
+	$(SNAKEMAKE) --report results/workflow-report.html
+
+test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(INSTALLED_FOR_TESTS)  ## run every test
+	$(BIN)/pytest
+
+lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(SNAKEMAKE) --lint
+
+format: $(INSTALLED_FOR_TESTS)  ## format Python and Snakemake files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+bench: $(INSTALLED_FOR_TESTS)  ## measure speeds, beside what they are compared with
+	$(BIN)/python tests/bench/bench.py
+
+config-docs: $(INSTALLED)  ## generate config/schema.json and the tables of config/README.md
+	$(BIN)/python -m ensir.config_reference
+
+clean:  ## remove results (not the environment)
+	rm -rf results .snakemake
+
+$(INSTALLED): pyproject.toml envs/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) install --constraint envs/constraints.txt --editable .
+	@touch $@
+
+$(INSTALLED_FOR_TESTS): $(INSTALLED)
+	$(PIP) install --constraint envs/constraints.txt --editable ".[test]"
+	@touch $@
