@@ -1,0 +1,137 @@
+"""What a configuration may not say although each of its values is allowed: names of nothing, clashes, gaps.
+
+The checks read plain data and pass over what is not of the right type, so that they find their errors in a
+configuration that has others too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ensir.config import Ensir
+
+LONGEST = 80  # characters of a value that are shown
+MOST_BIN_SETS = 2**62
+
+
+class Problem(NamedTuple):
+    """One error of a configuration: the dotted key, and what is wrong there."""
+
+    key: str
+    message: str
+
+
+def shown(value: Any) -> str:
+    """Return a value as it may stand in a configuration, shortened."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def unknown(what: str, word: Any, known: Iterable[Any]) -> str:
+    """Say that a word is none of those that are known; name the closest."""
+    known = [str(name) for name in known]
+    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.7)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{what}; allowed: {', '.join(known) or 'none'}{hint}"
+
+
+def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
+    """Find the errors that no single value shows."""
+    datasets, models, experiments = (_sections(raw, key) for key in ("datasets", "models", "experiments"))
+    for name, dataset in datasets.items():
+        if dataset.get("input") and dataset.get("degradation"):
+            yield Problem(f"datasets.{name}.degradation", "stands beside `input`; remove one of them")
+    for name, model in models.items():
+        users = [experiment for experiment in experiments.values() if name in _texts(experiment, "models")]
+        used = {
+            dataset for user in users for dataset in _texts(user, "reference") + _texts(user, "tests")
+        } & datasets.keys()
+        yield from _check_model(name, model, {dataset: datasets[dataset] for dataset in sorted(used)})
+    for name, experiment in experiments.items():
+        yield from _check_experiment(f"experiments.{name}", experiment, datasets, models)
+
+
+def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) -> Iterator[Problem]:
+    """Check a model against the datasets that it is used with."""
+    kind, path = model.get("kind"), model.get("path")
+    if kind == "folder" and isinstance(path, str) and "{dataset}" not in path and len(datasets) > 1:
+        yield Problem(
+            f"models.{name}.path", f"{shown(path)} must contain {{dataset}}: {', '.join(datasets)} use it"
+        )
+    if kind in ("function", "classical"):
+        for key, dataset in datasets.items():
+            if dataset.get("kind") == "folder" and not (dataset.get("input") or dataset.get("degradation")):
+                yield Problem(
+                    f"datasets.{key}.input",
+                    f"is missing: model {name!r} restores inputs; give `input` or `degradation`",
+                )
+    if kind == "classical" and isinstance(model.get("options"), dict):
+        from ensir.restorers import classical
+
+        algorithm = model.get("algorithm")
+        if isinstance(algorithm, str) and algorithm in classical.ALGORITHMS:
+            options = classical.options(algorithm)
+            for option in model["options"].keys() - set(options):
+                yield Problem(f"models.{name}.options.{option}", unknown("unknown key", option, options))
+
+
+def _check_experiment(
+    key: str, experiment: dict[str, Any], datasets: dict[str, dict], models: dict[str, dict]
+) -> Iterator[Problem]:
+    """Check the names that an experiment gives, and its methods against its models."""
+    for field, section, known in (
+        ("models", "models", models),
+        ("reference", "datasets", datasets),
+        ("tests", "datasets", datasets),
+    ):
+        names = _texts(experiment, field)
+        for name in names:
+            if name not in known:
+                yield Problem(f"{key}.{field}", unknown(f"{name!r} is not in {section}", name, known))
+            if names.count(name) > 1:
+                yield Problem(f"{key}.{field}", f"{name!r} is named twice; remove one")
+    for name in _texts(experiment, "reference"):
+        if name in _texts(experiment, "tests"):
+            yield Problem(f"{key}.reference", f"{name!r} is one of the tests too; choose another dataset")
+    listed = _texts(experiment, "models")
+    for name, method in _sections(experiment, "methods").items():
+        if name in listed:
+            yield Problem(f"{key}.methods.{name}", f"a model is called {name!r} too; rename one of them")
+        if method.get("kind", name) == "ensir":
+            yield from _check_ensir(f"{key}.methods.{name}", method, len(listed))
+
+
+def _check_ensir(key: str, method: dict[str, Any], models: int) -> Iterator[Problem]:
+    prior = method.get("prior")
+    if isinstance(prior, list) and all(type(weight) in (int, float) for weight in prior):
+        if len(prior) != models:
+            yield Problem(f"{key}.prior", f"{shown(prior)} must hold {models} numbers, one per model")
+        if any(weight < 0 for weight in prior):
+            yield Problem(f"{key}.prior", f"{shown(prior)} must not be negative")
+        if not abs(sum(prior) - 1) < 1e-6:
+            yield Problem(f"{key}.prior", f"{shown(prior)} must sum to one")
+        if method.get("arithmetic") == "paper":
+            yield Problem(f"{key}.prior", "arithmetic `paper` starts from uniform weights; remove `prior`")
+    width = method.get("bin_width", Ensir().bin_width)
+    if type(width) is int and 1 <= width <= 256 and (-(-256 // width)) ** models > MOST_BIN_SETS:
+        yield Problem(
+            f"{key}.bin_width",
+            f"{width} makes more than 2^62 bin sets of {models} models; widen it, or use fewer models",
+        )
+
+
+def _sections(section: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    """Return the named sections below a key; what is no section counts as an empty one."""
+    named = section.get(key)
+    if not isinstance(named, dict):
+        return {}
+    return {name: value if isinstance(value, dict) else {} for name, value in named.items()}
+
+
+def _texts(section: dict[str, Any], key: str) -> list[str]:
+    """Return the texts that a key holds, one or a list of them."""
+    value = section.get(key)
+    return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]

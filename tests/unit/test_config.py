@@ -1,0 +1,397 @@
+from contextlib import suppress
+from typing import get_args
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ensir import InputError, config
+from ensir.config_reading import load, parse
+from ensir.config_reference import json_schema
+from ensir.restorers import classical
+
+VALID = """
+datasets:
+  train: {kind: folder, target: "train/gt/*.png", input: "train/lq/*.png"}
+  test: {kind: photos, images: [chelsea], degradation: {kind: noise, sigma: 25}}
+  bare: {kind: folder, target: "bare/gt/*.png"}
+  blurred: {kind: photos, images: [china], degradation: {kind: blur}}
+  spare: {kind: photos, images: [china], degradation: {kind: blur}}
+models:
+  IMDN: {kind: folder, path: "{dataset}/IMDN/*.png"}
+  CRAFT: {kind: folder, path: "{dataset}/CRAFT/*.png"}
+  tv: {kind: classical, algorithm: tv_chambolle}
+  wavelet: {kind: classical, algorithm: wavelet}
+  mine: {kind: function, function: "mine.models:restore"}
+  lanczos: {kind: classical, algorithm: lanczos}
+  spare: {kind: folder, path: "spare/*.png"}
+experiments:
+  denoise:
+    models: [IMDN, tv, wavelet, mine]
+    reference: train
+    tests: [test]
+    methods:
+      average:
+      zzpm: {literal: true}
+      ensir: {bin_width: 32}
+      ensir_b24: {kind: ensir, bin_width: 24}
+  folders:
+    models: [IMDN, CRAFT]
+    reference: train
+    tests: [bare]
+    score: {space: y}
+    methods: {ensir: {}, spare: {kind: average}}
+compute: {shards: 2}
+"""
+GONE = object()
+IS_NAME = "allowed: name (letters and digits, then also - and _)"
+ARE_NAMES = "allowed: list of names (letters and digits, then also - and _)"
+PHOTOS = ", ".join(get_args(config.Photo))
+ALGORITHMS = ", ".join(classical.ALGORITHMS)
+
+# The dotted key, the value written there (GONE: the key is removed), and what is said of that key.
+WRONG = [
+    # unknown keys, at every depth
+    ("modles", {}, "unknown key; allowed: datasets, models, experiments, compute; did you mean 'models'?"),
+    (
+        "datasets.train.inptu",
+        "x",
+        "unknown key; allowed: kind, target, input, target_suffix, input_suffix, exclude, scale, "
+        "crop, degradation, images_per_part, licence, citation; did you mean 'input'?",
+    ),
+    ("datasets.test.degradation.sigmas", 5, "unknown key; allowed: kind, sigma, seed; did you mean 'sigma'?"),
+    ("models.IMDN.paht", "x", "unknown key; allowed: kind, path, suffix; did you mean 'path'?"),
+    (
+        "experiments.denoise.test",
+        "x",
+        "unknown key; allowed: models, reference, tests, score, methods, allow_overlap, png; "
+        "did you mean 'tests'?",
+    ),
+    (
+        "experiments.folders.score.spaces",
+        "y",
+        "unknown key; allowed: space, crop, metrics, rounded; did you mean 'space'?",
+    ),
+    (
+        "experiments.denoise.methods.ensir.binwidth",
+        8,
+        "unknown key; allowed: kind, bin_width, channels, arithmetic, precision, prior, "
+        "max_steps; did you mean 'bin_width'?",
+    ),
+    ("compute.shard", 1, "unknown key; allowed: device, shards, scheduler; did you mean 'shards'?"),
+    # missing keys
+    ("experiments", GONE, "is missing; allowed: named sections, at least 1"),
+    ("datasets.train.target", GONE, "is missing; allowed: text"),
+    ("datasets.test.degradation.sigma", GONE, "is missing; allowed: number, more than 0"),
+    ("experiments.folders.reference", GONE, f"is missing; {IS_NAME}"),
+    ("experiments.denoise.tests", GONE, f"is missing; {ARE_NAMES}, at least 1"),
+    # kinds
+    ("datasets.spare.kind", GONE, "is missing; allowed: folder, photos"),
+    ("datasets.spare.kind", "photo", "'photo' is wrong; allowed: folder, photos; did you mean 'photos'?"),
+    (
+        "datasets.blurred.degradation.kind",
+        "nois",
+        "'nois' is wrong; allowed: noise, blur, downscale; did you mean 'noise'?",
+    ),
+    ("models.spare.kind", GONE, "is missing; allowed: folder, function, classical"),
+    ("models.spare.kind", 3, "3 is wrong; allowed: folder, function, classical"),
+    (
+        "experiments.folders.methods.spare.kind",
+        GONE,
+        "is missing, and 'spare' is no kind; allowed: average, zzpm, ensir",
+    ),
+    (
+        "experiments.folders.methods.spare.kind",
+        "averag",
+        "'averag' is wrong; allowed: average, zzpm, ensir; did you mean 'average'?",
+    ),
+    # wrong types
+    ("datasets.train.scale", "four", "'four' is wrong; allowed: whole number, at least 1"),
+    ("datasets.train.scale", 1.5, "1.5 is wrong; allowed: whole number, at least 1"),
+    ("datasets.train.scale", True, "true is wrong; allowed: whole number, at least 1"),
+    ("datasets.test.degradation.sigma", "1e-1", "'1e-1' is wrong; allowed: number, more than 0"),
+    ("datasets.test.size", "big", "'big' is wrong; allowed: whole number, at least 16, or null"),
+    ("datasets.bare.input", 7, "7 is wrong; allowed: text, or null"),
+    ("datasets.train.exclude", "x", "'x' is wrong; allowed: list of texts"),
+    ("datasets.new", None, "null is wrong; allowed: section"),
+    ("models.new", "folder", "'folder' is wrong; allowed: section"),
+    ("models.CRAFT.path", ["a"], '["a"] is wrong; allowed: text'),
+    ("experiments.denoise.models", "IMDN", f"'IMDN' is wrong; {ARE_NAMES}, at least 2"),
+    ("experiments.denoise.png", "yes please", "'yes please' is wrong; allowed: true or false"),
+    ("experiments.denoise.methods", ["ensir"], '["ensir"] is wrong; allowed: named sections, at least 1'),
+    ("experiments.folders.methods.ensir.prior", ["half", 1], "'half' is wrong; allowed: number"),
+    ("compute", [2], "[2] is wrong; allowed: section"),
+    # values that are not allowed
+    ("datasets.test.images", ["chelsey"], f"'chelsey' is wrong; allowed: {PHOTOS}; did you mean 'chelsea'?"),
+    ("datasets.test.images", [], f"[] is wrong; allowed: list of {PHOTOS}, at least 1"),
+    ("datasets.train.images_per_part", 0, "0 is wrong; allowed: whole number, at least 1"),
+    ("datasets.test.degradation.sigma", -1, "-1 is wrong; allowed: number, more than 0"),
+    (
+        "models.wavelet.algorithm",
+        "tv_chambole",
+        f"'tv_chambole' is wrong; allowed: {ALGORITHMS}; did you mean 'tv_chambolle'?",
+    ),
+    ("models.mine.function", "restore", "'restore' is wrong; allowed: package.module:name"),
+    ("experiments.folders.models", ["IMDN"], f'["IMDN"] is wrong; {ARE_NAMES}, at least 2'),
+    ("experiments.denoise.tests", [], f"[] is wrong; {ARE_NAMES}, at least 1"),
+    ("experiments.folders.score.space", "ycbcr", "'ycbcr' is wrong; allowed: rgb, y"),
+    (
+        "experiments.folders.score.metrics",
+        ["psnrr"],
+        "'psnrr' is wrong; allowed: psnr, ssim; did you mean 'psnr'?",
+    ),
+    (
+        "experiments.denoise.methods.ensir.bin_width",
+        0,
+        "0 is wrong; allowed: whole number, at least 1, at most 256",
+    ),
+    (
+        "experiments.denoise.methods.ensir.bin_width",
+        257,
+        "257 is wrong; allowed: whole number, at least 1, at most 256",
+    ),
+    (
+        "experiments.denoise.methods.ensir_b24.arithmetic",
+        "relased",
+        "'relased' is wrong; allowed: released, paper; did you mean 'released'?",
+    ),
+    ("compute.device", "gpu", "'gpu' is wrong; allowed: auto, cpu, cuda"),
+    # bad names
+    (
+        "datasets.my set",
+        {"kind": "photos", "images": ["china"], "degradation": {"kind": "blur"}},
+        f"'my set' is wrong; {IS_NAME}",
+    ),
+    ("models._x", {"kind": "folder", "path": "x"}, f"'_x' is wrong; {IS_NAME}"),
+]
+# The same, for errors that the JSON schema does not show.
+UNSEEN = [
+    ("models.tv.options.weigth", 1, "unknown key; allowed: weight, max_num_iter; did you mean 'weight'?"),
+    ("models.lanczos.options.a", 2, "unknown key; allowed: none"),
+    ("datasets.test.degradation.sigma", float("nan"), "NaN is wrong; allowed: number, more than 0"),
+    ("datasets.train.degradation", {"kind": "blur"}, "stands beside `input`; remove one of them"),
+    (
+        "models.mine.options.weights",
+        "${ENSIR_UNSET}/w.pth",
+        "'${ENSIR_UNSET}/w.pth' needs the environment variable ENSIR_UNSET; set it",
+    ),
+]
+# The same, for errors that depend on other keys, too.
+CLASHES = [
+    (
+        "experiments.denoise.models",
+        ["IMDM", "tv"],
+        "'IMDM' is not in models; allowed: IMDN, CRAFT, tv, wavelet, mine, lanczos, spare; "
+        "did you mean 'IMDN'?",
+    ),
+    ("experiments.folders.models", ["IMDN", "IMDN"], "'IMDN' is named twice; remove one"),
+    (
+        "experiments.denoise.tests",
+        ["tset"],
+        "'tset' is not in datasets; allowed: train, test, bare, blurred, spare; did you mean 'test'?",
+    ),
+    ("experiments.denoise.tests", ["test", "test"], "'test' is named twice; remove one"),
+    (
+        "experiments.denoise.reference",
+        "trains",
+        "'trains' is not in datasets; allowed: train, test, bare, blurred, spare; did you mean 'train'?",
+    ),
+    ("experiments.denoise.reference", "test", "'test' is one of the tests too; choose another dataset"),
+    ("models.IMDN.path", "IMDN/*.png", "'IMDN/*.png' must contain {dataset}: bare, test, train use it"),
+    ("experiments.denoise.methods.tv", {"kind": "average"}, "a model is called 'tv' too; rename one of them"),
+    ("experiments.folders.methods.ensir.prior", [1], "[1] must hold 2 numbers, one per model"),
+    ("experiments.folders.methods.ensir.prior", [1.5, -0.5], "[1.5, -0.5] must not be negative"),
+    ("experiments.folders.methods.ensir.prior", [0.5, 0.6], "[0.5, 0.6] must sum to one"),
+]
+# The same, for errors that stand at other keys: the whole lines.
+ELSEWHERE = [
+    (
+        "experiments.denoise.methods.ensr",
+        {},
+        "experiments.denoise.methods.ensr.kind: is missing, and 'ensr' is no kind; "
+        "allowed: average, zzpm, ensir; did you mean 'ensir'?",
+    ),
+    (
+        "experiments.folders.methods.ensir",
+        {"prior": [0.5, 0.5], "arithmetic": "paper"},
+        "experiments.folders.methods.ensir.prior: "
+        "arithmetic `paper` starts from uniform weights; remove `prior`",
+    ),
+    (
+        "models",
+        {5: {"kind": "folder", "path": "{dataset}/*"}, "IMDN": {"kind": "folder", "path": "{dataset}/*"}},
+        "experiments.denoise.models: 'mine' is not in models; allowed: 5, IMDN",
+        "experiments.denoise.models: 'tv' is not in models; allowed: 5, IMDN",
+        "experiments.denoise.models: 'wavelet' is not in models; allowed: 5, IMDN",
+        "experiments.folders.models: 'CRAFT' is not in models; allowed: 5, IMDN",
+        f"models.5: 5 is wrong; {IS_NAME}",
+    ),
+    (
+        "datasets.train.input",
+        GONE,
+        "datasets.train.input: is missing: model 'mine' restores inputs; give `input` or `degradation`",
+        "datasets.train.input: is missing: model 'tv' restores inputs; give `input` or `degradation`",
+        "datasets.train.input: is missing: model 'wavelet' restores inputs; give `input` or `degradation`",
+    ),
+]
+
+
+def changed(*changes):
+    """Return the valid configuration with some keys written or removed."""
+    raw = yaml.safe_load(VALID)
+    for key, value, *_ in changes:
+        *path, last = key.split(".")
+        section = raw
+        for step in path:
+            section = section.setdefault(step, {})
+        if value is GONE:
+            del section[last]
+        else:
+            section[last] = value
+    return raw
+
+
+def errors(call, *arguments):
+    with pytest.raises(InputError) as caught:
+        call(*arguments)
+    return str(caught.value).split("\n")
+
+
+def test_valid():
+    denoise = parse(yaml.safe_load(VALID), "my.yaml").experiments["denoise"]
+    assert denoise.methods["average"] == config.Average()
+    assert denoise.methods["ensir_b24"] == config.Ensir(bin_width=24)
+    assert denoise.bin_width == 8
+    assert [name for name, method in denoise.methods.items() if method.needs_lut] == ["ensir", "ensir_b24"]
+
+
+def test_no_bins():
+    raw = changed(("experiments.folders.methods", {"average": None}))
+    assert parse(raw, "my.yaml").experiments["folders"].bin_width is None
+
+
+# ── errors of content ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("key", "value", "message"), WRONG + UNSEEN + CLASHES)
+def test_one_error(key, value, message):
+    assert errors(parse, changed((key, value)), "my.yaml") == [f"my.yaml: {key}: {message}"]
+
+
+@pytest.mark.parametrize("change", ELSEWHERE, ids=lambda change: change[0])
+def test_error_elsewhere(change):
+    assert errors(parse, changed(change), "my.yaml") == [f"my.yaml: {line}" for line in change[2:]]
+
+
+@given(st.lists(st.sampled_from(WRONG + UNSEEN), min_size=1, unique_by=lambda wrong: wrong[0]))
+def test_every_error_is_told(wrongs):
+    keys = [wrong[0] for wrong in wrongs]
+    wrongs = [wrong for wrong in wrongs if not any(wrong[0].startswith(f"{key}.") for key in keys)]
+    lines = errors(parse, changed(*wrongs), "my.yaml")
+    assert lines == sorted(f"my.yaml: {key}: {message}" for key, _, message in wrongs)
+
+
+KEYS = sorted({wrong[0] for wrong in WRONG + UNSEEN + CLASHES})
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 999)
+    | st.floats()
+    | st.sampled_from(["", "IMDN", "folder", "${"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kind", "path", "tv", 5, None]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(KEYS), JUNK)
+def test_junk_is_an_input_error(key, junk):
+    with suppress(InputError):
+        parse(changed((key, junk)), "my.yaml")
+
+
+def test_too_many_bin_sets():
+    models = [f"model{i}" for i in range(8)]
+    raw = changed(
+        *((f"models.{model}", {"kind": "folder", "path": "{dataset}/*"}) for model in models),
+        ("experiments.folders.models", models),
+        ("experiments.folders.methods.ensir.bin_width", 1),
+    )
+    assert errors(parse, raw, "my.yaml") == [
+        "my.yaml: experiments.folders.methods.ensir.bin_width: 1 makes more than 2^62 bin sets of 8 models; "
+        "widen it, or use fewer models"
+    ]
+
+
+def test_long_values_are_shortened():
+    (line,) = errors(parse, changed(("models.mine.function", "x" * 1000)), "my.yaml")
+    assert len(line) < 200
+
+
+def test_variables(monkeypatch):
+    monkeypatch.setenv("ROOT", "/data")
+    raw = changed(("models.CRAFT.path", "${ROOT}/{dataset}/*.png"))
+    assert parse(raw, "my.yaml").models["CRAFT"].path == "/data/{dataset}/*.png"
+
+
+# ── errors of the file ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty; give the sections datasets, models, experiments, compute"),
+        ("# nothing", "is empty; give the sections datasets, models, experiments, compute"),
+        ("- datasets", "holds no keys; give the sections datasets, models, experiments, compute"),
+        ("models:\n  a: {kind: folder\n  b: 1\n", "line 3, column 4: expected ',' or '}', but got ':'"),
+        ("models:\n\ta: 1\n", "line 2, column 1: found character '\\t' that cannot start any token"),
+        ("models: !network x", "line 1, column 9: could not determine a constructor for the tag '!network'"),
+        ("? [a]\n: 1", "line 1, column 3: found unhashable key"),
+    ],
+)
+def test_broken_file(tmp_path, text, message):
+    path = tmp_path / "my.yaml"
+    path.write_text(text)
+    assert errors(load, path) == [f"{path}: {message}"]
+
+
+def test_binary_file(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_bytes(b"\x89PNG\xff")
+    (line,) = errors(load, path)
+    assert line.startswith(f"{path}: is no text file: ")
+
+
+def test_no_file(tmp_path):
+    path = tmp_path / "my.yaml"
+    assert errors(load, path) == [f"{path}: cannot be read: No such file or directory"]
+    assert errors(load, tmp_path) == [f"{tmp_path}: cannot be read: Is a directory"]
+
+
+def test_key_stands_twice(tmp_path):
+    path = tmp_path / "my.yaml"
+    twice = VALID.replace("  IMDN:", "  IMDN: {kind: folder, path: x}\n  IMDN:")
+    path.write_text(twice + "compute: {shards: 0}\n")
+    lines = [
+        "compute.shards: 0 is wrong; allowed: whole number, at least 1",
+        "compute: is named twice, in lines 33 and 34; rename or remove one",
+        "models.IMDN: is named twice, in lines 9 and 10; rename or remove one",
+    ]
+    assert errors(load, path) == [f"{path}: {line}" for line in lines]
+
+
+# ── the JSON schema ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_json_schema_is_sound():
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+    jsonschema.validate(yaml.safe_load(VALID), json_schema())
+
+
+@pytest.mark.parametrize(("key", "value", "message"), WRONG)
+def test_json_schema_finds_errors(key, value, message):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(changed((key, value)), json_schema())
