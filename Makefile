@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume table workflow-report test test-all lint format bench config-docs clean
+.PHONY: help run dry-run resume table workflow-report test test-faults lint format bench config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,10 +31,10 @@ workflow-report: $(INSTALLED)  ## Snakemake's own report: results/workflow-repor
 	$(SNAKEMAKE) --report results/workflow-report.html
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not faults"
 
-test-all: $(INSTALLED_FOR_TESTS)  ## run every test
-	$(BIN)/pytest
+test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
+	$(BIN)/pytest -m faults
 
 lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
 	$(BIN)/ruff check .

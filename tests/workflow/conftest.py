@@ -1,0 +1,184 @@
+"""Whole runs of the workflow in a scratch folder, with tiny images and models that are PNG folders."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from ensir import images
+
+REPOSITORY = Path(__file__).parents[2]
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+
+
+class Run:
+    """A working folder with a configuration, in which the workflow is run.
+
+    Parameters
+    ----------
+    folder : Path
+    repository : Path
+        Where the workflow and the package are taken from.
+    """
+
+    def __init__(self, folder: Path, repository: Path = REPOSITORY):
+        self.folder, self.repository = folder, repository
+        self.config_file = folder / "config.yaml"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return yaml.safe_load(self.config_file.read_text())
+
+    @config.setter
+    def config(self, value: dict[str, Any]) -> None:
+        self.config_file.write_text(yaml.safe_dump(value, sort_keys=False))
+
+    def command(self, *arguments: str) -> list[str]:
+        profile = self.repository / "workflow/profiles/local"
+        return [
+            str(SNAKEMAKE),
+            *("--snakefile", str(self.repository / "Snakefile"), "--workflow-profile", str(profile)),
+            *("--directory", str(self.folder), "--configfile", str(self.config_file), "--cores", "2"),
+            *arguments,
+        ]
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        paths = [str(self.repository / "src"), str(self.folder)]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment(**variables),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, ok: bool = True, **variables: str) -> str:
+        """Run snakemake to its end; returns what it printed."""
+        process = self.start(*arguments, **variables)
+        output, _ = process.communicate()
+        assert (process.returncode == 0) == ok, output
+        return output
+
+    def planned(self, **variables: str) -> list[str]:
+        """Return the messages of the jobs that a run would execute."""
+        output = self.run("--dry-run", **variables)
+        return sorted(re.findall(r"^Job \d+: (.*)$", output, re.MULTILINE))
+
+    def digests(self) -> dict[str, str]:
+        """Return every digest file and table, by path."""
+        results = self.folder / "results"
+        files = [*results.glob("digests/**/*.sha256"), *results.glob("*.csv"), *results.glob("scores/**/*.csv")]
+        return {str(file.relative_to(results)): file.read_text() for file in files}
+
+    def copy(self, folder: Path) -> Run:
+        """Return a copy of the whole folder, dates and Snakemake's memory included."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Run(folder, self.repository)
+
+
+def write_images(folder: Path, names: list[str], seed: int = 0, noise: float = 0.0, shape: Any = (40, 48, 3)) -> None:
+    """Write smooth random images; the same names and seed give the same scene, plus noise of one's own."""
+    for name in names:
+        word = [seed, *name.encode()]
+        random = np.random.default_rng(word)
+        y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
+        waves = random.uniform(0.05, 0.4, (shape[2], 2))
+        scene = np.stack([128 + 100 * np.sin(a * x + b * y) for a, b in waves], axis=2)
+        if noise:
+            scene = scene + np.random.default_rng([int(noise * 10), *word]).normal(0, noise, shape)
+        images.write(folder / f"{name}.png", np.clip(np.rint(scene), 0, 255).astype(np.uint8))
+
+
+def write_dataset(folder: Path, dataset: str, names: list[str], models: dict[str, float]) -> None:
+    """Write targets, inputs and the predictions of models, each with its own noise."""
+    write_images(folder / dataset / "gt", names)
+    write_images(folder / dataset / "lq", names, noise=20)
+    for model, noise in models.items():
+        write_images(folder / dataset / "pred" / model, names, noise=noise)
+
+
+FUNCTION = '''
+import numpy as np
+
+def smooth(image, strength=2):
+    """Mean over a window."""
+    kernel = np.ones(strength) / strength
+    value = image.astype(float)
+    for axis in (0, 1):
+        value = np.apply_along_axis(lambda row: np.convolve(row, kernel, "same"), axis, value)
+    return value
+'''
+
+
+def small_config() -> dict[str, Any]:
+    dataset = {"kind": "folder", "images_per_part": 2}
+    return {
+        "datasets": {
+            name: {**dataset, "target": f"{name}/gt/*.png", "input": f"{name}/lq/*.png"} for name in ("ref", "test")
+        },
+        "models": {
+            "a": {"kind": "folder", "path": "{dataset}/pred/a/*.png"},
+            "b": {"kind": "folder", "path": "{dataset}/pred/b/*.png"},
+            "f": {"kind": "function", "function": "own_models:smooth"},
+            "c": {"kind": "classical", "algorithm": "gaussian"},
+        },
+        "experiments": {
+            "one": {
+                "models": ["a", "b", "f"],
+                "reference": "ref",
+                "tests": ["test"],
+                "methods": {"average": {}, "ensir": {"bin_width": 64}},
+            }
+        },
+        "compute": {"shards": 2},
+    }
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow and the package, as they were when the tests began."""
+    return copy_repository(REPOSITORY, tmp_path_factory.mktemp("repository"))
+
+
+def copy_repository(source: Path, target: Path) -> Path:
+    for name in ("Snakefile", "workflow", "src", "config"):
+        copy = shutil.copytree if (source / name).is_dir() else shutil.copy
+        copy(source / name, target / name)
+    return target
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, repository: Path) -> Run:
+    """A folder with images and a configuration, nothing run yet."""
+    return prepare(tmp_path / "run", repository)
+
+
+def prepare(folder: Path, repository: Path) -> Run:
+    write_dataset(folder, "ref", ["r1", "r2", "r3"], {"a": 6, "b": 9})
+    write_dataset(folder, "test", ["t1", "t2", "t3"], {"a": 6, "b": 9})
+    (folder / "own_models.py").write_text(FUNCTION)
+    run = Run(folder, repository)
+    run.config = small_config()
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Run:
+    """A finished run; copy it before you change it."""
+    run = prepare(tmp_path_factory.mktemp("finished") / "run", repository)
+    run.run()
+    return run

@@ -1,0 +1,155 @@
+"""What each change reruns, and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Run, copy_repository, write_dataset, write_images
+
+
+def edit_config(change: Callable[[dict], None]) -> Callable[[Run], None]:
+    def apply(run: Run) -> None:
+        config = run.config
+        change(config)
+        run.config = config
+
+    return apply
+
+
+def edit_source(path: str, old: str, new: str) -> Callable[[Run], None]:
+    def apply(run: Run) -> None:
+        copy = copy_repository(run.repository, run.folder.parent)
+        text = (copy / path).read_text()
+        assert old in text
+        (copy / path).write_text(text.replace(old, new, 1))
+        run.repository = copy
+
+    return apply
+
+
+def touch(path: str) -> Callable[[Run], None]:
+    return lambda run: os.utime(run.folder / path)
+
+
+def add_method(config: dict) -> None:
+    config["experiments"]["one"]["methods"]["zzpm"] = {}
+
+
+def set_bin_width(config: dict) -> None:
+    config["experiments"]["one"]["methods"]["ensir"]["bin_width"] = 32
+
+
+def add_model(config: dict) -> None:
+    config["experiments"]["one"]["models"].append("c")
+
+
+def remove_model(config: dict) -> None:
+    config["experiments"]["one"]["models"].remove("b")
+
+
+def unrelated_keys(config: dict) -> None:
+    config["models"]["d"] = {"kind": "classical", "algorithm": "median"}
+    config["datasets"]["ref"]["images_per_part"] = 5
+    config["datasets"]["other"] = {"kind": "photos", "images": ["coffee"], "degradation": {"kind": "noise", "sigma": 3}}
+
+
+def change_shards(config: dict) -> None:
+    config["compute"]["shards"] = 3
+
+
+def append_image(run: Run) -> None:
+    write_dataset(run.folder, "test", ["t0"], {"a": 6, "b": 9})
+
+
+def remove_image(run: Run) -> None:
+    (run.folder / "test/gt/t3.png").unlink()
+
+
+def change_prediction(run: Run) -> None:
+    write_images(run.folder / "ref/pred/b", ["r3"], noise=7)
+
+
+def new_test_set(run: Run) -> None:
+    write_dataset(run.folder, "more", ["m1"], {"a": 6, "b": 9})
+    config = run.config
+    config["datasets"]["more"] = {**config["datasets"]["test"], "target": "more/gt/*.png", "input": "more/lq/*.png"}
+    config["experiments"]["one"]["tests"].append("more")
+    run.config = config
+
+
+def change_function(run: Run) -> None:
+    path = run.folder / "own_models.py"
+    path.write_text(path.read_text().replace('"""Mean over a window."""', "strength += 1"))
+
+
+# (name, change, every prediction that runs, other jobs that must run, words that no job may contain)
+# The parts of the test images are {t1, t2} and {t3}; of the reference {r1, r2} and {r3}.
+FUSION = ["fuse test by ensir of one"]  # what follows from any change of the weights
+CASES = [
+    ("nothing", lambda run: None, 0, None, []),
+    ("new model", edit_config(add_model), 4, ["partition", "estimate", "merge", *FUSION, "score c"], ["ingest", " a,", " b,", " f,"]),
+    ("removed model", edit_config(remove_model), 0, ["partition", "estimate", "merge", *FUSION], ["ingest", "predict"]),
+    ("new bin width", edit_config(set_bin_width), 0, ["partition", "estimate", "merge", *FUSION], ["ingest", "predict", "by average"]),
+    ("new method", edit_config(add_method), 0, ["fuse test by zzpm", "score zzpm"], ["ingest", "predict", "partition", "by average", "by ensir"]),
+    ("new test set", new_test_set, 3, ["ingest more", "fuse more by ensir"], ["ingest ref", "predict ref", "predict test", "partition", "fuse test"]),
+    ("more shards", edit_config(change_shards), 0, ["estimate"], ["ingest", "predict", "partition"]),
+    ("unrelated keys", edit_config(unrelated_keys), 0, None, []),
+    ("touched but equal file", touch("ref/pred/a/r1.png"), 0, None, []),
+    ("touched but equal target", touch("test/gt/t1.png"), 0, None, []),
+    ("appended image", append_image, 3, ["ingest test, part", *FUSION], ["ingest ref", "predict ref", "partition"]),
+    ("removed image", remove_image, 0, ["score"], ["ingest", "predict", "partition", "fuse test"]),
+    ("changed prediction", change_prediction, 1, ["predict ref with b", "partition", "merge", *FUSION], ["ingest", " a,", " f,", "by average"]),
+    ("changed function", change_function, 4, ["partition"], ["ingest", " a,", " b,"]),
+    ("code edit of score", edit_source("src/ensir/score.py", "10 * np.log10(255**2 / error)", "20 * np.log10(255 / error**0.5)"), 0, ["score"], ["ingest", "predict", "partition", "estimate", "fuse"]),
+    ("code edit of a restorer", edit_source("src/ensir/restorers/folder.py", "self.files = files", "self.files = list(files)"), 8, ["predict ref with a"], ["ingest", " f,"]),
+    ("comment edit", edit_source("src/ensir/store.py", "FORMAT_VERSION = 1", "FORMAT_VERSION = 1  # the first"), 0, None, []),
+    ("comment edit of a rule", edit_source("workflow/rules/2_predict.smk", "# REQUIRED INPUTS", "# Required"), 0, None, []),
+    ("docstring edit", edit_source("src/ensir/fuse.py", '"""Fuse: the', '"""Fuse: all the'), 0, None, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "predictions", "needed", "spared"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_change(finished: Run, tmp_path: Path, change, predictions, needed, spared):
+    run = finished.copy(tmp_path / "run")
+    change(run)
+    planned = run.planned()
+    if needed is None:
+        assert planned == []
+        return
+    assert len([job for job in planned if job.startswith("predict")]) == predictions, planned
+    for job in needed:
+        assert any(job in line for line in planned), (job, planned)
+    for word in spared:
+        assert not [line for line in planned if f"{word}" in line and not line.startswith("seal")], (word, planned)
+
+
+def test_a_fourth_model_runs_and_gives_what_a_fresh_run_gives(finished: Run, tmp_path: Path):
+    grown, fresh = finished.copy(tmp_path / "grown"), finished.copy(tmp_path / "fresh")
+    shutil.rmtree(fresh.folder / "results")
+    shutil.rmtree(fresh.folder / ".snakemake")
+    for run in (grown, fresh):
+        edit_config(add_model)(run)
+        run.run()
+    assert grown.digests() == fresh.digests()
+    assert grown.planned() == []
+
+
+def test_identical_rebuild_reruns_nothing_later(finished: Run, tmp_path: Path):
+    run = finished.copy(tmp_path / "run")
+    part = next((run.folder / "results/predictions/ref/a.zarr").glob("[0-9a-f]*"))
+    shutil.rmtree(part)
+    run.run()
+    assert run.digests() == finished.digests()
+    assert run.planned() == []
+
+
+def test_shards_do_not_show_in_the_lut(finished: Run, tmp_path: Path):
+    run = finished.copy(tmp_path / "run")
+    edit_config(change_shards)(run)
+    run.run()
+    lut = "results/luts/one/ensir.lut"
+    assert (run.folder / lut).read_bytes() == (finished.folder / lut).read_bytes()
