@@ -4,8 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("ensir", deadline=None)  # the first example compiles
+settings.load_profile("ensir")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numba
 import numpy as np
 from jaxtyping import Int, Integer
 
@@ -97,36 +98,24 @@ class Statistics:
         """Give each cell a new identity and add up the cells that share one."""
         order = np.lexsort((channel, key, fold))
         identity = np.stack([fold, key, channel])[:, order]
-        first = (
-            np.concatenate([[True], (np.diff(identity) != 0).any(axis=0)])
-            if len(order)
-            else np.zeros(0, bool)
-        )
-        starts = np.flatnonzero(first)
-        number = np.empty(len(order), np.int64)
-        number[order] = np.cumsum(first) - 1
+        starts = np.flatnonzero(np.append(True, (np.diff(identity) != 0).any(axis=0))[: len(order)])
+        if len(starts) == len(order) and (np.diff(order) == 1).all() and self.count.all():
+            return replace(self, fold=fold, key=key, channel=channel)  # each cell once, in order already
         sums = {name: _add(getattr(self, name)[order], starts, name) for name in _SUMS}
-
-        entry = np.repeat(number, self.levels) * 65536 + self.level
-        entry_order = np.argsort(entry, kind="stable")
-        entry = entry[entry_order]
-        entry_starts = np.flatnonzero(np.concatenate([[True], np.diff(entry) != 0])) if len(entry) else entry
-        level_count = _add(self.level_count[entry_order], entry_starts, "level_count")
-        entry = entry[entry_starts]
-
-        fold, key, channel = identity[:, starts]
-        kept, kept_entries = sums["count"] != 0, level_count != 0  # a subtraction empties cells
-        renumber = np.cumsum(kept) - 1
-        entry, level_count = entry[kept_entries], level_count[kept_entries]
-        offset = np.searchsorted(renumber[entry // 65536], np.arange(kept.sum() + 1))
+        ends = np.append(starts[1:], len(order))
+        offset, level, level_count = _merge_histograms(
+            order, starts, ends, self.offset, self.level, self.level_count
+        )
+        kept = sums["count"] != 0  # a subtraction empties cells, and with them their histograms
+        fold, key, channel = identity[:, starts[kept]]
         return replace(
             self,
-            fold=fold[kept],
-            key=key[kept],
-            channel=channel[kept],
+            fold=fold,
+            key=key,
+            channel=channel,
             **{name: value[kept] for name, value in sums.items()},
-            offset=offset,
-            level=entry % 65536,
+            offset=np.append(0, offset[1:][kept]),
+            level=level,
             level_count=level_count,
         )
 
@@ -161,7 +150,7 @@ class Statistics:
         )
 
     def shard(self, shard: int, shards: int) -> Statistics:
-        """Return one of several runs of cells with about equal numbers of levels (the cost of a step of EM)."""
+        """Return one of several runs of cells with about equally many levels (the cost of a step of EM)."""
         edges = np.searchsorted(self.offset, np.linspace(0, self.offset[-1], shards + 1).round())
         edges[0], edges[-1] = 0, len(self)
         return self.taken(slice(edges[shard], edges[shard + 1]))
@@ -203,16 +192,44 @@ def total(pieces: Sequence[Statistics]) -> Statistics:
 
 
 def _add(values: np.ndarray, starts: np.ndarray, name: str) -> np.ndarray:
-    if not len(starts):
-        return values[:0]
-    if len(values) * float(np.abs(values).max(initial=0)) >= 2**63:  # only then can a sum overflow
-        largest = np.add.reduceat(np.abs(values).astype(np.float64), starts, axis=0).max(initial=0)
+    if len(starts) == len(values):
+        return values
+    if len(values) * float(np.abs(values).max()) >= 2**63:  # only then can a sum overflow
+        largest = np.add.reduceat(np.abs(values).astype(np.float64), starts, axis=0).max()
         if largest >= 2**63:
             raise InputError(f"statistics: Σ of {name} exceeds 64 bits; use a smaller reference")
     return np.add.reduceat(values, starts, axis=0)
 
 
-# ── on disk ──────────────────────────────────────────────────────────────────────────────────────────────────
+@numba.njit(nogil=True, cache=True)
+def _merge_histograms(order, starts, ends, offset, level, level_count):
+    """Add up the histograms of cells order[start:end]; return offset, level and count of what is not zero."""
+    new_offset = np.zeros(starts.size + 1, np.int64)
+    new_level, new_count = np.empty_like(level), np.empty_like(level_count)
+    at = 0
+    for i in range(starts.size):
+        begin = at
+        for cell in order[starts[i] : ends[i]]:
+            new_level[at : at + offset[cell + 1] - offset[cell]] = level[offset[cell] : offset[cell + 1]]
+            new_count[at : at + offset[cell + 1] - offset[cell]] = level_count[
+                offset[cell] : offset[cell + 1]
+            ]
+            at += offset[cell + 1] - offset[cell]
+        if ends[i] - starts[i] > 1:
+            by_level = np.argsort(new_level[begin:at], kind="mergesort")
+            levels, counts = new_level[begin:at][by_level], new_count[begin:at][by_level]
+            at, entry = begin, 0
+            while entry < levels.size:
+                new_level[at], new_count[at] = levels[entry], 0
+                while entry < levels.size and levels[entry] == new_level[at]:
+                    new_count[at] += counts[entry]
+                    entry += 1
+                at += new_count[at] != 0
+        new_offset[i + 1] = at
+    return new_offset, new_level[:at].copy(), new_count[:at].copy()
+
+
+# ── on disk ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 _DIMS = {
     "fold": ("cell",),

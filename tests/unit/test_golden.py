@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ensir import partition, score, store
+from ensir import counting, score, store
 from ensir.estimate import cells_of, expected_squared_error
 from ensir.lut import LUT, LutMethod
 from ensir.methods import average, ensir, zzpm
@@ -43,7 +43,7 @@ def fit(inputs, models, options):
     """Fit a LUT to the reference of a file of inputs."""
     x = inputs["ref_pred"][:models].transpose(0, 4, 1, 2, 3).reshape(models, 3, -1)
     y = inputs["ref_gt"].transpose(3, 0, 1, 2).reshape(3, -1)
-    cells = cells_of(partition.count(x, y, MODELS[:models], options["bin_width"]), options)
+    cells = cells_of(counting.count(x, y, MODELS[:models], options["bin_width"]), options)
     found = ensir.estimate_weights(cells, options, "cpu", lambda done, total: None)
     fill, fill_weights = ensir.fill(cells, options)
     return LUT(
@@ -117,7 +117,7 @@ def test_em_step_by_step(golden, cell):
         name: trace[f"c{cell}_{name}"] for name in ("x", "y", "pi0", "mu", "var0", "pi", "var", "ll")
         if f"c{cell}_{name}" in trace
     }  # fmt: skip
-    cells = partition.count(expected["x"][:, None], expected["y"][None], MODELS, 256)
+    cells = counting.count(expected["x"][:, None], expected["y"][None], MODELS, 256)
     options = settings(256)
     start = ensir.initial_weights(cells, None, released=True)
     np.testing.assert_allclose(start[0], expected["pi0"], rtol=0, atol=1e-12)
