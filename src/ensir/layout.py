@@ -46,6 +46,14 @@ class Layout:
         """Return the store of one model's predictions for one dataset."""
         return f"{self.root}/predictions/{dataset}/{model}.zarr"
 
+    def part(self, store: str, part: str) -> str:
+        """Return one part of a store."""
+        return f"{store}/{part}"
+
+    def seal(self, store: str) -> str:
+        """Return the file that seals a store: the metadata of its root group."""
+        return f"{store}/zarr.json"
+
     def fused(self, experiment: str, dataset: str, method: str) -> str:
         """Return the store of one method's fused images."""
         return f"{self.root}/fused/{experiment}/{dataset}/{method}.zarr"

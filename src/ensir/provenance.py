@@ -42,6 +42,12 @@ def source_digest(*modules: str) -> str:
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
+def templates_digest() -> str:
+    """Return a digest of the page templates that ship with the package."""
+    files = sorted((PACKAGE / "templates").iterdir())
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
 def file_digest_of_module(module: str) -> str:
     """Return the digest of the file that a module of the user's is imported from; empty where there is none."""
     try:

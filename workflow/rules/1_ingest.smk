@@ -15,21 +15,25 @@ rule ingest:
         targets=lambda w: plan.files(plan.targets(w.dataset), w.dataset, w.part),
         inputs=lambda w: plan.files(plan.inputs(w.dataset), w.dataset, w.part),
     output:
-        part=directory(layout.dataset("{dataset}") + "/{part}"),
-        digest=layout.digest(layout.dataset("{dataset}") + "/{part}"),
-    params:
-        names=lambda w: plan.parts(w.dataset)[w.part],
-        settings=lambda w: plan.dataset_settings(w.dataset),
-        sizes=lambda w: [plan.sizes(w.dataset)[n] for n in plan.parts(w.dataset)[w.part] if plan.sizes(w.dataset)],
-        source=source_digest("ensir.ingest"),
+        part=directory(layout.part(layout.dataset("{dataset}"), "{part}")),
+        digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
     log:
         "results/logs/ingest/{dataset}/{part}.log",
     benchmark:
         "results/benchmarks/ingest/{dataset}/{part}.tsv"
+    conda:
+        environment
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        names=lambda w: plan.parts(w.dataset)[w.part],
+        settings=lambda w: plan.dataset_settings(w.dataset),
+        sizes=lambda w: [
+            plan.sizes(w.dataset)[n] for n in plan.parts(w.dataset)[w.part] if plan.sizes(w.dataset)
+        ],
+        source=source_digest("ensir.ingest"),
     message:
         "ingest {wildcards.dataset}, part {wildcards.part}"
     script:
@@ -40,19 +44,21 @@ rule seal_dataset:
     input:
         digests=lambda w: digests(layout.dataset(w.dataset), w.dataset),
     output:
-        seal=seal_of(layout.dataset("{dataset}")),
-        digest=layout.digest(seal_of(layout.dataset("{dataset}"))),
-    params:
-        parts=lambda w: list(plan.parts(w.dataset)),
-        source=source_digest("ensir.store"),
+        seal=layout.seal(layout.dataset("{dataset}")),
+        digest=layout.digest(layout.seal(layout.dataset("{dataset}"))),
     log:
         "results/logs/seal/{dataset}.log",
     benchmark:
         "results/benchmarks/seal/{dataset}.tsv"
+    conda:
+        environment
     threads: 1
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        parts=lambda w: list(plan.parts(w.dataset)),
+        source=source_digest("ensir.store"),
     message:
         "seal dataset {wildcards.dataset}"
     script:

@@ -7,33 +7,29 @@
 #   results/predictions/{dataset}/{model}.zarr/zarr.json   the seal
 
 
-def function_digest(model):
-    """A function model depends on the file that it is imported from."""
-    function = getattr(settings.models[model], "function", None)
-    return file_digest_of_module(function.partition(":")[0]) if function else ""
-
-
 rule predict:
     input:
-        dataset=lambda w: ancient(f"{layout.dataset(w.dataset)}/{w.part}"),
-        dataset_digest=layout.digest(layout.dataset("{dataset}") + "/{part}"),
+        dataset=lambda w: ancient(layout.part(layout.dataset(w.dataset), w.part)),
+        dataset_digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
         files=lambda w: plan.files(plan.predictions(w.dataset, w.model), w.dataset, w.part),
     output:
-        part=directory(layout.predictions("{dataset}", "{model}") + "/{part}"),
-        digest=layout.digest(layout.predictions("{dataset}", "{model}") + "/{part}"),
+        part=directory(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
+        digest=layout.digest(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
+    log:
+        "results/logs/predict/{dataset}/{model}/{part}.log",
+    benchmark:
+        "results/benchmarks/predict/{dataset}/{model}/{part}.tsv"
+    conda:
+        environment
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
     params:
         settings=lambda w: plan.model_settings(w.model),
         crop=lambda w: getattr(settings.datasets[w.dataset], "crop", None),
         source=lambda w: source_digest("ensir.predict", f"ensir.restorers.{settings.models[w.model].kind}"),
         function=lambda w: function_digest(w.model),
-    log:
-        "results/logs/predict/{dataset}/{model}/{part}.log",
-    benchmark:
-        "results/benchmarks/predict/{dataset}/{model}/{part}.tsv"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=240,
     message:
         "predict {wildcards.dataset} with {wildcards.model}, part {wildcards.part}"
     script:
@@ -44,19 +40,21 @@ rule seal_predictions:
     input:
         digests=lambda w: digests(layout.predictions(w.dataset, w.model), w.dataset),
     output:
-        seal=seal_of(layout.predictions("{dataset}", "{model}")),
-        digest=layout.digest(seal_of(layout.predictions("{dataset}", "{model}"))),
-    params:
-        parts=lambda w: list(plan.parts(w.dataset)),
-        source=source_digest("ensir.store"),
+        seal=layout.seal(layout.predictions("{dataset}", "{model}")),
+        digest=layout.digest(layout.seal(layout.predictions("{dataset}", "{model}"))),
     log:
         "results/logs/seal/{dataset}/{model}.log",
     benchmark:
         "results/benchmarks/seal/{dataset}/{model}.tsv"
+    conda:
+        environment
     threads: 1
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        parts=lambda w: list(plan.parts(w.dataset)),
+        source=source_digest("ensir.store"),
     message:
         "seal the predictions of {wildcards.model} for {wildcards.dataset}"
     script:

@@ -8,41 +8,28 @@
 #                                          offset (boundary), level, level_count (entry): histograms of the target
 
 
-def reference_stores(wildcards):
-    experiment = experiment_of(wildcards)
-    return [layout.predictions(experiment.reference, model) for model in experiment.models]
-
-
-def reference_of(wildcards):
-    experiment = experiment_of(wildcards)
-    dataset, stores = layout.dataset(experiment.reference), reference_stores(wildcards)
-    return {
-        "dataset": parts(dataset, experiment.reference),
-        "predictions": [part for store in stores for part in parts(store, experiment.reference)],
-        "digests": [d for store in [dataset, *stores] for d in digests(store, experiment.reference)],
-    }
-
-
 rule partition:
     input:
         unpack(reference_of),
     output:
         statistics=directory(layout.statistics("{experiment}")),
         digest=layout.digest(layout.statistics("{experiment}")),
+    log:
+        "results/logs/partition/{experiment}.log",
+    benchmark:
+        "results/benchmarks/partition/{experiment}.tsv"
+    conda:
+        environment
+    threads: max(1, workflow.cores or 1)
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         reference=lambda w: experiment_of(w).reference,
         models=lambda w: experiment_of(w).models,
         bin_width=lambda w: experiment_of(w).bin_width,
         scheduler=settings.compute.scheduler,
         source=source_digest("ensir.partition"),
-    log:
-        "results/logs/partition/{experiment}.log",
-    benchmark:
-        "results/benchmarks/partition/{experiment}.tsv"
-    threads: max(1, workflow.cores or 1)
-    resources:
-        mem_mb=4000,
-        runtime=120,
     message:
         "partition the reference of {wildcards.experiment}"
     script:

@@ -15,17 +15,19 @@ rule merge:
     output:
         lut=layout.lut("{experiment}", "{method}"),
         digest=layout.digest(layout.lut("{experiment}", "{method}")),
-    params:
-        settings=lambda w: method_of(w).model_dump(mode="json"),
-        source=lambda w: source_digest("ensir.merge", f"ensir.methods.{method_of(w).kind}"),
     log:
         "results/logs/merge/{experiment}/{method}.log",
     benchmark:
         "results/benchmarks/merge/{experiment}/{method}.tsv"
+    conda:
+        environment
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        settings=lambda w: method_of(w).model_dump(mode="json"),
+        source=lambda w: source_digest("ensir.merge", f"ensir.methods.{method_of(w).kind}"),
     message:
         "merge the shards of {wildcards.method} of {wildcards.experiment}"
     script:

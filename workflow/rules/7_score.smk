@@ -8,32 +8,24 @@
 #   results/summary.csv                                  experiment,dataset,method,metric,mean,n
 
 
-def scored_of(wildcards):
-    dataset = layout.dataset(wildcards.dataset)
-    result = result_store(wildcards.experiment, wildcards.dataset, wildcards.method)
-    return {
-        "dataset": parts(dataset, wildcards.dataset),
-        "result": parts(result, wildcards.dataset),
-        "digests": digests(dataset, wildcards.dataset) + digests(result, wildcards.dataset),
-    }
-
-
 rule score:
     input:
         unpack(scored_of),
     output:
         scores=layout.scores("{experiment}", "{dataset}", "{method}"),
-    params:
-        settings=lambda w: experiment_of(w).score.model_dump(mode="json"),
-        source=source_digest("ensir.score"),
     log:
         "results/logs/score/{experiment}/{dataset}/{method}.log",
     benchmark:
         "results/benchmarks/score/{experiment}/{dataset}/{method}.tsv"
+    conda:
+        environment
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        settings=lambda w: experiment_of(w).score.model_dump(mode="json"),
+        source=source_digest("ensir.score"),
     message:
         "score {wildcards.method} on {wildcards.dataset} for {wildcards.experiment}"
     script:
@@ -51,16 +43,18 @@ rule summarize:
     output:
         scores=report(layout.all_scores, category="Tables", caption="../report/scores.rst"),
         summary=report(layout.summary, category="Tables", caption="../report/summary.rst"),
-    params:
-        source=source_digest("ensir.score"),
     log:
         "results/logs/summarize.log",
     benchmark:
         "results/benchmarks/summarize.tsv"
+    conda:
+        environment
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        source=source_digest("ensir.score"),
     message:
         "collect all scores"
     script:

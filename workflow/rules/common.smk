@@ -1,22 +1,31 @@
 # What all rules share: the checked configuration, the plan of parts, the paths, and what a job depends on.
 
+import os
+
 import ensir.config_reading
 from snakemake.exceptions import WorkflowError
 
 from ensir import InputError
 from ensir.layout import Layout
 from ensir.plan import Plan
-from ensir.provenance import file_digest_of_module, source_digest
+from ensir.provenance import file_digest_of_module, source_digest, templates_digest
 
 layout = Layout("results")
 try:
     settings = ensir.config_reading.parse(
-        config, ", ".join(map(str, workflow.configfiles)) or "--config", workflow.configfiles
+        config,
+        ", ".join(map(str, workflow.configfiles)) or "--config",
+        workflow.configfiles,
     )
     plan = Plan(settings, layout)
     plan.check()
 except InputError as error:
     raise WorkflowError(str(error))
+
+# With --sdm conda, an environment holds the libraries; the package itself comes from this repository.
+environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.device == 'cuda' else 'cpu'}.yaml")
+source_folders = [os.path.join(workflow.basedir, "src"), os.getenv("PYTHONPATH")]
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, source_folders)))
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
@@ -30,17 +39,16 @@ wildcard_constraints:
     shard=r"\d+",
 
 
+# ── parts and digests ────────────────────────────────────────────────────────────────────────────────────────
+
+
 def parts(store, dataset):
     """The parts of a store, in order. They are `ancient`: their digest files tell what changed."""
-    return [ancient(f"{store}/{part}") for part in plan.parts(dataset)]
+    return [ancient(layout.part(store, part)) for part in plan.parts(dataset)]
 
 
 def digests(store, dataset):
-    return [layout.digest(f"{store}/{part}") for part in plan.parts(dataset)]
-
-
-def seal_of(store):
-    return f"{store}/zarr.json"
+    return [layout.digest(layout.part(store, part)) for part in plan.parts(dataset)]
 
 
 def experiment_of(wildcards):
@@ -51,28 +59,110 @@ def method_of(wildcards):
     return experiment_of(wildcards).methods[wildcards.method]
 
 
+# ── what each stage reads, in the order of the stages ────────────────────────────────────────────────────────
+
+
+def function_digest(model):
+    """Predict: a function model depends on the file that it is imported from."""
+    function = getattr(settings.models[model], "function", None)
+    return file_digest_of_module(function.partition(":")[0]) if function else ""
+
+
+def reference_of(wildcards):
+    """Partition: all parts of the reference, and of each model's predictions for it."""
+    reference = experiment_of(wildcards).reference
+    dataset = layout.dataset(reference)
+    stores = [layout.predictions(reference, model) for model in experiment_of(wildcards).models]
+    return {
+        "dataset": parts(dataset, reference),
+        "predictions": [part for store in stores for part in parts(store, reference)],
+        "digests": [digest for store in [dataset, *stores] for digest in digests(store, reference)],
+    }
+
+
 def shards_of(wildcards):
-    stores = [layout.weights(wildcards.experiment, wildcards.method, i) for i in range(settings.compute.shards)]
-    return {"shards": [ancient(store) for store in stores], "digests": [layout.digest(store) for store in stores]}
+    """Merge: the weights of all shards."""
+    stores = [
+        layout.weights(wildcards.experiment, wildcards.method, i) for i in range(settings.compute.shards)
+    ]
+    return {
+        "shards": [ancient(store) for store in stores],
+        "digests": [layout.digest(store) for store in stores],
+    }
 
 
-def lut_of(experiment, method):
-    """The LUT of a method and its digest; nothing for a method without one."""
-    if not settings.experiments[experiment].methods[method].needs_lut:
-        return {}
-    lut = layout.lut(experiment, method)
-    return {"lut": ancient(lut), "lut_digest": layout.digest(lut)}
+def test_part_of(wildcards):
+    """Fuse: one part of a test set and of each model's predictions, and the LUT where the method has one."""
+    stores = [layout.predictions(wildcards.dataset, model) for model in experiment_of(wildcards).models]
+    dataset, *predictions = [
+        layout.part(store, wildcards.part) for store in [layout.dataset(wildcards.dataset), *stores]
+    ]
+    read = {
+        "dataset": ancient(dataset),
+        "predictions": [ancient(part) for part in predictions],
+        "digests": [layout.digest(part) for part in [dataset, *predictions]],
+    }
+    if method_of(wildcards).needs_lut:
+        lut = layout.lut(wildcards.experiment, wildcards.method)
+        read |= {"lut": ancient(lut), "lut_digest": layout.digest(lut)}
+    return read
 
 
-def result_store(experiment, dataset, method):
-    """The store of a method's fused images, or of a base model's predictions."""
-    if method in settings.experiments[experiment].models:
-        return layout.predictions(dataset, method)
-    return layout.fused(experiment, dataset, method)
+def scored_of(wildcards):
+    """Score: all parts of a test set, and of a method's fused images or a base model's predictions."""
+    dataset = layout.dataset(wildcards.dataset)
+    if wildcards.method in experiment_of(wildcards).models:
+        result = layout.predictions(wildcards.dataset, wildcards.method)
+    else:
+        result = layout.fused(wildcards.experiment, wildcards.dataset, wildcards.method)
+    return {
+        "dataset": parts(dataset, wildcards.dataset),
+        "result": parts(result, wildcards.dataset),
+        "digests": digests(dataset, wildcards.dataset) + digests(result, wildcards.dataset),
+    }
 
 
-def sealed_predictions():
-    return sorted({seal_of(layout.predictions(d, m)) for _, d, models in plan.used() for m in models})
+def samples():
+    """Report: the first part of each test set, with all that was made of it."""
+    found = []
+    for name, experiment in settings.experiments.items():
+        for dataset in experiment.tests:
+            part = next(iter(plan.parts(dataset)))
+            found.append(
+                {
+                    "experiment": name,
+                    "dataset": dataset,
+                    "dataset_part": layout.part(layout.dataset(dataset), part),
+                    "predictions": {
+                        m: layout.part(layout.predictions(dataset, m), part) for m in experiment.models
+                    },
+                    "fused": {
+                        m: layout.part(layout.fused(name, dataset, m), part) for m in experiment.methods
+                    },
+                    "luts": {
+                        m: layout.lut(name, m) if method.needs_lut else None
+                        for m, method in experiment.methods.items()
+                    },
+                }
+            )
+    return found
+
+
+def pictured():
+    """Report: all results that the samples name."""
+    return [
+        path
+        for sample in samples()
+        for path in [
+            sample["dataset_part"],
+            *sample["predictions"].values(),
+            *sample["fused"].values(),
+            *filter(None, sample["luts"].values()),
+        ]
+    ]
+
+
+# ── targets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def tests():
@@ -85,9 +175,13 @@ def tests():
     ]
 
 
+def sealed_predictions():
+    return sorted({layout.seal(layout.predictions(d, m)) for _, d, models in plan.used() for m in models})
+
+
 def sealed_stores():
-    datasets = sorted({seal_of(layout.dataset(d)) for _, d, _ in plan.used()})
-    return datasets + sealed_predictions() + [seal_of(layout.fused(*test)) for test in tests()]
+    datasets = sorted({layout.seal(layout.dataset(d)) for _, d, _ in plan.used()})
+    return datasets + sealed_predictions() + [layout.seal(layout.fused(*test)) for test in tests()]
 
 
 def image_folders():
@@ -98,6 +192,6 @@ def all_luts():
     return [
         layout.lut(name, method)
         for name, experiment in settings.experiments.items()
-        for method in experiment.methods
-        if experiment.methods[method].needs_lut
+        for method, options in experiment.methods.items()
+        if options.needs_lut
     ]
