@@ -21,7 +21,9 @@ app = typer.Typer(
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="a results folder, or a store, part or LUT in it")] = Path("results"),
+    path: Annotated[Path, typer.Argument(help="a results folder, or a store, part or LUT in it")] = Path(
+        "results"
+    ),
 ) -> None:
     """Compare results with their digests, byte by byte, and name what is damaged.
 

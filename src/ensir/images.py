@@ -5,13 +5,18 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Shaped
 
 from ensir import InputError
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 LARGEST = 2**28  # pixels; a header that claims more is not believed
@@ -94,11 +99,9 @@ def _some(names: list[str]) -> str:
 
 def shape(path: str) -> tuple[int, int, int]:
     """Read (height, width, channel) of an image from its header alone."""
-    from PIL import Image
-
     if Path(path).suffix.lower() in (".tif", ".tiff"):
         return read(path).shape
-    with _clear_errors(path), Image.open(path) as image:
+    with _clear_errors(path), _opened(path) as image:
         return image.height, image.width, len(image.getbands())
 
 
@@ -134,10 +137,7 @@ def _decode(path: str) -> np.ndarray:
         with tifffile.TiffFile(path) as tiff:
             _believe(path, *tiff.pages[0].shape[:2])
             return tiff.asarray()
-    from PIL import Image
-
-    with Image.open(path) as image:
-        _believe(path, image.height, image.width)
+    with _opened(path) as image:
         if suffix == ".png" and _png_depth(path) == 16:  # Pillow would halve the depth of RGB
             import imagecodecs
 
@@ -147,6 +147,16 @@ def _decode(path: str) -> np.ndarray:
         if image.mode == "1":
             raise InputError(f"{path}: is a 1-bit image; convert it to 8-bit grey")
         return np.asarray(image)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[PIL.Image.Image]:
+    import PIL.Image
+
+    PIL.Image.MAX_IMAGE_PIXELS = None  # the size is checked here, with a limit of our own
+    with PIL.Image.open(path) as image:
+        _believe(path, image.height, image.width)
+        yield image
 
 
 def _png_depth(path: str) -> int:
@@ -159,24 +169,18 @@ def _believe(path: str, height: int, width: int) -> None:
         raise InputError(f"{path}: claims {height}×{width} pixels; more than {LARGEST} are refused")
 
 
-class _clear_errors:
+@contextmanager
+def _clear_errors(path: str) -> Iterator[None]:
     """Turn what decoders raise on a broken file into one InputError that names it."""
-
-    def __init__(self, path: str):
-        self.path = path
-
-    def __enter__(self) -> None:
-        self.caught = warnings.catch_warnings()
-        self.caught.__enter__()
-        warnings.simplefilter("ignore")  # Pillow's decompression-bomb warning: the size is checked here
-
-    def __exit__(self, kind, error, trace) -> None:
-        self.caught.__exit__(kind, error, trace)
-        if error is None or isinstance(error, InputError) or not isinstance(error, Exception):
-            return
-        if isinstance(error, FileNotFoundError):
-            raise InputError(f"{self.path}: no such file") from error
-        raise InputError(f"{self.path}: cannot be read as an image ({error}); replace the file") from error
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as an image ({reason}); replace the file") from error
 
 
 def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -> None:
@@ -187,7 +191,8 @@ def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_bytes(imagecodecs.png_encode(image[:, :, 0] if image.shape[2] == 1 else image))
+        plane = image[:, :, 0] if image.shape[2] == 1 else image
+        partial.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(plane)))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -57,11 +57,13 @@ def ingest(
         degradation = settings["degradation"]
         if degradation and degradation["kind"] == "downscale":
             target = crop_to_multiple(target, degradation["scale"])
+        degraded = degrade(target, degradation, name) if degradation else None
         if inputs:
             degraded = images.read(inputs[i])
+            if sizes:
+                low = (sizes[i][0] // settings["scale"], sizes[i][1] // settings["scale"])
+                degraded = cropped(degraded, low, settings["crop"], inputs[i])
             _check_pair(target, degraded, settings["scale"], targets[i], inputs[i])
-        else:
-            degraded = degrade(target, degradation, name) if degradation else None
         images_here.append((target, degraded))
         progress(i + 1, len(names))
     _check_kind([target for target, _ in images_here], targets or names)
@@ -72,10 +74,10 @@ def _write(
     place: Place,
     dataset: str,
     names: list[str],
-    settings: dict,
+    settings: dict[str, Any],
     targets: list[str],
     inputs: list[str],
-    pairs: list,
+    pairs: list[tuple[np.ndarray, np.ndarray | None]],
 ) -> None:
     first = pairs[0][0]
     attributes = {
@@ -98,11 +100,12 @@ def _write(
         for target, _ in pairs:
             writer.append(store.flatten(target))
         writer.close()
-        if pairs[0][1] is not None:
+        lows = [low for _, low in pairs if low is not None]
+        if lows:
             writer = store.ImageWriter(
-                group, names, [low.shape for _, low in pairs], first.dtype, prefix="input_"
+                group, names, [low.shape for low in lows], first.dtype, prefix="input_"
             )
-            for _, low in pairs:
+            for low in lows:
                 writer.append(store.flatten(low))
             writer.close()
         for column, paths in (("target_file_digest", targets), ("input_file_digest", inputs)):
@@ -124,10 +127,10 @@ def photograph(name: str, size: int | None) -> Shaped[np.ndarray, "height width 
         image = sklearn.datasets.load_sample_image(f"{name}.jpg")
     elif name == "motorcycle":
         image = skimage.data.stereo_motorcycle()[0]
+    elif name == "hubble":
+        image, size = skimage.data.hubble_deep_field(), min(size or 512, 512)
     else:
-        image = {"hubble": skimage.data.hubble_deep_field}.get(name, getattr(skimage.data, name, None))()
-    if name == "hubble":
-        size = min(size or 512, 512)
+        image = getattr(skimage.data, name)()
     if size:
         image = cropped(
             image, (min(size, image.shape[0]), min(size, image.shape[1])), "center", name, border=None
@@ -152,7 +155,7 @@ def cropped(
     spare = (image.shape[0] - size[0], image.shape[1] - size[1])
     if min(spare) < 0 or (border is not None and max(spare) > border):
         raise InputError(
-            f"{path}: is {image.shape[1]}×{image.shape[0]}, cropped to {size[0 + 1]}×{size[0]}; "
+            f"{path}: is {image.shape[1]}×{image.shape[0]}, cropped to {size[1]}×{size[0]}; "
             f"only a border of up to {border} pixels is cropped"
         )
     top, left = (spare[0] // 2, spare[1] // 2) if anchor == "center" else (0, 0)

@@ -1,13 +1,15 @@
-"""What there is to do: the images, files and parts of a configuration. Lists folders, reads no pixel, writes nothing."""
+"""What there is to do: the images, files and parts of a configuration. Reads no pixel, writes nothing."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ensir import InputError, images
 from ensir.config import Config, FolderDataset, FolderModel
@@ -42,11 +44,12 @@ class Plan:
         """
         problems = []
         for _, dataset, models in self.used():
-            for look in (lambda d=dataset: (self.parts(d), self.inputs(d), self.sizes(d)), *(
-                lambda d=dataset, m=model: self.predictions(d, m) for model in models
-            )):
+            looks: list[tuple[Callable[..., object], tuple[str, ...]]]
+            looks = [(look, (dataset,)) for look in (self.parts, self.inputs, self.sizes)]
+            looks += [(self.predictions, (dataset, model)) for model in models]
+            for look, names in looks:
                 try:
-                    look()
+                    look(*names)
                 except InputError as error:
                     problems.append(str(error))
         if problems:
@@ -106,13 +109,16 @@ class Plan:
                 shapes.append((height * settings.scale, width * settings.scale, channels))
             predicted = (self.predictions(dataset, model).get(name) for model in models)
             shapes += [images.shape(prediction) for prediction in predicted if prediction]
-            sizes[name] = (min(s[0] for s in shapes), min(s[1] for s in shapes))
+            unit = settings.scale if self.inputs(dataset) else 1  # whole pixels of the input
+            height, width, _ = np.min(shapes, axis=0) // unit * unit
+            sizes[name] = (int(height), int(width))
         return sizes
 
     def dataset_settings(self, dataset: str) -> dict[str, Any]:
         """Return what of a dataset's section its parts depend on."""
         return self.config.datasets[dataset].model_dump(
-            mode="json", exclude={"images_per_part", "target", "input", "target_suffix", "input_suffix", "exclude"}
+            mode="json",
+            exclude={"images_per_part", "target", "input", "target_suffix", "input_suffix", "exclude"},
         )
 
     def model_settings(self, model: str) -> dict[str, Any]:

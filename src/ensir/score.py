@@ -1,4 +1,4 @@
-"""Score: fused images or predictions beside their targets → PSNR and SSIM of every image."""
+"""Score: fused images or predictions beside their targets → the metrics of every image."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
-from ensir import images, store
+from ensir import InputError, functions, images, store
 from ensir.layout import Place
+from ensir.metrics import luma
 
 Progress = Callable[[int, int], None]
 COLUMNS = ("experiment", "dataset", "method", "image", "metric", "value")
-LUMA = np.array([65.481, 128.553, 24.966]) / 255  # BT.601
 
 
 def score(
@@ -103,7 +103,12 @@ def compare(
     Returns
     -------
     dict
-        PSNR in dB (inf where equal), SSIM in [-1, 1].
+        Value of each metric, by name.
+
+    Raises
+    ------
+    InputError
+        A metric cannot be imported, or fails.
     """
     if settings["rounded"]:
         result = images.to_integers(result, target.dtype, "result")
@@ -113,37 +118,13 @@ def compare(
     y, x = target[inner].astype(np.float64) / unit, result[inner].astype(np.float64) / unit
     if settings["space"] == "y" and y.shape[2] == 3:
         y, x = luma(y), luma(x)
-    functions = {"psnr": psnr, "ssim": ssim}
-    return {metric: functions[metric](y, x) for metric in settings["metrics"]}
+    return {name: _number(metric["function"], y, x) for name, metric in settings["metrics"].items()}
 
 
-def luma(image: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width 1"]:
-    """Return BT.601 luma, 16–235, unrounded, of RGB in 0–255."""
-    return (image @ LUMA + 16)[:, :, None]
-
-
-def psnr(
-    target: Float[np.ndarray, "height width channel"], result: Float[np.ndarray, "height width channel"]
-) -> float:
-    """Return the peak signal-to-noise ratio in dB, over all channels, for a range of 255."""
-    error = float(np.mean((target - result) ** 2))
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
-
-
-def ssim(
-    target: Float[np.ndarray, "height width channel"], result: Float[np.ndarray, "height width channel"]
-) -> float:
-    """Return the mean structural similarity: 11×11 Gaussian of σ 1.5, valid region, mean over the channels."""
-    from skimage.metrics import structural_similarity
-
-    _, similarity = structural_similarity(
-        target,
-        result,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        data_range=255,
-        channel_axis=2,
-        full=True,
-    )
-    return float(similarity[5:-5, 5:-5].mean())
+def _number(function: str, target: np.ndarray, result: np.ndarray) -> float:
+    try:
+        return float(functions.load(function)(target, result))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"metric {function}: failed ({type(error).__name__}: {error})") from error

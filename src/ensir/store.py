@@ -60,12 +60,14 @@ def publish(place: Place, size: int = 0) -> Iterator[Path]:
     InputError
         Too little disk.
     """
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     slug = os.path.relpath(place.path).replace("../", "").strip("/").replace("/", "~")
     place.partial.mkdir(parents=True, exist_ok=True)
     lock = FileLock(place.partial / f"{slug}.lock")
-    if not lock.acquire(blocking=False):  # flock: a dead holder has let go of it already
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:  # flock: the holder is alive, a dead one would have let go
         log.warning("waiting: another process is writing %s", place.path)
         lock.acquire()
     try:
@@ -188,12 +190,12 @@ def _create(
 ) -> zarr.Array:
     from zarr.codecs import BloscCodec, Crc32cCodec
 
-    rows = int(np.prod(shape[:-1])) or 1
-    if (len(shape) == 2 and dims[-1] == "pixel") or dims[-1] == "input_pixel":
-        chunks = (shape[0], _pixels_per_chunk(shape[0], shape[1]))  # all channels of a pixel in one chunk
+    chunks: tuple[int, ...]
+    if dims[-1] in ("pixel", "input_pixel"):  # all channels of a pixel in one chunk
+        chunks = (shape[0], _pixels_per_chunk(shape[0], shape[1]))
     else:
-        rows = int(np.prod(shape[1:])) or 1
-        chunks = (max(1, min(shape[0], CHUNK_VALUES // rows)), *(max(1, n) for n in shape[1:]))
+        row = int(np.prod(shape[1:])) or 1
+        chunks = (max(1, min(shape[0], CHUNK_VALUES // row)), *(max(1, n) for n in shape[1:]))
     text = dtype == "string"
     return group.create_array(
         name,
@@ -279,7 +281,7 @@ class ImageWriter:
     def close(self) -> None:
         """Check that every announced pixel has come, and write the digest of each image."""
         if self.written != self.expected:
-            raise ValueError(f"{self.written} of {self.expected} pixels were written")
+            raise ValueError(f"{self.written + self.filled} of {self.expected} pixels were written")
         meaning = "SHA-256 of the image's values, whatever file held them"
         write_array(self.group, f"{self.prefix}digest", self.digests, ("image",), long_name=meaning)
 
@@ -402,11 +404,16 @@ class Part:
 
 
 def _chunk_reader(array: zarr.Array, path: str) -> Any:
+    """Return a function that reads a chunk; a missing one is an error, where Zarr would give zeros."""
+    from zarr.core.sync import sync
+
     size = array.chunks[1]
 
     @lru_cache(maxsize=1)
     def chunk(i: int) -> np.ndarray:
         try:
+            if not sync((array.store_path / array.metadata.encode_chunk_key((0, i))).exists()):
+                raise FileNotFoundError("it is missing")
             return np.asarray(array[:, i * size : (i + 1) * size])
         except Exception as error:
             raise InputError(

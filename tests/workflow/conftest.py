@@ -81,7 +81,11 @@ class Run:
     def digests(self) -> dict[str, str]:
         """Return every digest file and table, by path."""
         results = self.folder / "results"
-        files = [*results.glob("digests/**/*.sha256"), *results.glob("*.csv"), *results.glob("scores/**/*.csv")]
+        files = [
+            *results.glob("digests/**/*.sha256"),
+            *results.glob("*.csv"),
+            *results.glob("scores/**/*.csv"),
+        ]
         return {str(file.relative_to(results)): file.read_text() for file in files}
 
     def copy(self, folder: Path) -> Run:
@@ -90,7 +94,9 @@ class Run:
         return Run(folder, self.repository)
 
 
-def write_images(folder: Path, names: list[str], seed: int = 0, noise: float = 0.0, shape: Any = (40, 48, 3)) -> None:
+def write_images(
+    folder: Path, names: list[str], seed: int = 0, noise: float = 0.0, shape: Any = (40, 48, 3)
+) -> None:
     """Write smooth random images; the same names and seed give the same scene, plus noise of one's own."""
     for name in names:
         word = [seed, *name.encode()]
@@ -128,7 +134,8 @@ def small_config() -> dict[str, Any]:
     dataset = {"kind": "folder", "images_per_part": 2}
     return {
         "datasets": {
-            name: {**dataset, "target": f"{name}/gt/*.png", "input": f"{name}/lq/*.png"} for name in ("ref", "test")
+            name: {**dataset, "target": f"{name}/gt/*.png", "input": f"{name}/lq/*.png"}
+            for name in ("ref", "test")
         },
         "models": {
             "a": {"kind": "folder", "path": "{dataset}/pred/a/*.png"},

@@ -29,7 +29,9 @@ def truncate(run: Run) -> None:
 
 
 def twice(run: Run) -> None:
-    run.config_file.write_text(run.config_file.read_text().replace("\nexperiments:", "\n  a: {kind: folder, path: x}\nexperiments:"))
+    run.config_file.write_text(
+        run.config_file.read_text().replace("\nexperiments:", "\n  a: {kind: folder, path: x}\nexperiments:")
+    )
 
 
 def overlap(run: Run) -> None:

@@ -54,7 +54,11 @@ def remove_model(config: dict) -> None:
 def unrelated_keys(config: dict) -> None:
     config["models"]["d"] = {"kind": "classical", "algorithm": "median"}
     config["datasets"]["ref"]["images_per_part"] = 5
-    config["datasets"]["other"] = {"kind": "photos", "images": ["coffee"], "degradation": {"kind": "noise", "sigma": 3}}
+    config["datasets"]["other"] = {
+        "kind": "photos",
+        "images": ["coffee"],
+        "degradation": {"kind": "noise", "sigma": 3},
+    }
 
 
 def change_shards(config: dict) -> None:
@@ -76,7 +80,11 @@ def change_prediction(run: Run) -> None:
 def new_test_set(run: Run) -> None:
     write_dataset(run.folder, "more", ["m1"], {"a": 6, "b": 9})
     config = run.config
-    config["datasets"]["more"] = {**config["datasets"]["test"], "target": "more/gt/*.png", "input": "more/lq/*.png"}
+    config["datasets"]["more"] = {
+        **config["datasets"]["test"],
+        "target": "more/gt/*.png",
+        "input": "more/lq/*.png",
+    }
     config["experiments"]["one"]["tests"].append("more")
     run.config = config
 
@@ -112,7 +120,9 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "predictions", "needed", "spared"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("change", "predictions", "needed", "spared"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
 def test_change(finished: Run, tmp_path: Path, change, predictions, needed, spared):
     run = finished.copy(tmp_path / "run")
     change(run)
@@ -124,7 +134,10 @@ def test_change(finished: Run, tmp_path: Path, change, predictions, needed, spar
     for job in needed:
         assert any(job in line for line in planned), (job, planned)
     for word in spared:
-        assert not [line for line in planned if f"{word}" in line and not line.startswith("seal")], (word, planned)
+        assert not [line for line in planned if f"{word}" in line and not line.startswith("seal")], (
+            word,
+            planned,
+        )
 
 
 def test_a_fourth_model_runs_and_gives_what_a_fresh_run_gives(finished: Run, tmp_path: Path):

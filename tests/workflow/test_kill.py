@@ -108,4 +108,5 @@ def test_an_orphaned_job_and_its_rerun_do_not_mix(fresh: Run):
     fresh.run()
     assert fresh.planned() == []
     verified = dict(store.verify(fresh.folder / "results", Layout(str(fresh.folder / "results"))))
-    assert verified and not any(verified.values())
+    assert verified
+    assert not any(verified.values())

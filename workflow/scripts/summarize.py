@@ -5,4 +5,6 @@ with job(snakemake):
     from ensir.score import summarize
 
     layout = Layout()
-    summarize(layout.file(snakemake.output.scores), layout.file(snakemake.output.summary), snakemake.input.scores)
+    summarize(
+        layout.file(snakemake.output.scores), layout.file(snakemake.output.summary), snakemake.input.scores
+    )

@@ -43,7 +43,10 @@ def degrade(
 
 
 def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:
-    """Return a blur kernel of odd size and sum one: gaussian (σ), disk (radius) or motion at 45° (length), in pixels."""
+    """Return a blur kernel of odd size and sum one.
+
+    The width, in pixels, is σ (gaussian), the radius (disk) or the length (motion, at 45°).
+    """
     radius = int(np.ceil({"gaussian": 3 * width, "disk": width, "motion": width / 2}[shape]))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
     if shape == "gaussian":

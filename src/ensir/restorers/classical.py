@@ -53,7 +53,8 @@ def _kernel(degraded: Degraded) -> Float[np.ndarray, "size size"]:
     degradation = degraded.degradation or {}
     if degradation.get("kind") != "blur":
         raise InputError(
-            f"image {degraded.name!r}: this algorithm needs a known blur kernel; its dataset has no `degradation: {{kind: blur}}`"
+            f"image {degraded.name!r}: this algorithm needs a known blur kernel; "
+            "its dataset has no `degradation: {kind: blur}`"
         )
     return operators.kernel(degradation["kernel"], degradation["width"])
 

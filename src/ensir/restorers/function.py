@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
-from ensir import InputError, provenance
+from ensir import InputError, functions, provenance
 from ensir.restorers import Degraded
 
 
@@ -21,15 +18,8 @@ class Restorer:
     def __init__(self, settings: dict[str, Any], files: list[str]):
         self.name = settings["function"]
         self.options = settings["options"]
-        module, _, name = self.name.partition(":")
-        sys.path.insert(0, os.getcwd())  # a module beside the configuration
-        try:
-            self.function = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise InputError(
-                f"function {self.name}: cannot be imported ({error}); mend `function`"
-            ) from error
-        self.parameters = {"source": provenance.file_digest_of_module(module)}
+        self.function = functions.load(self.name)
+        self.parameters = {"source": provenance.file_digest_of_module(self.name.partition(":")[0])}
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
         """Yield what the function returns."""
