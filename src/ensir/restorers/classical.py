@@ -49,6 +49,11 @@ def _estimated_noise(image: Image, degraded: Degraded) -> float:
     return _noise(degraded) or float(np.mean(estimate_sigma(image, channel_axis=2)))
 
 
+def _colour(image: Image) -> tuple[np.ndarray, int | None]:
+    """Return an image and its channel axis as scikit-image wants them: grey has none."""
+    return (image, 2) if image.shape[2] > 1 else (image[..., 0], None)
+
+
 def _kernel(degraded: Degraded) -> Float[np.ndarray, "size size"]:
     degradation = degraded.degradation or {}
     if degradation.get("kind") != "blur":
@@ -106,9 +111,16 @@ def nl_means(
     from skimage.restoration import denoise_nl_means
 
     sigma = _estimated_noise(image, degraded)
-    return denoise_nl_means(
-        image, patch_size=patch_size, patch_distance=patch_distance, h=h * sigma, sigma=sigma, channel_axis=2
+    plane, axis = _colour(image)
+    restored = denoise_nl_means(
+        plane,
+        channel_axis=axis,
+        patch_size=patch_size,
+        patch_distance=patch_distance,
+        h=h * sigma,
+        sigma=sigma,
     )
+    return restored.reshape(image.shape)
 
 
 def bilateral(
@@ -117,12 +129,10 @@ def bilateral(
     """Bilateral filter (Tomasi 1998); the range σ defaults to twice the noise."""
     from skimage.restoration import denoise_bilateral
 
-    return denoise_bilateral(
-        image,
-        sigma_color=sigma_color or 2 * _estimated_noise(image, degraded),
-        sigma_spatial=sigma_spatial,
-        channel_axis=2,
-    )
+    plane, axis = _colour(image)
+    noise = sigma_color or 2 * _estimated_noise(image, degraded)
+    restored = denoise_bilateral(plane, sigma_color=noise, sigma_spatial=sigma_spatial, channel_axis=axis)
+    return restored.reshape(image.shape)
 
 
 def median(image: Image, degraded: Degraded, size: int = 3) -> Image:
