@@ -1,0 +1,40 @@
+"""Metrics: one number for a result beside its target, both in 0–255."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+LUMA = np.array([65.481, 128.553, 24.966]) / 255  # BT.601
+
+
+def luma(image: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width 1"]:
+    """Return BT.601 luma, 16–235, unrounded, of RGB in 0–255."""
+    return (image @ LUMA + 16)[:, :, None]
+
+
+def psnr(
+    target: Float[np.ndarray, "height width channel"], result: Float[np.ndarray, "height width channel"]
+) -> float:
+    """Return the peak signal-to-noise ratio in dB, over all channels, for a range of 255."""
+    error = float(np.mean((target - result) ** 2))
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def ssim(
+    target: Float[np.ndarray, "height width channel"], result: Float[np.ndarray, "height width channel"]
+) -> float:
+    """Return the structural similarity: 11×11 Gaussian of σ 1.5, valid region, mean over the channels."""
+    from skimage.metrics import structural_similarity
+
+    _, similarity = structural_similarity(
+        target,
+        result,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        channel_axis=2,
+        full=True,
+    )
+    return float(similarity[5:-5, 5:-5].mean())
