@@ -162,7 +162,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy_repository(source: Path, target: Path) -> Path:
-    for name in ("Snakefile", "workflow", "src", "config"):
+    for name in ("Snakefile", "workflow", "src", "config", "envs"):
         copy = shutil.copytree if (source / name).is_dir() else shutil.copy
         copy(source / name, target / name)
     return target
