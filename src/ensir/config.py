@@ -181,15 +181,43 @@ class Ensir(Strict):
 Method = Annotated[Average | Zzpm | Ensir, Field(discriminator="kind")]
 
 
+class Metric(Strict):
+    """What compares a result with its target: a function of (target, result), floats of 0–255, that returns one number."""
+
+    function: Function = Field(
+        description="gets (height, width, channel) arrays, cropped and in the space of the score"
+    )
+    higher_is_better: bool = Field(description="whether the larger of two values is the better one")
+
+
+METRICS = {name: {"function": f"ensir.metrics:{name}", "higher_is_better": True} for name in ("psnr", "ssim")}
+
+
 class Score(Strict):
     """How images are compared with their targets."""
 
     space: Literal["rgb", "y"] = Field("rgb", description="mean over the channels, or BT.601 luma")
     crop: int = Field(0, ge=0, description="border pixels to leave out on each side")
-    metrics: list[Literal["psnr", "ssim"]] = Field(
-        ["psnr", "ssim"], min_length=1, description="what is computed for each image"
+    metrics: dict[Name, Metric] = Field(
+        {name: Metric.model_validate(metric) for name, metric in METRICS.items()},
+        min_length=1,
+        title=f"list of {', '.join(METRICS)}; or named sections, your own metrics among them",
+        description="what is computed for each image",
     )
     rounded: bool = Field(False, description="round and clip the fused images first, as a PNG would")
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _fill_in(cls, metrics: Any) -> Any:
+        """Take a list of names, or ``{psnr: {}, mine: {function: …, higher_is_better: …}}``."""
+        if isinstance(metrics, list) and all(isinstance(name, str) and name in METRICS for name in metrics):
+            metrics = dict.fromkeys(metrics)
+        if not isinstance(metrics, dict):
+            return metrics
+        return {
+            name: {**METRICS.get(name, {}), **(options or {})} if isinstance(options, dict | None) else options
+            for name, options in metrics.items()
+        }
 
 
 class Experiment(Strict):

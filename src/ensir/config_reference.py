@@ -94,7 +94,8 @@ class _WithoutTitles(GenerateJsonSchema):
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a configuration.
 
-    A method called by the name of its kind needs no `kind`, and no options either; any other method does.
+    A method called by the name of its kind needs no `kind`, and no options either; any other method does. Metrics are
+    a list of built-in names, or named sections, of which the built-in ones may be empty.
     """
     schema = config.Config.model_json_schema(schema_generator=_WithoutTitles)
     experiment = schema["$defs"]["Experiment"]["properties"]
@@ -110,7 +111,23 @@ def json_schema() -> dict[str, Any]:
         for name, section in methods["discriminator"]["mapping"].items()
     }
     methods["oneOf"] = [section | {"required": ["kind"]} for section in methods["oneOf"]]
+    score = schema["$defs"]["Score"]["properties"]
+    score["metrics"] = _metrics_schema(score["metrics"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _metrics_schema(named: dict[str, Any]) -> dict[str, Any]:
+    ((pattern, own),) = named.pop("patternProperties").items()
+    built_in = list(config.METRICS)
+    listed = {"type": "array", "items": {"enum": built_in}, "minItems": named.pop("minProperties")}
+    sections = {
+        "type": named.pop("type"),
+        "propertyNames": {"pattern": pattern},
+        "properties": {name: {"type": ["object", "null"]} for name in built_in},
+        "additionalProperties": own,
+        "minProperties": 1,
+    }
+    return {**named, "default": built_in, "anyOf": [listed, sections]}
 
 
 # ── for people ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -125,6 +142,7 @@ def tables() -> str:
         ("Models", "models.NAME", config.Model),
         ("Experiments", "experiments.NAME", config.Experiment),
         ("Scores", "experiments.NAME.score", config.Score),
+        ("Metrics", "experiments.NAME.score.metrics.NAME", config.Metric),
         ("Methods", "experiments.NAME.methods.NAME", config.Method),
         ("Compute", "compute", config.Compute),
     ):
@@ -152,7 +170,10 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if isinstance(field.default, BaseModel):
         return "the defaults below"
-    return f"`{json.dumps(field.default, ensure_ascii=False)}`"
+    default = field.default
+    if isinstance(default, dict) and any(isinstance(section, BaseModel) for section in default.values()):
+        default = list(default)  # named sections that are built in
+    return f"`{json.dumps(default, ensure_ascii=False)}`"
 
 
 def write(folder: Path) -> None:

@@ -12,8 +12,8 @@ from jaxtyping import Float, Shaped
 from ensir import lut, methods, provenance, store
 from ensir.figures import charts, pictures, tables
 from ensir.figures.pictures import Window
-from ensir.figures.tables import METRICS, Scores, Table
 from ensir.layout import Place
+from ensir.scores import Scores, Table, baseline, first_metric, read
 
 Progress = Callable[[int, int], None]
 PACKAGES = ("numpy", "numba", "torch", "zarr", "scikit-image", "pillow", "matplotlib")
@@ -113,7 +113,7 @@ def report(
     progress : callable
         Gets the number of finished samples.
     """
-    table = tables.read(scores, summary)
+    table = read(scores, summary)
     shown: dict[str, list[TestSet]] = {name: [] for name in experiments}
     for done, sample in enumerate(samples, 1):
         name = sample["experiment"]
@@ -145,13 +145,11 @@ def _test_set(name: str, experiment: dict[str, Any], sample: dict[str, Any], sco
     data = {} if degraded is None else {"input": pictures.enlarged(degraded, shape)}
     groups = {"Data": data | {"target": part.image(image)}, "Base models": predictions, "Methods": fused}
     x = np.stack([store.flatten(prediction) for prediction in predictions.values()])
-    metric = experiment["score"]["metrics"][0]
+    metric, printed = first_metric(experiment)
 
     def picture(group: str, method: str, pixels: np.ndarray) -> Picture:
         value = {} if group == "Data" else scores.values.get((name, dataset, method, metric), {})
-        score = (
-            f"{METRICS[metric].text(value[image])} {METRICS[metric].unit}".strip() if image in value else ""
-        )
+        score = f"{printed.text(value[image])} {printed.unit}".strip() if image in value else ""
         uri = pictures.data_uri(pictures.displayed(frame.of(pixels), part.bits))
         return Picture(f"{name}.{dataset}.{group}.{method}".replace(" ", "-"), group, method, score, uri)
 
@@ -204,14 +202,14 @@ def _weighing(
 
 
 def _chart(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) -> str:
-    average, metric = tables.baseline(experiment), experiment["score"]["metrics"][0]
+    average, (metric, printed) = baseline(experiment), first_metric(experiment)
     others = [method for method in experiment["methods"] if method != average]
     if average is None or not others:
         return ""
     gain = {method: scores.gain((name, dataset, method, metric), average) for method in others}
     images = sorted(scores.values.get((name, dataset, average, metric), {}))
     rows = {method: [found.get(image, np.nan) for image in images] for method, found in gain.items()}
-    return charts.gains(images, rows, METRICS[metric].unit, salt=f"{name}/{dataset}")
+    return charts.gains(images, rows, printed.unit, salt=f"{name}/{dataset}")
 
 
 def _lut_table(luts: dict[str, str | None]) -> Table:
@@ -231,7 +229,7 @@ def _page(experiments: list[Experiment]) -> str:
     )
     return environment.get_template("report.html").render(
         experiments=experiments,
-        metrics=METRICS,
+        first_metric=first_metric,
         colour_bar=pictures.colour_bar(),
         versions=provenance.versions(*PACKAGES),
     )

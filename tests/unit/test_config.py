@@ -140,7 +140,7 @@ WRONG = [
     (
         "experiments.folders.score.metrics",
         ["psnrr"],
-        "'psnrr' is wrong; allowed: psnr, ssim; did you mean 'psnr'?",
+        '["psnrr"] is wrong; allowed: list of psnr, ssim; or named sections, your own metrics among them, at least 1',
     ),
     (
         "experiments.denoise.methods.ensir.bin_width",
@@ -235,6 +235,11 @@ ELSEWHERE = [
         "datasets.train.input: is missing: model 'tv' restores inputs; give `input` or `degradation`",
         "datasets.train.input: is missing: model 'wavelet' restores inputs; give `input` or `degradation`",
     ),
+    (
+        "experiments.folders.score.metrics.lpips",
+        {"higher_is_better": False},
+        "experiments.folders.score.metrics.lpips.function: is missing; allowed: package.module:name",
+    ),
 ]
 
 
@@ -265,6 +270,15 @@ def test_valid():
     assert denoise.methods["ensir_b24"] == config.Ensir(bin_width=24)
     assert denoise.bin_width == 8
     assert [name for name, method in denoise.methods.items() if method.needs_lut] == ["ensir", "ensir_b24"]
+
+
+@pytest.mark.parametrize("metrics", [["ssim", "psnr"], {"ssim": {}, "psnr": None}])
+def test_built_in_metrics(metrics):
+    score = parse(changed(("experiments.folders.score.metrics", metrics)), "my.yaml").experiments["folders"].score
+    assert [(name, metric.function) for name, metric in score.metrics.items()] == [
+        ("ssim", "ensir.metrics:ssim"),
+        ("psnr", "ensir.metrics:psnr"),
+    ]
 
 
 def test_no_bins():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ensir import counting, score, store
+from ensir.config import METRICS
 from ensir.estimate import cells_of, expected_squared_error
 from ensir.lut import LUT, LutMethod
 from ensir.methods import average, ensir, zzpm
@@ -79,7 +80,7 @@ def images_of(inputs, models):
 def metrics(target, fused, crop=0):
     """PSNR and SSIM on Y, then on RGB."""
     image = fused.T.reshape(target.shape)
-    rules = {"crop": crop, "metrics": ["psnr", "ssim"], "rounded": False}
+    rules = {"crop": crop, "metrics": METRICS, "rounded": False}
     return [
         value
         for space in ("y", "rgb")

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ensir import scores
 from ensir.config import Config
 from ensir.estimate import estimate
-from ensir.figures import charts, pictures, tables
+from ensir.figures import charts, pictures
 from ensir.fuse import fuse
 from ensir.ingest import ingest
 from ensir.layout import Layout
@@ -194,10 +195,10 @@ def test_same_inputs_same_bytes(page: str, made: dict[str, Any], tmp_path: Path)
 
 
 def test_equal_in_print_is_equal_in_rank() -> None:
-    cells = tables.ranked([30.001, 29.5, 30.004, np.nan, 29.0], tables.METRICS["psnr"])
+    cells = scores.ranked([30.001, 29.5, 30.004, np.nan, 29.0], scores.METRICS["psnr"])
     assert [cell.mark for cell in cells] == ["best", "second", "best", "", ""]
     assert [cell.text for cell in cells] == ["30.00", "29.50", "30.00", "–", "29.00"]
-    infinite = tables.ranked([np.inf, 40.0], tables.METRICS["psnr"])
+    infinite = scores.ranked([np.inf, 40.0], scores.METRICS["psnr"])
     assert [(cell.text, cell.mark) for cell in infinite] == [("∞", "best"), ("40.00", "second")]
 
 
@@ -206,7 +207,7 @@ def test_equal_in_print_is_equal_in_rank() -> None:
     [(0.0, "0.000"), (-0.0004, "0.000"), (0.004, "+0.004"), (-0.5, "−0.500"), (np.inf, "+∞"), (np.nan, "–")],
 )
 def test_gain_is_signed(value: float, text: str) -> None:
-    assert tables.METRICS["psnr"].gain(value) == text
+    assert scores.METRICS["psnr"].gain(value) == text
 
 
 def test_pictures_are_rounded_and_clipped_for_display() -> None:

@@ -2,149 +2,35 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from ensir.lut import LUT
+from ensir.scores import Cell, Scores, Table, baseline, competitors, first_metric, metrics_of, ranked
 
 FEW, ESTIMATED, FAILED = 1, 2, 3  # status of a cell, as in `ensir.methods.CellWeights`
 
 
-class Metric(NamedTuple):
-    """How a metric is printed."""
-
-    label: str
-    unit: str
-    decimals: int
-
-    def text(self, value: float) -> str:
-        """Print a value; a dash where there is none."""
-        if math.isnan(value):
-            return "–"
-        return "∞" if math.isinf(value) else f"{value:.{self.decimals}f}"
-
-    def gain(self, value: float) -> str:
-        """Print a difference of two values with its sign, to one decimal more."""
-        if math.isnan(value):
-            return "–"
-        number = "∞" if math.isinf(value) else f"{abs(value):.{self.decimals + 1}f}"
-        return ("" if number.strip("0.") == "" else "−" if value < 0 else "+") + number
-
-
-METRICS = {"psnr": Metric("PSNR", "dB", 2), "ssim": Metric("SSIM", "", 4)}
-
-
-class Cell(NamedTuple):
-    """One number of a table; the mark is "best", "second" or empty."""
-
-    text: str
-    value: float
-    mark: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of cells under grouped columns.
-
-    Attributes
-    ----------
-    groups : list of (str, list of str)
-        Heading of each group of columns, and the headings below it.
-    rows : list of (str, str, list of Cell)
-        Group and name of each row, and its numbers.
-    """
-
-    groups: list[tuple[str, list[str]]]
-    rows: list[tuple[str, str, list[Cell]]]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """All scores of a run.
-
-    Attributes
-    ----------
-    means : dict
-        Mean by (experiment, dataset, method, metric).
-    values : dict
-        Value by (experiment, dataset, method, metric), then by image.
-    """
-
-    means: dict[tuple[str, ...], float]
-    values: dict[tuple[str, ...], dict[str, float]]
-
-    def gain(self, key: tuple[str, str, str, str], baseline: str) -> dict[str, float]:
-        """Return, for each image, how far a method is above the baseline; NaN between two infinities."""
-        experiment, dataset, _, metric = key
-        below = self.values.get((experiment, dataset, baseline, metric), {})
-        return {
-            image: value - below.get(image, math.nan) for image, value in self.values.get(key, {}).items()
-        }
-
-
-def read(scores: str, summary: str) -> Scores:
-    """Read the scores of every image, and their means."""
-    values: dict[tuple[str, ...], dict[str, float]] = {}
-    for row in _rows(scores):
-        values.setdefault(_key(row), {})[row["image"]] = float(row["value"])
-    return Scores({_key(row): float(row["mean"]) for row in _rows(summary)}, values)
-
-
-def _rows(path: str) -> list[dict[str, str]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _key(row: dict[str, str]) -> tuple[str, ...]:
-    return row["experiment"], row["dataset"], row["method"], row["metric"]
-
-
-def baseline(experiment: dict[str, Any]) -> str | None:
-    """Return the name of the method that averages, which gains are counted from."""
-    return next((name for name, method in experiment["methods"].items() if method["kind"] == "average"), None)
-
-
-def competitors(experiment: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return (group, name) of the base models, then of the methods."""
-    return [("Base models", name) for name in experiment["models"]] + [
-        ("Methods", name) for name in experiment["methods"]
-    ]
-
-
-def ranked(values: Sequence[float], metric: Metric) -> list[Cell]:
-    """Print the values of one contest, best and second best marked; equal in print is equal in rank."""
-    printed = [round(value, metric.decimals) for value in values]
-    places = sorted({value for value in printed if not math.isnan(value)}, reverse=True)
-    marks = dict(zip(places, ("best", "second"), strict=False)) if len(places) > 1 else {}
-    return [
-        Cell(metric.text(value), value, marks.get(rounded, ""))
-        for value, rounded in zip(values, printed, strict=True)
-    ]
-
-
 def results(name: str, experiment: dict[str, Any], scores: Scores) -> Table:
     """Return the table of means: dataset × metric, with the gain over the average in the first metric."""
-    metrics, average = experiment["score"]["metrics"], baseline(experiment)
+    average, (first, _) = baseline(experiment), first_metric(experiment)
     names = competitors(experiment)
     columns: list[list[Cell]] = []
     groups = []
     for dataset in experiment["tests"]:
         labels = []
-        for metric in metrics:
+        for metric, printed in metrics_of(experiment).items():
             means = {
                 method: scores.means.get((name, dataset, method, metric), math.nan) for _, method in names
             }
-            columns.append(ranked(list(means.values()), METRICS[metric]))
-            labels.append(METRICS[metric].label)
-            if average and metric == metrics[0]:
+            columns.append(ranked(list(means.values()), printed))
+            labels.append(printed.label)
+            if average and metric == first:
                 gains = [mean - means[average] for mean in means.values()]
-                columns.append([Cell(METRICS[metric].gain(gain), gain) for gain in gains])
+                columns.append([Cell(printed.gain(gain), gain) for gain in gains])
                 labels.append("gain")
         groups.append((dataset, labels))
     rows = [(group, method, [column[i] for column in columns]) for i, (group, method) in enumerate(names)]
@@ -153,13 +39,12 @@ def results(name: str, experiment: dict[str, Any], scores: Scores) -> Table:
 
 def per_image(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) -> Table:
     """Return the first metric of every image: image × base models and methods."""
-    metric = experiment["score"]["metrics"][0]
+    metric, printed = first_metric(experiment)
     names = competitors(experiment)
     columns = [scores.values.get((name, dataset, method, metric), {}) for _, method in names]
     images = sorted({image for column in columns for image in column})
     rows = [
-        ("", image, ranked([column.get(image, math.nan) for column in columns], METRICS[metric]))
-        for image in images
+        ("", image, ranked([column.get(image, math.nan) for column in columns], printed)) for image in images
     ]
     groups = [
         (group, [method for other, method in names if other == group]) for group in ("Base models", "Methods")
