@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numba
 import numpy as np
-from jaxtyping import Shaped, UInt64
+from jaxtyping import Shaped
 from numba.cpython.unsafe.tuple import tuple_setitem
 
 from ensir import statistics
-from ensir.statistics import Statistics
+from ensir.statistics import Statistics, key_tables
 
 DENSE_KEYS = 2**20  # up to here a table of all cells finds a slot; beyond, a hash table does
 SLOTS = 2**15  # room for so many cells at first (untouched, it takes no memory); doubled when it is used up
@@ -44,13 +44,6 @@ def count(
     counter = Counter(models, bin_width, y.dtype.itemsize * 8, len(y))
     counter.add(x, y, fold)
     return counter.statistics()
-
-
-def key_tables(models: int, bin_width: int, bits: int) -> UInt64[np.ndarray, "model value"]:
-    """Return what each value of each model adds to the key: bin · T^(M-1-m)."""
-    bins = -(-256 // bin_width)
-    bin_of = np.arange(2**bits) // (bin_width * (1 if bits == 8 else 257))
-    return np.stack([bin_of * bins ** (models - 1 - m) for m in range(models)]).astype(np.uint64)
 
 
 def _lanes(models: int) -> list[tuple[int, int]]:

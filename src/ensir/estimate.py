@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
 from ensir import InputError, methods, provenance, statistics, store
 from ensir.layout import Place
 from ensir.statistics import Statistics
 
 Progress = Callable[[int, int], None]
+WIDTHS = (8, 16, 32, 64, 128)  # what a bin width of "auto" chooses from
 
 
 def estimate(
@@ -41,16 +39,11 @@ def estimate(
     progress : callable
     """
     everything, _ = statistics.load(statistics_path)
-    cells = cells_of(everything, settings).shard(shard, shards)
-    found = methods.module(settings).estimate_weights(cells, settings, choose_device(device), progress)
-    columns = {
-        "key": cells.key,
-        "channel": cells.channel,
-        "count": cells.count,
-        "iterations": found.iterations,
-        "status": found.status,
-        "expected_squared_error": expected_squared_error(cells, found.weights),
-    }
+    device = choose_device(device)
+    settings = settle(everything, settings, device)
+    everything = methods.cells_of(everything, settings)
+    cells = everything.without_folds().shard(shard, shards)
+    found = methods.module(settings).estimate_weights(cells, everything, settings, device, progress)
     attributes = {
         "kind": "weights",
         "models": list(cells.models),
@@ -59,25 +52,30 @@ def estimate(
         "shards": shards,
         "versions": provenance.versions("torch", "numpy"),
     }
+    columns = {
+        "key": cells.key,
+        "channel": cells.channel,
+        "iterations": found.iterations,
+        "status": found.status,
+    }
     with store.new_group(place, attributes, found.weights.nbytes * 4) as group:
         store.write_array(group, "weights", found.weights, ("cell", "model"))
         for name, value in columns.items():
             store.write_array(group, name, value, ("cell",))
 
 
-def cells_of(everything: Statistics, settings: dict[str, Any]) -> Statistics:
-    """Add up the folds, and the bins and channels that a method does not tell apart."""
-    pooled = everything.joint() if settings["channels"] == "joint" else everything
-    return pooled.without_folds().coarsened(settings["bin_width"])
-
-
-def expected_squared_error(
-    cells: Statistics, weights: Float[np.ndarray, "cell model"]
-) -> Float[np.ndarray, " cell"]:
-    """Return the mean of (y − Σ w_m x_m)² over the values of each cell, for any weights, in squared code values."""
-    square = np.einsum("cm,cml,cl->c", weights, cells.gram.astype(np.float64), weights)
-    cross = np.einsum("cm,cm->c", weights, cells.cross.astype(np.float64))
-    return np.maximum(square - 2 * cross + cells.target_square, 0) / cells.count
+def settle(everything: Statistics, settings: dict[str, Any], device: str) -> dict[str, Any]:
+    """Replace every "auto" by what is best on images that are held out in turn, from the statistics alone."""
+    if "auto" not in settings.values():
+        return settings
+    width = settings["bin_width"]
+    widths = [w for w in WIDTHS if w % everything.bin_width == 0] if width == "auto" else [width]
+    candidates = [{**settings, "bin_width": width} for width in widths]
+    module = methods.module(settings)
+    settled = [
+        module.settle(methods.cells_of(everything, candidate), candidate, device) for candidate in candidates
+    ]
+    return min(settled, key=lambda pair: pair[1])[0]
 
 
 def choose_device(device: str) -> str:

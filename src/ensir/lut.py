@@ -12,7 +12,8 @@ from jaxtyping import Float, Int, Shaped
 
 from ensir import InputError
 from ensir.layout import Place
-from ensir.statistics import bins_of
+from ensir.methods import CellWeights
+from ensir.statistics import Statistics, bins_of, key_tables
 from ensir.store import publish
 
 FORMAT_VERSION = 1
@@ -43,7 +44,7 @@ class LUT:
     expected_squared_error : float64 array, (cell,)
         Mean of (y − Σ w_m x_m)² over the reference values of the cell, in squared code values.
     fill : str
-        Weights of empty cells: "previous" (those of the cell before, in the order of key and channel) or "constant".
+        Weights of empty cells: "previous" (of the cell before, in the order of key and channel) or "constant".
     fill_weights : float64 array, (model,)
         The constant; with "previous", the weights where nothing precedes.
     reference_images, reference_digests : tuple of str
@@ -103,47 +104,81 @@ class LUT:
         return np.ascontiguousarray(self.filled[self.rows(np.arange(self.cells))])
 
 
+def assemble(
+    cells: Statistics,
+    found: CellWeights,
+    fill: tuple[str, Float[np.ndarray, " model"]],
+    **origin: Any,
+) -> LUT:
+    """Make a LUT.
+
+    Parameters
+    ----------
+    cells : Statistics
+        All occupied cells, folds added up.
+    found : CellWeights
+        What was found for them.
+    fill : (str, array)
+        Rule and weights of empty cells.
+    **origin
+        `reference_images`, `reference_digests` and `attributes` of the LUT.
+    """
+    return LUT(
+        models=cells.models,
+        bin_width=cells.bin_width,
+        bits=cells.bits,
+        channels=int(cells.channel.max(initial=0)) + 1,
+        key=cells.key,
+        channel=cells.channel,
+        weights=found.weights,
+        count=cells.count,
+        iterations=found.iterations,
+        status=found.status,
+        expected_squared_error=cells.expected_squared_error(found.weights),
+        fill=fill[0],
+        fill_weights=fill[1],
+        **origin,
+    )
+
+
 class LutMethod:
     """A method that weighs each value by the cell that its predictions fall into (Eqs. 14 and 15)."""
 
     def __init__(self, settings: dict[str, Any], lut: str | LUT | None):
         assert lut is not None
         self.lut = load(lut) if isinstance(lut, str) else lut
-        models, bins = len(self.lut.models), self.lut.bins
-        step = self.lut.bin_width * (1 if self.lut.bits == 8 else 257)
-        bin_of = np.arange(2**self.lut.bits) // step
-        self.tables = np.stack(
-            [bin_of * bins ** (models - 1 - m) * self.lut.channels for m in range(models)]
-        ).astype(np.int64)
+        self.tables = self.lut.channels * key_tables(len(self.lut.models), self.lut.bin_width, self.lut.bits)
         self.is_dense = self.lut.cells <= DENSE_CELLS
 
     def numbers(self, x: Shaped[np.ndarray, "model channel pixel"]) -> Int[np.ndarray, "channel pixel"]:
         """Return the number of the cell of each value."""
-        number = np.zeros(x.shape[1:], np.int64)
+        number: np.ndarray = np.zeros(x.shape[1:], np.uint64)
         for table, prediction in zip(self.tables, x, strict=True):
             number += table[prediction]
         if self.lut.channels > 1:
-            number += np.arange(self.lut.channels)[:, None]
-        return number
+            number += np.arange(self.lut.channels, dtype=np.uint64)[:, None]
+        return number.astype(np.int64)
 
     def fuse(
         self, x: Shaped[np.ndarray, "model channel pixel"], dtype: type = np.float32
     ) -> Float[np.ndarray, "channel pixel"]:
-        """Return the weighted sum of each value's predictions; summed in float64, in the order of the models."""
-        if x.dtype.itemsize * 8 != self.lut.bits or len(x) != len(self.lut.models):
+        """Return the weighted sum of each value's predictions, summed in float64 in the order of the models."""
+        lut, bits = self.lut, x.dtype.itemsize * 8
+        if bits != lut.bits or len(x) != len(lut.models):
             raise InputError(
-                f"{len(x)} predictions of {x.dtype} do not fit a LUT of {len(self.lut.models)} models and {self.lut.bits} bit"
+                f"{len(x)} predictions of {bits} bit do not fit a LUT of {len(lut.models)} models "
+                f"and {lut.bits} bit"
             )
-        if self.lut.channels not in (1, x.shape[1]):
-            raise InputError(f"images of {x.shape[1]} channels do not fit a LUT of {self.lut.channels}")
-        fused = np.empty(x.shape[1:], dtype)
+        if lut.channels not in (1, x.shape[1]):
+            raise InputError(f"images of {x.shape[1]} channels do not fit a LUT of {lut.channels}")
+        fused: np.ndarray = np.empty(x.shape[1:], dtype)
+        if not self.is_dense:
+            rows = lut.rows(self.numbers(x))
+            fused[...] = sum(lut.filled[rows, m] * prediction for m, prediction in enumerate(x))
+            return fused
         for c in range(x.shape[1]):
-            xc, group = np.ascontiguousarray(x[:, c]), min(c, self.lut.channels - 1)
-            if self.is_dense:
-                _fuse(xc, self.tables, self.lut.dense, group, fused[c])
-            else:
-                rows = self.lut.rows(self.numbers(x[:, c : c + 1])[0] + group)
-                fused[c] = sum(self.lut.filled[rows, m] * xc[m] for m in range(len(xc)))
+            predictions = tuple(np.ascontiguousarray(prediction[c]) for prediction in x)
+            _fuse(predictions, self.tables, lut.dense, np.uint64(min(c, lut.channels - 1)), fused[c])
         return fused
 
     def weights(
@@ -155,18 +190,18 @@ class LutMethod:
 
 @numba.njit(nogil=True, cache=True, parallel=True)
 def _fuse(x, tables, weights, group, fused):
-    models, pixels = x.shape
-    for i in numba.prange(pixels):
-        number = np.int64(group)
-        for m in range(models):
-            number += tables[m, x[m, i]]
+    """Look up and add; the loops over the models unroll: the number of models is part of the type of `x`."""
+    for i in numba.prange(fused.size):
+        number = group
+        for m in range(len(x)):
+            number += tables[m, x[m][i]]
         value = 0.0
-        for m in range(models):
-            value += weights[number, m] * x[m, i]
+        for m in range(len(x)):
+            value += weights[number, m] * x[m][i]
         fused[i] = value
 
 
-# ── on disk ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── on disk ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 _CELL_COLUMNS = ("key", "channel", "count", "iterations", "status", "expected_squared_error")
 
@@ -226,12 +261,13 @@ def load(path: str) -> LUT:
     if (version := attributes.pop("format_version")) != FORMAT_VERSION:
         raise InputError(f"{path}: has LUT format {version}; this version reads {FORMAT_VERSION} only")
     attributes.pop("bins")
+    columns: dict[str, Any] = {name: data[name].values for name in _CELL_COLUMNS}
+    columns |= {name: attributes.pop(name) for name in ("bin_width", "bits", "channels", "fill")}
     return LUT(
         models=tuple(str(model) for model in data["model"].values),
         weights=data["weights"].values,
         fill_weights=data["fill_weights"].values,
-        **{name: data[name].values for name in _CELL_COLUMNS},
-        **{name: attributes.pop(name) for name in ("bin_width", "bits", "channels", "fill")},
+        **columns,
         reference_images=tuple(map(str, data["image"].values)),
         reference_digests=tuple(map(str, data["reference_digest"].values)),
         attributes=attributes,

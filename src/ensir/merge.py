@@ -9,7 +9,8 @@ import numpy as np
 
 from ensir import methods, statistics
 from ensir.layout import Place
-from ensir.lut import LUT, save
+from ensir.lut import assemble, save
+from ensir.methods import CellWeights
 
 
 def merge(
@@ -33,29 +34,28 @@ def merge(
     import zarr
 
     groups = [zarr.open_group(path, mode="r") for path in shards]
-    columns = {
-        name: np.concatenate([np.asarray(group[name][...]) for group in groups])
-        for name in ("key", "channel", "weights", "count", "iterations", "status", "expected_squared_error")
-    }
+    found = CellWeights(*(_joined(groups, name) for name in ("weights", "iterations", "status")))
+    settled: dict[str, Any] = groups[0].attrs["settings"]  # type: ignore[assignment]
+    versions: dict[str, str] = groups[0].attrs["versions"]  # type: ignore[assignment]
     everything, attributes = statistics.load(statistics_path)
-    channels = 1 if settings["channels"] == "joint" else int(everything.channel.max(initial=0)) + 1
-    fill, fill_weights = methods.module(settings).fill(everything, settings)
-    lut = LUT(
-        models=everything.models,
-        bin_width=settings["bin_width"],
-        bits=everything.bits,
-        channels=channels,
-        fill=fill,
-        fill_weights=fill_weights,
+    everything = methods.cells_of(everything, settled)
+    lut = assemble(
+        everything.without_folds(),
+        found,
+        methods.module(settled).fill(everything, settled),
         reference_images=tuple(attributes["image"]),
         reference_digests=tuple(attributes["digest"]),
         attributes={
             "method": method,
             "options": json.dumps(settings, sort_keys=True),
+            "settled": json.dumps({k: v for k, v in settled.items() if v != settings[k]}, sort_keys=True),
             "reference": attributes["reference"],
             "model_digests": attributes["model_digests"],
-            "versions": json.dumps(groups[0].attrs["versions"] | attributes["versions"], sort_keys=True),
+            "versions": json.dumps(versions | attributes["versions"], sort_keys=True),
         },
-        **columns,
     )
     save(lut, place)
+
+
+def _joined(groups: list[Any], name: str) -> np.ndarray:
+    return np.concatenate([np.asarray(group[name][...]) for group in groups])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from jaxtyping import Int, Integer
+from jaxtyping import Float, Int, Integer, UInt64
 
 from ensir import InputError, store
 from ensir.layout import Place
@@ -73,6 +73,11 @@ class Statistics:
         return -(-256 // self.bin_width)
 
     @property
+    def unit(self) -> int:
+        """Code values per level of 0–255."""
+        return 1 if self.bits == 8 else 257
+
+    @property
     def levels(self) -> Int[np.ndarray, " cell"]:
         """How many values of y occur in each cell."""
         return np.diff(self.offset)
@@ -83,7 +88,7 @@ class Statistics:
 
     def minus(self, other: Statistics) -> Statistics:
         """Return the statistics without those pixels; they must be among them."""
-        negative = {name: -getattr(other, name) for name in _SUMS}
+        negative: dict[str, Any] = {name: -getattr(other, name) for name in _SUMS}
         rest = total([self, replace(other, **negative, level_count=-other.level_count)])
         if (rest.count < 0).any() or (rest.level_count < 0).any():
             raise ValueError("the subtracted statistics are not part of these")
@@ -101,7 +106,7 @@ class Statistics:
         starts = np.flatnonzero(np.append(True, (np.diff(identity) != 0).any(axis=0))[: len(order)])
         if len(starts) == len(order) and (np.diff(order) == 1).all() and self.count.all():
             return replace(self, fold=fold, key=key, channel=channel)  # each cell once, in order already
-        sums = {name: _add(getattr(self, name)[order], starts, name) for name in _SUMS}
+        sums: dict[str, Any] = {name: _add(getattr(self, name)[order], starts, name) for name in _SUMS}
         ends = np.append(starts[1:], len(order))
         offset, level, level_count = _merge_histograms(
             order, starts, ends, self.offset, self.level, self.level_count
@@ -149,6 +154,12 @@ class Statistics:
             level_count=self.level_count[entries],
         )
 
+    def expected_squared_error(self, weights: Float[np.ndarray, "cell model"]) -> Float[np.ndarray, " cell"]:
+        """Return the mean of (y − Σ w_m x_m)² over each cell, for any weights, in squared code values."""
+        square = np.einsum("cm,cml,cl->c", weights, self.gram.astype(np.float64), weights)
+        cross = np.einsum("cm,cm->c", weights, self.cross.astype(np.float64))
+        return np.maximum(square - 2 * cross + self.target_square, 0) / self.count
+
     def shard(self, shard: int, shards: int) -> Statistics:
         """Return one of several runs of cells with about equally many levels (the cost of a step of EM)."""
         edges = np.searchsorted(self.offset, np.linspace(0, self.offset[-1], shards + 1).round())
@@ -157,6 +168,13 @@ class Statistics:
 
 
 _SUMS = ("count", "sum", "gram", "cross", "target_square")
+
+
+def key_tables(models: int, bin_width: int, bits: int) -> UInt64[np.ndarray, "model value"]:
+    """Return what each value of each model adds to the key: bin · T^(M-1-m)."""
+    bins = -(-256 // bin_width)
+    bin_of = np.arange(2**bits) // (bin_width * (1 if bits == 8 else 257))
+    return np.stack([bin_of * bins ** (models - 1 - m) for m in range(models)]).astype(np.uint64)
 
 
 def bins_of(key: Integer[np.ndarray, " cell"], bins: int, models: int) -> Int[np.ndarray, "cell model"]:
@@ -184,7 +202,9 @@ def total(pieces: Sequence[Statistics]) -> Statistics:
         A sum leaves the range of 64-bit integers.
     """
     names = ("fold", "key", "channel", *_SUMS, "level", "level_count")
-    joined = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names}
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names
+    }
     starts = np.cumsum([0] + [len(piece.level) for piece in pieces[:-1]])
     offsets = [piece.offset[:-1] + start for piece, start in zip(pieces, starts, strict=True)]
     together = replace(pieces[0], **joined, offset=np.concatenate([*offsets, [len(joined["level"])]]))
@@ -281,7 +301,7 @@ def load(path: str) -> tuple[Statistics, dict[str, Any]]:
     import zarr
 
     group = zarr.open_group(path, mode="r")
-    attributes = dict(group.attrs)
+    attributes: dict[str, Any] = dict(group.attrs)
     arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
     statistics = Statistics(
         tuple(attributes["models"]),

@@ -1,8 +1,10 @@
-"""Small made-up data for property tests, and the statistics as their definition reads."""
+"""Small made-up data, statistics as their definition reads, and how tests fit a LUT."""
 
 import numpy as np
 from hypothesis import strategies as st
 
+from ensir import methods
+from ensir.lut import LUT, assemble
 from ensir.statistics import Statistics
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -57,3 +59,21 @@ def assert_same(found, expected):
         value = getattr(found, name)
         assert value.dtype == np.int64, name
         np.testing.assert_array_equal(value, getattr(expected, name), err_msg=name)
+
+
+def silent(done, total):
+    """Show no progress."""
+
+
+def released(bin_width, **changes):
+    """Return settings of EnsIR."""
+    defaults = {"kind": "ensir", "channels": "joint", "arithmetic": "released", "precision": "float64"}
+    return {"bin_width": bin_width, **defaults, "prior": None, "max_steps": 1000, **changes}
+
+
+def fitted(statistics, options) -> LUT:
+    """Fit a LUT as the stages do."""
+    module, everything = methods.module(options), methods.cells_of(statistics, options)
+    cells = everything.without_folds()
+    found = module.estimate_weights(cells, everything, options, "cpu", silent)
+    return assemble(cells, found, module.fill(everything, options))

@@ -1,15 +1,16 @@
 """What the published code computes, in float64, on fixed inputs (`golden/` of the research data)."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from examples import NAMES, fitted, released, silent
 
 from ensir import counting, score, store
 from ensir.config import METRICS
-from ensir.estimate import cells_of, expected_squared_error
-from ensir.lut import LUT, LutMethod
+from ensir.lut import LutMethod
 from ensir.methods import average, ensir, zzpm
 
-MODELS = ("a", "b", "c")
 LUTS = [
     ("inputs", "lut_M2_b32"),
     ("inputs", "lut_M2_b96"),
@@ -29,39 +30,15 @@ def golden(data):
     return lambda name: np.load(data / f"golden/{name}.npz")
 
 
-def settings(bin_width, **changes):
-    defaults = {
-        "channels": "separate",
-        "arithmetic": "released",
-        "precision": "float64",
-        "prior": None,
-        "max_steps": 1000,
-    }
-    return {"bin_width": bin_width, **defaults, **changes}
+settings = partial(released, channels="separate")
 
 
 def fit(inputs, models, options):
     """Fit a LUT to the reference of a file of inputs."""
     x = inputs["ref_pred"][:models].transpose(0, 4, 1, 2, 3).reshape(models, 3, -1)
     y = inputs["ref_gt"].transpose(3, 0, 1, 2).reshape(3, -1)
-    cells = cells_of(counting.count(x, y, MODELS[:models], options["bin_width"]), options)
-    found = ensir.estimate_weights(cells, options, "cpu", lambda done, total: None)
-    fill, fill_weights = ensir.fill(cells, options)
-    return LUT(
-        models=cells.models,
-        bin_width=cells.bin_width,
-        bits=8,
-        channels=3,
-        key=cells.key,
-        channel=cells.channel,
-        weights=found.weights,
-        count=cells.count,
-        iterations=found.iterations,
-        status=found.status,
-        expected_squared_error=expected_squared_error(cells, found.weights),
-        fill=fill,
-        fill_weights=fill_weights,
-    )
+    cells = counting.count(x, y, NAMES[:models], options["bin_width"])
+    return fitted(cells, options)
 
 
 def dense(lut, column):
@@ -118,12 +95,12 @@ def test_em_step_by_step(golden, cell):
         name: trace[f"c{cell}_{name}"] for name in ("x", "y", "pi0", "mu", "var0", "pi", "var", "ll")
         if f"c{cell}_{name}" in trace
     }  # fmt: skip
-    cells = counting.count(expected["x"][:, None], expected["y"][None], MODELS, 256)
+    cells = counting.count(expected["x"][:, None], expected["y"][None], NAMES[:3], 256)
     options = settings(256)
     start = ensir.initial_weights(cells, None, released=True)
     np.testing.assert_allclose(start[0], expected["pi0"], rtol=0, atol=1e-12)
-    if len(expected["y"]) < ensir.FEW:
-        found = ensir.estimate_weights(cells, options, "cpu", lambda done, total: None)
+    if len(expected["y"]) < ensir.FEWEST:
+        found = ensir.estimate_weights(cells, cells, options, "cpu", silent)
         np.testing.assert_array_equal(found.weights, start)
         return
     variance = ensir.initial_variance(cells)

@@ -14,27 +14,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ensir.lut import LutMethod
-from ensir.methods import CellWeights, Progress
+from ensir.lut import LutMethod, assemble
+from ensir.methods import ESTIMATED, FAILED, FEW, CellWeights, Progress, folds_of
 from ensir.statistics import Statistics
 
-FEW = 100  # below this number of values, EM does not run
+FEWEST = 100  # below this number of values, EM does not run
 TOLERANCE = 1e-5  # EM stops when the mean log-likelihood per value rises by less
 VALUES_AT_ONCE = 2**23  # model × cell × level
-FEW_WEIGHTS, ESTIMATED, FAILED = 1, 2, 3
 
 Method = LutMethod
 
 
 def estimate_weights(
-    statistics: Statistics, settings: dict[str, Any], device: str, progress: Progress
+    cells: Statistics, everything: Statistics, settings: dict[str, Any], device: str, progress: Progress
 ) -> CellWeights:
     """Fit the mixing weights of every cell.
 
     Parameters
     ----------
-    statistics : Statistics
-        Of the cells to be fitted, folds already added up.
+    cells : Statistics
+        Of the cells to be fitted, folds added up.
+    everything : Statistics
+        Not used: a cell depends on no other.
     settings : dict
         `arithmetic`, `precision`, `prior` and `max_steps` of the configuration.
     device : str
@@ -43,36 +44,31 @@ def estimate_weights(
         Gets the number of finished cells.
     """
     released = settings["arithmetic"] == "released"
-    variance = initial_variance(statistics)
-    start = initial_weights(statistics, settings["prior"] if released else None, released)
-    status = np.full(len(statistics), FEW_WEIGHTS, np.uint8)
-    iterations = np.zeros(len(statistics), np.int64)
+    variance = initial_variance(cells)
+    start = initial_weights(cells, settings["prior"] if released else None, released)
+    status = np.full(len(cells), FEW, np.uint8)
+    iterations = np.zeros(len(cells), np.int64)
     weights = start.copy()
 
-    enough = statistics.count >= FEW
+    enough = cells.count >= FEWEST
     dead = enough & (variance == 0).any(axis=1) if released else np.zeros_like(enough)
     status[dead] = FAILED
     runs = enough & ~dead
     status[runs] = ESTIMATED
-    width = 2 ** np.ceil(np.log2(np.maximum(statistics.levels, 8))).astype(np.int64)
+    width = 2 ** np.ceil(np.log2(np.maximum(cells.levels, 8))).astype(np.int64)
     done = int((~runs).sum())
     for size in np.unique(width[runs]):
-        cells = np.flatnonzero(runs & (width == size))
-        at_once = max(1, VALUES_AT_ONCE // (int(size) * len(statistics.models)))
-        for first in range(0, len(cells), at_once):
-            group = cells[first : first + at_once]
-            em = _EM(statistics, group, int(size), start[group], variance[group], settings, device)
+        same_width = np.flatnonzero(runs & (width == size))
+        at_once = max(1, VALUES_AT_ONCE // (int(size) * len(cells.models)))
+        for first in range(0, len(same_width), at_once):
+            group = same_width[first : first + at_once]
+            em = _EM(cells, group, int(size), start[group], variance[group], settings, device)
             weights[group], iterations[group], failed = em.run()
             weights[group[failed]] = start[group[failed]]
             status[group[failed]] = FAILED
             done += len(group)
-            progress(done, len(statistics))
+            progress(done, len(cells))
     return CellWeights(weights, iterations, status)
-
-
-def unit(statistics: Statistics) -> int:
-    """Return code values per level of 0–255."""
-    return 1 if statistics.bits == 8 else 257
 
 
 def initial_variance(statistics: Statistics) -> Float[np.ndarray, "cell model"]:
@@ -84,7 +80,7 @@ def initial_variance(statistics: Statistics) -> Float[np.ndarray, "cell model"]:
     count, total, square = _exact(statistics.count[:, None], statistics.sum, square)
     numerator = count * square - total * total
     return (
-        numerator.astype(np.float64) / (statistics.count[:, None].astype(np.float64) * unit(statistics)) ** 2
+        numerator.astype(np.float64) / (statistics.count[:, None].astype(np.float64) * statistics.unit) ** 2
     )
 
 
@@ -98,7 +94,7 @@ def distance_to_mean(statistics: Statistics) -> Float[np.ndarray, "cell model"]:
     own = np.diagonal(gram, axis1=1, axis2=2)
     numerator = m * m * own - 2 * m * gram.sum(axis=2) + gram.sum(axis=(1, 2))[:, None]
     mean_square = numerator.astype(np.float64) / (m * m * statistics.count[:, None].astype(np.float64))
-    return np.sqrt(mean_square) / unit(statistics)
+    return np.sqrt(mean_square) / statistics.unit
 
 
 def _exact(*arrays: np.ndarray) -> list[np.ndarray]:
@@ -146,12 +142,12 @@ class _EM:
         column = np.arange(size)
         inside = column < statistics.levels[cells, None]
         entry = np.where(inside, statistics.offset[cells, None] + column, 0)
-        self.y: Float[Tensor, "cell level"] = tensor(statistics.level[entry] / unit(statistics))
+        self.y: Float[Tensor, "cell level"] = tensor(statistics.level[entry] / statistics.unit)
         self.histogram: Float[Tensor, "cell level"] = tensor(
             np.where(inside, statistics.level_count[entry], 0)
         )
         self.n: Float[Tensor, " cell"] = tensor(statistics.count[cells])
-        mean = statistics.sum[cells] / (statistics.count[cells, None] * unit(statistics))
+        mean = statistics.sum[cells] / (statistics.count[cells, None] * statistics.unit)
         self.mean: Float[Tensor, "model cell"] = tensor(mean.T)
         self.weights: Float[Tensor, "model cell"] = tensor(start.T)
         self.variance: Float[Tensor, "model cell"] = tensor(variance.T)
@@ -244,3 +240,23 @@ def fill(statistics: Statistics, settings: dict[str, Any]) -> tuple[str, Float[n
     """Return the rule and the weights for bin sets that no reference pixel is in."""
     models = len(statistics.models)
     return ("previous" if settings["arithmetic"] == "released" else "constant"), np.full(models, 1 / models)
+
+
+def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tuple[dict[str, Any], float]:
+    """Return the settings, and minus the mean PSNR of the folds, each with the weights of the others.
+
+    Raises
+    ------
+    InputError
+        There is one fold only.
+    """
+    folds, whole, psnr = folds_of(everything), everything.without_folds(), []
+    for fold in range(folds[-1] + 1):
+        own = everything.taken(slice(*np.searchsorted(folds, [fold, fold + 1]))).without_folds()
+        rest = whole.minus(own)
+        found = estimate_weights(rest, rest, settings, device, lambda done, total: None)
+        table = assemble(rest, found, fill(rest, settings))
+        weights = table.filled[table.rows(own.key * table.channels + own.channel)]
+        error = own.expected_squared_error(weights) @ own.count / own.count.sum() / own.unit**2
+        psnr.append(10 * np.log10(255**2 / max(error, 1e-12)))
+    return settings, -float(np.mean(psnr))

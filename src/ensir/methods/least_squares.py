@@ -1,0 +1,153 @@
+"""Least squares: in each cell the weights, a ≥ 0 and Σa = 1, of the least squared error on the reference.
+
+As Σa = 1, the squared error of a cell is aᵀEa with E = Σ (x_m − y)(x_l − y), in integers. All cells are solved at
+once: min aᵀEa + λ‖a − a_global‖².
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Real
+
+from ensir.lut import LutMethod
+from ensir.methods import ESTIMATED, CellWeights, Progress, folds_of
+from ensir.statistics import Statistics
+
+STRENGTHS = (0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)  # λ, in squared levels of 0–255
+TIE = 1e-11  # λ is at least this part of the error: models that are equal in a cell share as a_global says
+MOST_STEPS = 20  # times M; 2 M are enough, unless rounding lets two models take turns
+
+Method = LutMethod
+
+
+def estimate_weights(
+    cells: Statistics, everything: Statistics, settings: dict[str, Any], device: str, progress: Progress
+) -> CellWeights:
+    """Solve for the weights of every cell.
+
+    Parameters
+    ----------
+    cells : Statistics
+        Of the cells to be solved, folds added up.
+    everything : Statistics
+        Of all cells of the reference: a_global follows from them.
+    settings : dict
+        `strength` of the configuration, a number: λ in squared levels of 0–255.
+    device : str
+        Not used: all takes milliseconds.
+    progress : callable
+        Gets the number of finished cells.
+    """
+    prior = np.broadcast_to(global_weights(everything), cells.sum.shape)
+    weights = solve(error_matrix(cells) / cells.unit**2, settings["strength"], prior)
+    progress(len(cells), len(cells))
+    return CellWeights(weights, np.zeros(len(cells), np.int64), np.full(len(cells), ESTIMATED, np.uint8))
+
+
+def fill(everything: Statistics, settings: dict[str, Any]) -> tuple[str, Float[np.ndarray, " model"]]:
+    """Return the rule and the weights for bin sets that no reference pixel is in: a_global."""
+    return "constant", global_weights(everything)
+
+
+def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tuple[dict[str, Any], float]:
+    """Replace a strength of "auto" by the best on held-out folds; also return its squared error per value.
+
+    Raises
+    ------
+    InputError
+        There is one fold only.
+    """
+    strengths = STRENGTHS if settings["strength"] == "auto" else (settings["strength"],)
+    errors = held_out_errors(everything, strengths)
+    best = min(range(len(errors)), key=errors.__getitem__)
+    return {**settings, "strength": strengths[best]}, errors[best]
+
+
+def error_matrix(statistics: Statistics) -> Int[np.ndarray, "cell model model"]:
+    """Return E = Σ (x_m − y)(x_l − y) of each cell, in squared code values."""
+    cross = statistics.cross
+    return statistics.gram - cross[:, :, None] - cross[:, None, :] + statistics.target_square[:, None, None]
+
+
+def global_weights(everything: Statistics) -> Float[np.ndarray, " model"]:
+    """Return a_global: the weights of all cells taken as one."""
+    error = error_matrix(everything).sum(axis=0, keepdims=True) / everything.unit**2
+    return solve(error, 0, np.full(error.shape[:2], 1 / error.shape[1]))[0]
+
+
+def held_out_errors(everything: Statistics, strengths: Sequence[float]) -> list[float]:
+    """Solve each cell of each fold from the other folds, by subtraction; return the error per value on the fold."""
+    fold = folds_of(everything)
+    number = everything.key * (everything.channel.max() + 1) + everything.channel
+    cell = np.unique(number, return_inverse=True)[1]
+    own = error_matrix(everything)
+    others, folds = _sums(own, cell)[cell] - own, _sums(own, fold)
+    prior = solve(folds.sum(axis=0) - folds, 0, np.full(folds.shape[:2], 1 / own.shape[1]))[fold]
+    errors = []
+    for strength in strengths:
+        weights = solve(others / everything.unit**2, strength, prior)
+        error = (np.einsum("cm,cml->cl", weights, own / everything.unit**2) * weights).sum()
+        errors.append(float(error / everything.count.sum()))
+    return errors
+
+
+def _sums(
+    values: Int[np.ndarray, "cell model model"], group: Int[np.ndarray, " cell"]
+) -> Int[np.ndarray, "group model model"]:
+    """Add up the values of each group; groups are numbered without gaps."""
+    order = np.argsort(group, kind="stable")
+    return np.add.reduceat(values[order], np.flatnonzero(np.diff(group[order], prepend=-1)))
+
+
+def solve(
+    error: Real[np.ndarray, "cell model model"], strength: float, prior: Float[np.ndarray, "cell model"]
+) -> Float[np.ndarray, "cell model"]:
+    """Minimise aᵀEa + λ‖a − prior‖² over a ≥ 0, Σa = 1, in all cells at once.
+
+    An active-set method. In each step a cell moves towards the minimum over its free models. Where a weight would
+    turn negative, it stops there and that model is free no more; at the minimum, the model that most wants to
+    grow is freed. A cell is done when none does.
+    """
+    models = error.shape[1]
+    ridge = np.maximum(strength, TIE * (1 + np.trace(error, axis1=1, axis2=2)))
+    quadratic = error + ridge[:, None, None] * np.eye(models)
+    linear = ridge[:, None] * prior
+    weights, free = np.full(prior.shape, 1 / models), np.ones(prior.shape, bool)
+    active = np.arange(len(prior))
+    for _ in range(MOST_STEPS * models):
+        if not len(active):
+            break
+        row, here = np.arange(len(active)), weights[active]
+        target = _minimum(quadratic[active], linear[active], free[active])
+        falling = target < 0
+        way = np.where(falling, here / np.where(falling, here - target, 1), 1)
+        first = way.argmin(axis=1)  # whose weight is zero first
+        stopped = falling.any(axis=1)
+        here += way[row, first, None] * (target - here)
+        free[active[stopped], first[stopped]] = False
+        weights[active] = here = np.where(free[active], here, 0)
+        gradient = np.einsum("cml,cl->cm", quadratic[active], here) - linear[active]
+        common = (gradient * here).sum(axis=1, keepdims=True)  # that of every free model, at the minimum
+        wish = np.where(free[active], 0, gradient - common)
+        grower = wish.argmin(axis=1)
+        slack = 1e-12 * np.abs(quadratic[active]).max(axis=(1, 2))
+        grows = ~stopped & (wish[row, grower] < -slack)
+        free[active[grows], grower[grows]] = True
+        active = active[stopped | grows]
+    return weights
+
+
+def _minimum(
+    quadratic: Float[np.ndarray, "cell model model"],
+    linear: Float[np.ndarray, "cell model"],
+    free: Bool[np.ndarray, "cell model"],
+) -> Float[np.ndarray, "cell model"]:
+    """Minimise aᵀQa − 2 linear·a over Σa = 1 and the free models; the others are zero."""
+    both = free[:, :, None] & free[:, None, :]
+    inside = np.where(both, quadratic, 0) + np.where(free, 0, 1)[:, :, None] * np.eye(free.shape[1])
+    sides = np.where(free[:, :, None], np.stack([linear, np.ones_like(linear)], axis=2), 0)
+    pulled, shared = np.moveaxis(np.linalg.solve(inside, sides), 2, 0)
+    return pulled + shared * ((1 - pulled.sum(axis=1)) / shared.sum(axis=1))[:, None]
