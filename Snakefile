@@ -31,6 +31,7 @@ rule all:
     default_target: True
     input:
         layout.summary,
+        layout.tables,
         layout.report,
         sealed_stores(),
         image_folders(),

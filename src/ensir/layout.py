@@ -89,6 +89,11 @@ class Layout:
         return f"{self.root}/summary.csv"
 
     @property
+    def tables(self) -> str:
+        """The folder of the tables of a paper."""
+        return f"{self.root}/tables"
+
+    @property
     def report(self) -> str:
         """The page that people look at."""
         return f"{self.root}/report.html"

@@ -85,6 +85,19 @@ def publish(place: Place, size: int = 0) -> Iterator[Path]:
         lock.release()
 
 
+@contextmanager
+def replaced(path: str | Path) -> Iterator[Path]:
+    """Write a single file outside a results folder: under a hidden name, then with one rename in its place."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        remove(partial)
+
+
 def _swap_in(partial: Path, place: Place) -> None:
     text = digests(partial, name=place.path.name)
     place.path.parent.mkdir(parents=True, exist_ok=True)

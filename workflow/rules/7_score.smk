@@ -26,6 +26,7 @@ rule score:
     params:
         settings=lambda w: experiment_of(w).score.model_dump(mode="json"),
         source=source_digest("ensir.score"),
+        functions=lambda w: metric_digests(w),
     message:
         "score {wildcards.method} on {wildcards.dataset} for {wildcards.experiment}"
     script:

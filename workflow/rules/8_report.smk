@@ -1,9 +1,35 @@
-# 8 · REPORT: scores, one test image per dataset and the LUTs → one page
+# 8 · REPORT: scores → the tables of a paper; with one test image per dataset and the LUTs → one page
 #
 # REQUIRED INPUTS
 #   results/scores.csv, results/summary.csv, the first part of each test set with all that was made of it, the LUTs
 # OUTPUTS
-#   results/report.html   self-contained
+#   results/tables/{experiment}/*.{csv,md,tex}   comparison, differences; bin_width, max_steps, runtime where they apply
+#   results/report.html                          self-contained
+
+
+rule tables:
+    input:
+        scores=layout.all_scores,
+        summary=layout.summary,
+    output:
+        tables=directory(layout.tables),
+    log:
+        "results/logs/tables.log",
+    benchmark:
+        "results/benchmarks/tables.tsv"
+    conda:
+        environment
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        experiments=experiment_sections(),
+        source=source_digest("ensir.tables"),
+    message:
+        "make the tables in {output.tables}"
+    script:
+        "../scripts/tables.py"
 
 
 rule report:
@@ -25,9 +51,7 @@ rule report:
         mem_mb=4000,
         runtime=30,
     params:
-        experiments={
-            name: experiment.model_dump(mode="json") for name, experiment in settings.experiments.items()
-        },
+        experiments=experiment_sections(),
         samples=samples(),
         source=source_digest("ensir.report"),
         templates=templates_digest(),

@@ -122,6 +122,18 @@ def scored_of(wildcards):
     }
 
 
+def metric_digests(wildcards):
+    """Score: own metrics depend on the files that they are imported from."""
+    functions = [metric.function for metric in experiment_of(wildcards).score.metrics.values()]
+    modules = {function.partition(":")[0] for function in functions} - {"ensir.metrics"}
+    return {module: file_digest_of_module(module) for module in sorted(modules)}
+
+
+def experiment_sections():
+    """Report: the sections of all experiments, as plain data."""
+    return {name: experiment.model_dump(mode="json") for name, experiment in settings.experiments.items()}
+
+
 def samples():
     """Report: the first part of each test set, with all that was made of it."""
     found = []
