@@ -179,7 +179,7 @@ class Counter:
             level=level,
             level_count=level_count,
         )
-        return statistics.total([counted])  # a fold that was added twice
+        return counted.regrouped(counted.fold, counted.key, counted.channel)  # folds that came twice
 
 
 @numba.njit(nogil=True, cache=True)

@@ -246,7 +246,9 @@ def _merge_histograms(order, starts, ends, offset, level, level_count):
                     entry += 1
                 at += new_count[at] != 0
         new_offset[i + 1] = at
-    return new_offset, new_level[:at].copy(), new_count[:at].copy()
+    if at < level.size:  # what was merged gives its memory back
+        return new_offset, new_level[:at].copy(), new_count[:at].copy()
+    return new_offset, new_level, new_count
 
 
 # ── on disk ─────────────────────────────────────────────────────────────────────────────────────────────────
