@@ -137,18 +137,20 @@ Model = Annotated[FolderModel | FunctionModel | ClassicalModel, Field(discrimina
 # ── experiments ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Average(Strict):
-    """The mean of the predictions."""
+class Combiner(Strict):
+    """What all methods have."""
 
-    needs_lut: ClassVar[bool] = False
+    needs: ClassVar[Literal["lut", "fit"] | None] = None  # what is made of the reference first
+
+
+class Average(Combiner):
+    """The mean of the predictions."""
 
     kind: Literal["average"] = "average"
 
 
-class Zzpm(Strict):
+class Zzpm(Combiner):
     """One weight per model and image, by its distance to the mean of the models."""
-
-    needs_lut: ClassVar[bool] = False
 
     kind: Literal["zzpm"] = "zzpm"
     literal: bool = Field(
@@ -156,10 +158,61 @@ class Zzpm(Strict):
     )
 
 
-class Ensir(Strict):
+class Refesr(Combiner):
+    """One weight per model and image, by its degraded input and the reference: super-resolution only."""
+
+    needs: ClassVar[Literal["lut", "fit"] | None] = "fit"
+
+    kind: Literal["refesr"] = "refesr"
+
+
+class Regressor(Combiner):
+    """Trees of scikit-learn, with its defaults: from the predictions of a value to its target."""
+
+    needs: ClassVar[Literal["lut", "fit"] | None] = "fit"
+
+    samples: int = Field(
+        50_000, ge=1, description="values of the reference to fit on, drawn at random; at most all"
+    )
+    seed: int = Field(0, ge=0, description="seed of the draw and of the fit")
+
+
+class Bagging(Regressor):
+    """Regression trees on resampled values, averaged."""
+
+    kind: Literal["bagging"] = "bagging"
+    trees: int = Field(10, ge=1, description="number of trees")
+
+
+class Adaboost(Regressor):
+    """AdaBoost.R2 of 50 regression trees of depth 3."""
+
+    kind: Literal["adaboost"] = "adaboost"
+
+
+class Rforest(Regressor):
+    """A random forest: trees on resampled values, averaged."""
+
+    kind: Literal["rforest"] = "rforest"
+    trees: int = Field(100, ge=1, description="number of trees")
+
+
+class Gbdt(Regressor):
+    """Gradient boosting of 100 regression trees of depth 3."""
+
+    kind: Literal["gbdt"] = "gbdt"
+
+
+class Hgbt(Regressor):
+    """Gradient boosting of 100 regression trees on histograms."""
+
+    kind: Literal["hgbt"] = "hgbt"
+
+
+class Ensir(Combiner):
     """Gaussian mixtures per bin set, fitted by EM on the reference (the paper's method)."""
 
-    needs_lut: ClassVar[bool] = True
+    needs: ClassVar[Literal["lut", "fit"] | None] = "lut"
 
     kind: Literal["ensir"] = "ensir"
     bin_width: int = Field(32, ge=1, le=256, description="b: width of a bin, in levels of 0–255")
@@ -178,11 +231,32 @@ class Ensir(Strict):
     max_steps: int = Field(1000, ge=1, description="EM stops after this many steps")
 
 
-Method = Annotated[Average | Zzpm | Ensir, Field(discriminator="kind")]
+Method = Annotated[
+    Average | Zzpm | Refesr | Bagging | Adaboost | Rforest | Gbdt | Hgbt | Ensir, Field(discriminator="kind")
+]
+SWEPT = {"bin_width": "b", "max_steps": "s"}  # the options that `sweep` varies, and how names tell
+
+
+class Sweep(Strict):
+    """Values of one option: each makes one more instance of every `ensir` method, equal in all else.
+
+    Bin width 16 makes `ensir_b16` of `ensir`, 10 steps make `ensir_s10`.
+    """
+
+    bin_width: list[Annotated[int, Field(ge=1, le=256)]] = Field([], description="bin widths")
+    max_steps: list[Annotated[int, Field(ge=1)]] = Field([], description="steps after which EM stops")
+
+    def instances(self, name: str, method: Ensir) -> dict[str, Ensir]:
+        """Return the instances of a method, by name."""
+        return {
+            f"{name}_{letter}{value}": method.model_copy(update={option: value})
+            for option, letter in SWEPT.items()
+            for value in getattr(self, option)
+        }
 
 
 class Metric(Strict):
-    """What compares a result with its target: a function of (target, result), floats of 0–255, that returns one number."""
+    """A function of (target, result), floats of 0–255, that returns one number."""
 
     function: Function = Field(
         description="gets (height, width, channel) arrays, cropped and in the space of the score"
@@ -215,7 +289,9 @@ class Score(Strict):
         if not isinstance(metrics, dict):
             return metrics
         return {
-            name: {**METRICS.get(name, {}), **(options or {})} if isinstance(options, dict | None) else options
+            name: {**METRICS.get(name, {}), **(options or {})}
+            if isinstance(options, dict | None)
+            else options
             for name, options in metrics.items()
         }
 
@@ -232,6 +308,7 @@ class Experiment(Strict):
     methods: dict[Name, Method] = Field(
         min_length=1, description="named instances; `kind` defaults to the name"
     )
+    sweep: Sweep = Field(Sweep(), description="makes further instances of the `ensir` methods")
     allow_overlap: list[str] = Field([], description="names of test images that may be in the reference too")
     png: bool = Field(False, description="write the fused images as PNG files, too")
 
@@ -245,6 +322,12 @@ class Experiment(Strict):
             name: {"kind": name, **(options or {})} if isinstance(options, dict | None) else options
             for name, options in methods.items()
         }
+
+    def model_post_init(self, context: Any) -> None:
+        """Add the instances that `sweep` makes to the methods."""
+        for name, method in list(self.methods.items()):
+            if isinstance(method, Ensir):
+                self.methods.update(self.sweep.instances(name, method))
 
     @property
     def bin_width(self) -> int | None:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ensir.config import Ensir
+from ensir.config import SWEPT, Ensir
 
 LONGEST = 80  # characters of a value that are shown
 MOST_BIN_SETS = 2**62
@@ -102,6 +102,10 @@ def _check_experiment(
             yield Problem(f"{key}.methods.{name}", f"a model is called {name!r} too; rename one of them")
         if method.get("kind", name) == "ensir":
             yield from _check_ensir(f"{key}.methods.{name}", method, len(listed))
+        if method.get("kind", name) == "refesr":
+            used = _texts(experiment, "reference") + _texts(experiment, "tests")
+            yield from _check_refesr(f"{key}.methods.{name}", {n: datasets[n] for n in used if n in datasets})
+    yield from _check_sweep(key, experiment, listed)
 
 
 def _check_ensir(key: str, method: dict[str, Any], models: int) -> Iterator[Problem]:
@@ -115,12 +119,49 @@ def _check_ensir(key: str, method: dict[str, Any], models: int) -> Iterator[Prob
             yield Problem(f"{key}.prior", f"{shown(prior)} must sum to one")
         if method.get("arithmetic") == "paper":
             yield Problem(f"{key}.prior", "arithmetic `paper` starts from uniform weights; remove `prior`")
-    width = method.get("bin_width", Ensir().bin_width)
+    yield from _check_width(f"{key}.bin_width", method.get("bin_width", Ensir().bin_width), models)
+
+
+def _check_width(key: str, width: Any, models: int) -> Iterator[Problem]:
     if type(width) is int and 1 <= width <= 256 and (-(-256 // width)) ** models > MOST_BIN_SETS:
         yield Problem(
-            f"{key}.bin_width",
-            f"{width} makes more than 2^62 bin sets of {models} models; widen it, or use fewer models",
+            key, f"{width} makes more than 2^62 bin sets of {models} models; widen it, or use fewer models"
         )
+
+
+def _check_refesr(key: str, datasets: dict[str, dict[str, Any]]) -> Iterator[Problem]:
+    """Check that every dataset has inputs that are smaller than the targets."""
+    for name, dataset in datasets.items():
+        degradation = dataset.get("degradation")
+        scale = degradation.get("scale", 1) if isinstance(degradation, dict) else dataset.get("scale", 1)
+        if not (degradation or dataset.get("input")):
+            yield Problem(
+                key, f"refesr looks at degraded inputs, but dataset {name!r} has none; give its `input`"
+            )
+        elif scale == 1:
+            yield Problem(
+                key, f"refesr is for super-resolution, but the scale of dataset {name!r} is 1; remove refesr"
+            )
+
+
+def _check_sweep(key: str, experiment: dict[str, Any], models: list[str]) -> Iterator[Problem]:
+    """Check that a sweep has methods to work on, and that its instances take nobody's name."""
+    methods, sweep = _sections(experiment, "methods"), experiment.get("sweep")
+    if not isinstance(sweep, dict) or not sweep:
+        return
+    swept = [name for name, method in methods.items() if method.get("kind", name) == "ensir"]
+    if methods and not swept:
+        yield Problem(f"{key}.sweep", "works on `ensir` methods, and there is none; add one, or remove it")
+    for option, letter in SWEPT.items():
+        values = sweep.get(option)
+        for value in values if isinstance(values, list) else []:
+            if option == "bin_width":
+                yield from _check_width(f"{key}.sweep.bin_width", value, len(models))
+            for name in {f"{name}_{letter}{value}" for name in swept} & {*methods, *models}:
+                yield Problem(
+                    f"{key}.sweep.{option}",
+                    f"{value} makes a method {name!r}, a name that is taken; rename that",
+                )
 
 
 def _sections(section: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:

@@ -51,7 +51,8 @@ def _type(annotation: Any) -> str:
 
 
 def _plural(words: str) -> str:
-    return {"text": "texts", "number": "numbers"}.get(words, words.replace("name (", "names ("))
+    words = words.replace("name (", "names (").replace("whole number", "whole numbers")
+    return {"text": "texts", "number": "numbers"}.get(words, words)
 
 
 def sections(annotation: Any) -> list[type[BaseModel]]:
@@ -144,6 +145,7 @@ def tables() -> str:
         ("Scores", "experiments.NAME.score", config.Score),
         ("Metrics", "experiments.NAME.score.metrics.NAME", config.Metric),
         ("Methods", "experiments.NAME.methods.NAME", config.Method),
+        ("Sweep", "experiments.NAME.sweep", config.Sweep),
         ("Compute", "compute", config.Compute),
     ):
         lines += [f"## {title}: `{path}`", ""]

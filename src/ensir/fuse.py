@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +20,13 @@ def fuse(
     place: Place,
     method: str,
     settings: dict[str, Any],
-    lut: str | None,
+    fitted: str | None,
     dataset_part: str,
     models: list[str],
     prediction_parts: list[str],
     allow_overlap: list[str],
     progress: Progress,
-) -> None:
+) -> dict[str, float]:
     """Combine the predictions of a part and write the fused images, float32, neither rounded nor clipped.
 
     Parameters
@@ -34,8 +37,8 @@ def fuse(
         Name of the method.
     settings : dict
         The method's section of the configuration, as plain data.
-    lut : str or None
-        The method's LUT, where it has one.
+    fitted : str or None
+        The method's LUT or fit, where it needs one.
     dataset_part : str
         The part of the dataset.
     models, prediction_parts : list of str
@@ -43,6 +46,11 @@ def fuse(
     allow_overlap : list of str
         Names of images that may have been in the reference.
     progress : callable
+
+    Returns
+    -------
+    dict
+        Seconds that each image took, by name: reading and writing are not in them, and no result holds them.
 
     Raises
     ------
@@ -52,37 +60,47 @@ def fuse(
     part = store.Part(dataset_part)
     predictions = [store.Part(path) for path in prediction_parts]
     store.aligned([part, *predictions])
-    combiner = methods.load(settings, lut)
-    if lut:
-        check_disjoint(part, combiner.lut, allow_overlap)  # type: ignore[attr-defined]
+    combiner = methods.load(settings, fitted)
+    if fitted:
+        made = combiner.lut if hasattr(combiner, "lut") else combiner.fit  # type: ignore[union-attr]
+        check_disjoint(part, made, allow_overlap)
     attributes = {
         "kind": "fused",
         "dataset": part.attributes["dataset"],
         "method": method,
         "settings": settings,
         "models": models,
-        "lut_digest": store.sha256(lut) if lut else None,
+        "fitted_digest": hashlib.sha256(store.digests(Path(fitted)).encode()).hexdigest() if fitted else None,
         "bits": part.bits,
         "value_range": part.attributes["value_range"],
         "versions": provenance.versions("numpy", "numba"),
     }
+    seconds = {}
     with store.new_group(place, attributes, part.value.size * 4) as group:
         writer = store.ImageWriter(group, part.names, part.shapes, np.float32)
-        for i in range(len(part.names)):
+        for i, name in enumerate(part.names):
             x = np.stack([prediction.rows(i) for prediction in predictions])
-            writer.append(combiner.fuse(x))
+            ready = methods.for_image(combiner, part, i)
+            if i == 0 and ready is combiner:
+                ready.fuse(x[:, :, :1])  # what is compiled or unfolded once belongs to no image
+            started = time.perf_counter()
+            fused = ready.fuse(x)
+            seconds[name] = time.perf_counter() - started
+            writer.append(fused)
             progress(i + 1, len(part.names))
         writer.close()
+    return seconds
 
 
-def check_disjoint(part: store.Part, lut: Any, allowed: list[str]) -> None:
-    """Raise an InputError where a test image has the very pixels of a reference image."""
-    reference = dict(zip(lut.reference_digests, lut.reference_images, strict=True))
+def check_disjoint(part: store.Part, made: Any, allowed: list[str]) -> None:
+    """Raise an InputError where a test image has the very pixels of a reference image of a LUT or fit."""
+    reference = dict(zip(made.reference_digests, made.reference_images, strict=True))
     for name, digest in zip(part.names, part.column("digest"), strict=True):
         if str(digest) in reference and name not in allowed:
             raise InputError(
                 f"image {name!r} of test set {part.attributes['dataset']!r} is image {reference[str(digest)]!r} of "
-                f"reference {lut.attributes['reference']!r}; exclude it, or name it in the experiment's `allow_overlap`"
+                f"reference {made.attributes['reference']!r}; exclude it, or name it in the experiment's "
+                "`allow_overlap`"
             )
 
 

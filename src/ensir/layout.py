@@ -74,6 +74,18 @@ class Layout:
         """Return the look-up table of a method."""
         return f"{self.root}/luts/{experiment}/{method}.lut"
 
+    def fit(self, experiment: str, method: str) -> str:
+        """Return what a method without a LUT keeps of the reference."""
+        return f"{self.root}/fits/{experiment}/{method}.zarr"
+
+    def fit_seconds(self, experiment: str, method: str) -> str:
+        """Return how long a fit took."""
+        return f"{self.root}/seconds/fit/{experiment}/{method}.csv"
+
+    def fuse_seconds(self, experiment: str, dataset: str, method: str, part: str) -> str:
+        """Return how long each image of a part took to fuse."""
+        return f"{self.root}/seconds/fuse/{experiment}/{dataset}/{method}/{part}.csv"
+
     def scores(self, experiment: str, dataset: str, method: str) -> str:
         """Return the scores of a method (or base model) on one test set."""
         return f"{self.root}/scores/{experiment}/{dataset}/{method}.csv"

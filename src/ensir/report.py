@@ -108,8 +108,8 @@ def report(
         The CSV files of all scores, and of their means.
     samples : list of dict
         For each experiment and test set, of one of its parts: `experiment`, `dataset`, `dataset_part`,
-        `predictions` (part by model), `fused` (part by method) and `luts` (file, or None, by method). The
-        first image of the part is shown.
+        `predictions` (part by model), `fused` (part by method) and `fitted` (LUT, fit or None by method).
+        The first image of the part is shown.
     progress : callable
         Gets the number of finished samples.
     """
@@ -119,14 +119,14 @@ def report(
         name = sample["experiment"]
         shown[name].append(_test_set(name, experiments[name], sample, table))
         progress(done, len(samples))
-    luts = {sample["experiment"]: sample["luts"] for sample in samples}
+    fitted = {sample["experiment"]: sample["fitted"] for sample in samples}
     content = [
         Experiment(
             name,
             section,
             tables.results(name, section, table),
             shown[name],
-            _lut_table(luts.get(name, {})),
+            _lut_table(fitted.get(name, {})),
         )
         for name, section in experiments.items()
     ]
@@ -163,10 +163,18 @@ def _test_set(name: str, experiment: dict[str, Any], sample: dict[str, Any], sco
         close_up=pictures.disagreement(np.stack([frame.of(pixels) for pixels in predictions.values()])),
         pictures=[picture(group, *item) for group, members in groups.items() for item in members.items()],
         weighings=[
-            _weighing(
-                method, experiment["methods"][method], sample["luts"][method], list(predictions), x, shape
-            )
+            weighing
             for method in fused
+            if (
+                weighing := _weighing(
+                    method,
+                    experiment["methods"][method],
+                    sample["fitted"][method],
+                    part,
+                    list(predictions),
+                    x,
+                )
+            )
         ],
         chart=_chart(name, experiment, dataset, scores),
         table=tables.per_image(name, experiment, dataset, scores),
@@ -185,12 +193,17 @@ def _size(shape: tuple[int, ...], frame: Window, degraded: np.ndarray | None) ->
 def _weighing(
     method: str,
     settings: dict[str, Any],
-    lut_path: str | None,
+    fitted: str | None,
+    part: store.Part,
     models: list[str],
     x: Shaped[np.ndarray, "model channel pixel"],
-    shape: tuple[int, int, int],
-) -> Weighing:
-    weights: Float[np.ndarray, "model pixel"] = methods.load(settings, lut_path).weights(x).mean(axis=1)
+) -> Weighing | None:
+    """Weigh the models in the first image of a part; None where the method does not."""
+    found = methods.for_image(methods.load(settings, fitted), part, 0).weights(x)
+    if found is None:
+        return None
+    weights: Float[np.ndarray, "model pixel"] = found.mean(axis=1)
+    shape = part.shapes[0]
     maps = {}
     if weights.shape[1] > 1:
         frame = pictures.middle(shape)
@@ -212,8 +225,9 @@ def _chart(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) 
     return charts.gains(images, rows, printed.unit, salt=f"{name}/{dataset}")
 
 
-def _lut_table(luts: dict[str, str | None]) -> Table:
-    rows = [("", method, tables.lut_row(lut.load(path))) for method, path in luts.items() if path]
+def _lut_table(fitted: dict[str, str | None]) -> Table:
+    luts = {method: path for method, path in fitted.items() if path and path.endswith(".lut")}
+    rows = [("", method, tables.lut_row(lut.load(path))) for method, path in luts.items()]
     return Table(tables.LUT_COLUMNS, rows)
 
 

@@ -62,8 +62,29 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]])
         writer.writerows([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
 
 
+def write_seconds(
+    place: Place, experiment: str, dataset: str, method: str, metric: str, seconds: dict[str, float]
+) -> None:
+    """Write how long something took, by image, as a table like that of `score`.
+
+    Parameters
+    ----------
+    place : Place
+        Where the CSV goes.
+    experiment, dataset, method : str
+        Names for the first columns.
+    metric : str
+        "seconds" for fusing; "fit_seconds" for a fit, of the reference dataset and no image.
+    seconds : dict
+        By image name.
+    """
+    rows = [(experiment, dataset, method, name, metric, value) for name, value in seconds.items()]
+    with store.publish(place) as partial:
+        write_csv(partial, COLUMNS, rows)
+
+
 def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
-    """Collect the scores of all methods into one table, and their means over images into another.
+    """Collect the scores and seconds of all methods into one table, and their means over images into another.
 
     Parameters
     ----------
@@ -74,7 +95,9 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     """
     import pandas as pd
 
-    table = pd.concat([pd.read_csv(path) for path in scores], ignore_index=True)
+    names = dict.fromkeys(COLUMNS[:-1], str)
+    tables = [pd.read_csv(path, dtype=names, keep_default_na=False) for path in scores]
+    table = pd.concat(tables, ignore_index=True)
     means = table.groupby(["experiment", "dataset", "method", "metric"], sort=False)["value"]
     summarized = means.agg(mean="mean", n="count").reset_index()
     for place, columns in ((all_scores, table), (summary, summarized)):

@@ -66,7 +66,7 @@ WRONG = [
     (
         "experiments.denoise.test",
         "x",
-        "unknown key; allowed: models, reference, tests, score, methods, allow_overlap, png; "
+        "unknown key; allowed: models, reference, tests, score, methods, sweep, allow_overlap, png; "
         "did you mean 'tests'?",
     ),
     (
@@ -100,12 +100,12 @@ WRONG = [
     (
         "experiments.folders.methods.spare.kind",
         GONE,
-        "is missing, and 'spare' is no kind; allowed: average, zzpm, ensir",
+        "is missing, and 'spare' is no kind; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir",
     ),
     (
         "experiments.folders.methods.spare.kind",
         "averag",
-        "'averag' is wrong; allowed: average, zzpm, ensir; did you mean 'average'?",
+        "'averag' is wrong; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir; did you mean 'average'?",
     ),
     # wrong types
     ("datasets.train.scale", "four", "'four' is wrong; allowed: whole number, at least 1"),
@@ -157,6 +157,17 @@ WRONG = [
         "relased",
         "'relased' is wrong; allowed: released, paper; did you mean 'released'?",
     ),
+    (
+        "experiments.denoise.sweep.bin_widths",
+        [1],
+        "unknown key; allowed: bin_width, max_steps; did you mean 'bin_width'?",
+    ),
+    (
+        "experiments.denoise.sweep.bin_width",
+        [16, 300],
+        "300 is wrong; allowed: whole number, at least 1, at most 256",
+    ),
+    ("experiments.denoise.sweep.max_steps", 10, "10 is wrong; allowed: list of whole numbers, at least 1"),
     ("compute.device", "gpu", "'gpu' is wrong; allowed: auto, cpu, cuda"),
     # bad names
     (
@@ -205,13 +216,44 @@ CLASHES = [
     ("experiments.folders.methods.ensir.prior", [1.5, -0.5], "[1.5, -0.5] must not be negative"),
     ("experiments.folders.methods.ensir.prior", [0.5, 0.6], "[0.5, 0.6] must sum to one"),
 ]
+# The same, for methods that do not suit the experiment.
+UNSUITED = [
+    (
+        "experiments.denoise.methods.refesr",
+        None,
+        "refesr is for super-resolution, but the scale of dataset 'train' is 1; remove refesr",
+        "refesr is for super-resolution, but the scale of dataset 'test' is 1; remove refesr",
+    ),
+    (
+        "experiments.folders.methods.spare",
+        {"kind": "refesr"},
+        "refesr is for super-resolution, but the scale of dataset 'train' is 1; remove refesr",
+        "refesr looks at degraded inputs, but dataset 'bare' has none; give its `input`",
+    ),
+    (
+        "experiments.denoise.sweep.bin_width",
+        [24],
+        "24 makes a method 'ensir_b24', a name that is taken; rename that",
+    ),
+]
 # The same, for errors that stand at other keys: the whole lines.
 ELSEWHERE = [
+    (
+        "experiments.folders",
+        {
+            "models": ["IMDN", "CRAFT"],
+            "reference": "train",
+            "tests": ["bare"],
+            "methods": {"average": None},
+            "sweep": {"bin_width": [16]},
+        },
+        "experiments.folders.sweep: works on `ensir` methods, and there is none; add one, or remove it",
+    ),
     (
         "experiments.denoise.methods.ensr",
         {},
         "experiments.denoise.methods.ensr.kind: is missing, and 'ensr' is no kind; "
-        "allowed: average, zzpm, ensir; did you mean 'ensir'?",
+        "allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir; did you mean 'ensir'?",
     ),
     (
         "experiments.folders.methods.ensir",
@@ -269,16 +311,47 @@ def test_valid():
     assert denoise.methods["average"] == config.Average()
     assert denoise.methods["ensir_b24"] == config.Ensir(bin_width=24)
     assert denoise.bin_width == 8
-    assert [name for name, method in denoise.methods.items() if method.needs_lut] == ["ensir", "ensir_b24"]
+    assert [name for name, method in denoise.methods.items() if method.needs == "lut"] == [
+        "ensir",
+        "ensir_b24",
+    ]
 
 
 @pytest.mark.parametrize("metrics", [["ssim", "psnr"], {"ssim": {}, "psnr": None}])
 def test_built_in_metrics(metrics):
-    score = parse(changed(("experiments.folders.score.metrics", metrics)), "my.yaml").experiments["folders"].score
+    score = (
+        parse(changed(("experiments.folders.score.metrics", metrics)), "my.yaml").experiments["folders"].score
+    )
     assert [(name, metric.function) for name, metric in score.metrics.items()] == [
         ("ssim", "ensir.metrics:ssim"),
         ("psnr", "ensir.metrics:psnr"),
     ]
+
+
+def test_sweep():
+    raw = changed(("experiments.folders.sweep", {"bin_width": [16, 24], "max_steps": [10]}))
+    folders = parse(raw, "my.yaml").experiments["folders"]
+    assert list(folders.methods) == ["ensir", "spare", "ensir_b16", "ensir_b24", "ensir_s10"]
+    assert folders.methods["ensir_b16"] == config.Ensir(bin_width=16)
+    assert folders.methods["ensir_s10"] == config.Ensir(max_steps=10)
+    assert folders.bin_width == 8
+
+
+def test_sweep_of_several_methods():
+    raw = changed(("experiments.denoise.sweep", {"max_steps": [10]}))
+    methods = parse(raw, "my.yaml").experiments["denoise"].methods
+    assert methods["ensir_b24_s10"] == config.Ensir(bin_width=24, max_steps=10)
+
+
+def test_refesr_in_super_resolution():
+    smaller = {"kind": "downscale", "scale": 2}
+    raw = changed(
+        ("datasets.blurred.degradation", smaller),
+        ("datasets.train.scale", 4),
+        ("experiments.denoise.tests", ["blurred"]),
+        ("experiments.denoise.methods.refesr", None),
+    )
+    assert parse(raw, "my.yaml").experiments["denoise"].methods["refesr"] == config.Refesr()
 
 
 def test_no_bins():
@@ -292,6 +365,14 @@ def test_no_bins():
 @pytest.mark.parametrize(("key", "value", "message"), WRONG + UNSEEN + CLASHES)
 def test_one_error(key, value, message):
     assert errors(parse, changed((key, value)), "my.yaml") == [f"my.yaml: {key}: {message}"]
+
+
+@pytest.mark.parametrize("change", UNSUITED, ids=lambda change: change[0])
+def test_unsuited_method(change):
+    key, _, *messages = change
+    assert errors(parse, changed(change), "my.yaml") == sorted(
+        f"my.yaml: {key}: {message}" for message in messages
+    )
 
 
 @pytest.mark.parametrize("change", ELSEWHERE, ids=lambda change: change[0])

@@ -86,11 +86,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
     target = f"{layout.dataset('test')}/p"
     predictions = {model: f"{layout.predictions('test', model)}/p" for model in models}
-    luts = {method: lut if method == "ensir" else None for method in methods}
+    fitted = {method: lut if method == "ensir" else None for method in methods}
     fused = {method: f"{layout.fused('sr_x2', 'test', method)}/p" for method in methods}
     for method, path in fused.items():
         paths = list(predictions.values())
-        fuse(layout.place(path), method, methods[method], luts[method], target, models, paths, [], quiet)
+        fuse(layout.place(path), method, methods[method], fitted[method], target, models, paths, [], quiet)
     scored = []
     for method, path in {**predictions, **fused}.items():
         scored.append(layout.scores("sr_x2", "test", method))
@@ -104,7 +104,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "dataset_part": target,
         "predictions": predictions,
         "fused": fused,
-        "luts": luts,
+        "fitted": fitted,
     }
     return {"experiments": {"sr_x2": experiment}, "scores": scores, "summary": summary, "samples": [sample]}
 

@@ -79,14 +79,19 @@ class Run:
         return sorted(re.findall(r"^Job \d+: (.*)$", output, re.MULTILINE))
 
     def digests(self) -> dict[str, str]:
-        """Return every digest file and table, by path."""
+        """Return every digest file and table, by path; without how long things took, which differs."""
         results = self.folder / "results"
         files = [
             *results.glob("digests/**/*.sha256"),
             *results.glob("*.csv"),
             *results.glob("scores/**/*.csv"),
         ]
-        return {str(file.relative_to(results)): file.read_text() for file in files}
+        return {
+            str(file.relative_to(results)): re.sub(
+                r"^.*seconds,.*\n", "", file.read_text(), flags=re.MULTILINE
+            )
+            for file in files
+        }
 
     def copy(self, folder: Path) -> Run:
         """Return a copy of the whole folder, dates and Snakemake's memory included."""

@@ -1,11 +1,14 @@
-# 4 · ESTIMATE: statistics → the weights of one shard of cells
+# 4 · ESTIMATE: statistics → the weights of one shard of cells; for methods without a LUT, FIT: the reference → a fit
 #
 # REQUIRED INPUTS
-#   results/statistics/{experiment}.zarr
+#   estimate: results/statistics/{experiment}.zarr
+#   fit: all parts of the reference dataset, and of each model's predictions for it
 # OUTPUTS
 #   results/weights/{experiment}/{method}/{shard}.zarr   key, channel, count, iterations, status (cell)
 #                                                        weights (cell, model) float64
 #                                                        expected_squared_error (cell) float64
+#   results/fits/{experiment}/{method}.zarr              the method's own arrays; reference_image, reference_digest (image)
+#   results/seconds/fit/{experiment}/{method}.csv        experiment,dataset,method,image,metric,value
 
 
 rule estimate:
@@ -35,3 +38,31 @@ rule estimate:
         "estimate {wildcards.method} of {wildcards.experiment}, shard {wildcards.shard}"
     script:
         "../scripts/estimate.py"
+
+
+rule fit:
+    input:
+        unpack(reference_of),
+    output:
+        fit=directory(layout.fit("{experiment}", "{method}")),
+        digest=layout.digest(layout.fit("{experiment}", "{method}")),
+        seconds=layout.fit_seconds("{experiment}", "{method}"),
+    log:
+        "results/logs/fit/{experiment}/{method}.log",
+    benchmark:
+        "results/benchmarks/fit/{experiment}/{method}.tsv"
+    conda:
+        environment
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=lambda w: method_of(w).model_dump(mode="json"),
+        reference=lambda w: experiment_of(w).reference,
+        models=lambda w: experiment_of(w).models,
+        source=lambda w: source_digest("ensir.fit", module_name(method_of(w).kind)),
+    message:
+        "fit {wildcards.method} of {wildcards.experiment}"
+    script:
+        "../scripts/fit.py"

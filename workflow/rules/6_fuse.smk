@@ -1,10 +1,11 @@
 # 6 · FUSE: the predictions of all models for one part of a test set → one method's fused images
 #
 # REQUIRED INPUTS
-#   the parts of the dataset and of each model's predictions; the LUT where the method has one
+#   the parts of the dataset and of each model's predictions; the LUT or fit where the method needs one
 # OUTPUTS
 #   results/fused/{experiment}/{dataset}/{method}.zarr/{part}   value (channel, pixel) float32, unclipped; image, …
 #   results/fused/{experiment}/{dataset}/{method}.zarr/zarr.json   the seal
+#   results/seconds/fuse/{experiment}/{dataset}/{method}/{part}.csv   experiment,dataset,method,image,metric,value
 #   results/images/{experiment}/{dataset}/{method}/*.png        on request (`png: true`), 8 or 16 bit
 
 
@@ -14,6 +15,7 @@ rule fuse:
     output:
         part=directory(layout.part(layout.fused("{experiment}", "{dataset}", "{method}"), "{part}")),
         digest=layout.digest(layout.part(layout.fused("{experiment}", "{dataset}", "{method}"), "{part}")),
+        seconds=layout.fuse_seconds("{experiment}", "{dataset}", "{method}", "{part}"),
     log:
         "results/logs/fuse/{experiment}/{dataset}/{method}/{part}.log",
     benchmark:
@@ -28,7 +30,7 @@ rule fuse:
         models=lambda w: experiment_of(w).models,
         settings=lambda w: method_of(w).model_dump(mode="json"),
         allow_overlap=lambda w: experiment_of(w).allow_overlap,
-        source=lambda w: source_digest("ensir.fuse", f"ensir.methods.{method_of(w).kind}"),
+        source=lambda w: source_digest("ensir.fuse", module_name(method_of(w).kind)),
     message:
         "fuse {wildcards.dataset} by {wildcards.method} of {wildcards.experiment}, part {wildcards.part}"
     script:

@@ -1,7 +1,7 @@
 # 7 · SCORE: fused images, and the predictions of each base model, beside the targets
 #
 # REQUIRED INPUTS
-#   all parts of a test set, and of the fused images or predictions for it
+#   all parts of a test set, and of the fused images or predictions for it; results/seconds/…
 # OUTPUTS
 #   results/scores/{experiment}/{dataset}/{method}.csv   experiment,dataset,method,image,metric,value
 #   results/scores.csv                                   all of them
@@ -41,6 +41,7 @@ rule summarize:
             for dataset in experiment.tests
             for method in [*experiment.models, *experiment.methods]
         ],
+        seconds=all_seconds(),
     output:
         scores=report(layout.all_scores, category="Tables", caption="../report/scores.rst"),
         summary=report(layout.summary, category="Tables", caption="../report/summary.rst"),

@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from ensir import InputError
 from ensir.layout import Layout
+from ensir.methods import module_name
 from ensir.plan import Plan
 from ensir.provenance import file_digest_of_module, source_digest, templates_digest
 
@@ -69,7 +70,7 @@ def function_digest(model):
 
 
 def reference_of(wildcards):
-    """Partition: all parts of the reference, and of each model's predictions for it."""
+    """Partition, fit: all parts of the reference, and of each model's predictions for it."""
     reference = experiment_of(wildcards).reference
     dataset = layout.dataset(reference)
     stores = [layout.predictions(reference, model) for model in experiment_of(wildcards).models]
@@ -91,8 +92,14 @@ def shards_of(wildcards):
     }
 
 
+def fitted(experiment, method):
+    """The LUT or the fit of a method; None where it needs neither."""
+    path = {"lut": layout.lut, "fit": layout.fit}.get(settings.experiments[experiment].methods[method].needs)
+    return path and path(experiment, method)
+
+
 def test_part_of(wildcards):
-    """Fuse: one part of a test set and of each model's predictions, and the LUT where the method has one."""
+    """Fuse: one part of a test set and of each model's predictions, and the LUT or fit where the method needs one."""
     stores = [layout.predictions(wildcards.dataset, model) for model in experiment_of(wildcards).models]
     dataset, *predictions = [
         layout.part(store, wildcards.part) for store in [layout.dataset(wildcards.dataset), *stores]
@@ -102,9 +109,8 @@ def test_part_of(wildcards):
         "predictions": [ancient(part) for part in predictions],
         "digests": [layout.digest(part) for part in [dataset, *predictions]],
     }
-    if method_of(wildcards).needs_lut:
-        lut = layout.lut(wildcards.experiment, wildcards.method)
-        read |= {"lut": ancient(lut), "lut_digest": layout.digest(lut)}
+    if made := fitted(wildcards.experiment, wildcards.method):
+        read |= {"fitted": ancient(made), "fitted_digest": layout.digest(made)}
     return read
 
 
@@ -134,6 +140,18 @@ def experiment_sections():
     return {name: experiment.model_dump(mode="json") for name, experiment in settings.experiments.items()}
 
 
+def all_seconds():
+    """Summarize: how long fits and fusing took. Times differ from run to run: no store or digest depends on them."""
+    fuses = [layout.fuse_seconds(*test, part) for test in tests() for part in plan.parts(test[1])]
+    fits = [
+        layout.fit_seconds(name, method)
+        for name, experiment in settings.experiments.items()
+        for method, options in experiment.methods.items()
+        if options.needs == "fit"
+    ]
+    return fuses + fits
+
+
 def samples():
     """Report: the first part of each test set, with all that was made of it."""
     found = []
@@ -151,10 +169,7 @@ def samples():
                     "fused": {
                         m: layout.part(layout.fused(name, dataset, m), part) for m in experiment.methods
                     },
-                    "luts": {
-                        m: layout.lut(name, m) if method.needs_lut else None
-                        for m, method in experiment.methods.items()
-                    },
+                    "fitted": {m: fitted(name, m) for m in experiment.methods},
                 }
             )
     return found
@@ -169,7 +184,7 @@ def pictured():
             sample["dataset_part"],
             *sample["predictions"].values(),
             *sample["fused"].values(),
-            *filter(None, sample["luts"].values()),
+            *filter(None, sample["fitted"].values()),
         ]
     ]
 
@@ -205,5 +220,5 @@ def all_luts():
         layout.lut(name, method)
         for name, experiment in settings.experiments.items()
         for method, options in experiment.methods.items()
-        if options.needs_lut
+        if options.needs == "lut"
     ]

@@ -3,13 +3,16 @@ from ensir.layout import Layout
 
 with job(snakemake) as progress:
     from ensir.fuse import fuse
+    from ensir.score import write_seconds
 
-    fuse(
+    seconds = fuse(
         Layout().place(snakemake.output.part),
         method=snakemake.wildcards.method,
-        lut=snakemake.input.get("lut"),
+        fitted=snakemake.input.get("fitted"),
         dataset_part=snakemake.input.dataset,
         prediction_parts=list(snakemake.input.predictions),
         **{name: snakemake.params[name] for name in ("settings", "models", "allow_overlap")},
         progress=progress,
     )
+    names = [snakemake.wildcards[name] for name in ("experiment", "dataset", "method")]
+    write_seconds(Layout().file(snakemake.output.seconds), *names, "seconds", seconds)

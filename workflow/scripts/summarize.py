@@ -6,5 +6,7 @@ with job(snakemake):
 
     layout = Layout()
     summarize(
-        layout.file(snakemake.output.scores), layout.file(snakemake.output.summary), snakemake.input.scores
+        layout.file(snakemake.output.scores),
+        layout.file(snakemake.output.summary),
+        [*snakemake.input.scores, *snakemake.input.seconds],
     )

@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from ensir import InputError
-from ensir.statistics import Statistics
 
 if TYPE_CHECKING:
+    from ensir.statistics import Statistics
     from ensir.store import Part
 
 Progress = Callable[[int, int], None]

@@ -11,7 +11,7 @@ from jaxtyping import Float, Shaped
 class Method:
     """Equal weights everywhere."""
 
-    def __init__(self, settings: dict[str, Any], lut: str | None = None):
+    def __init__(self, settings: dict[str, Any], fitted: str | None = None):
         pass
 
     def fuse(self, x: Shaped[np.ndarray, "model channel pixel"]) -> Float[np.ndarray, "channel pixel"]:

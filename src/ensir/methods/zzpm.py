@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from ensir.methods import weighted_sum
+
 
 class Method:
     """Weights from MSE_m = mean (x_m − x̄)², in squared levels of 0–255: softmax of 1/(1e-3 + MSE_m).
@@ -14,7 +16,7 @@ class Method:
     With `literal`, weights are proportional to 1/MSE_m instead.
     """
 
-    def __init__(self, settings: dict[str, Any], lut: str | None = None):
+    def __init__(self, settings: dict[str, Any], fitted: str | None = None):
         self.literal = settings["literal"]
 
     def weights(
@@ -35,7 +37,4 @@ class Method:
 
     def fuse(self, x: Shaped[np.ndarray, "model channel pixel"]) -> Float[np.ndarray, "channel pixel"]:
         """Return the weighted sum."""
-        fused = np.zeros(x.shape[1:])
-        for weight, prediction in zip(self.weights(x).ravel(), x, strict=True):
-            fused += weight * prediction
-        return fused.astype(np.float32)
+        return weighted_sum(self.weights(x).ravel(), x)
