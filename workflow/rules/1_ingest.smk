@@ -42,6 +42,7 @@ rule ingest:
 
 rule seal_dataset:
     input:
+        parts=lambda w: parts(layout.dataset(w.dataset), w.dataset),
         digests=lambda w: digests(layout.dataset(w.dataset), w.dataset),
     output:
         seal=layout.seal(layout.dataset("{dataset}")),

@@ -38,6 +38,7 @@ rule predict:
 
 rule seal_predictions:
     input:
+        parts=lambda w: parts(layout.predictions(w.dataset, w.model), w.dataset),
         digests=lambda w: digests(layout.predictions(w.dataset, w.model), w.dataset),
     output:
         seal=layout.seal(layout.predictions("{dataset}", "{model}")),
