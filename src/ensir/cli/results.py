@@ -1,8 +1,9 @@
-"""For people: `ensir verify`, `ensir table`."""
+"""`ensir verify` and `ensir table`: what a run of the workflow has left."""
 
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +11,11 @@ import typer
 
 from ensir import InputError
 from ensir.layout import Layout
+from ensir.scores import METRICS, Cell, Metric, ranked
 
-app = typer.Typer(
-    help="Tools beside the workflow. Run the workflow itself with `make run` or snakemake.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+MARKS = {"best": "[bold]{}[/bold]", "second": "[underline]{}[/underline]", "": "{}"}
 
 
-@app.command()
 def verify(
     path: Annotated[Path, typer.Argument(help="a results folder, or a store, part or LUT in it")] = Path(
         "results"
@@ -53,7 +49,6 @@ def _layout_of(path: Path) -> Layout:
     raise InputError(f"{path}: belongs to no results folder (none above it has a folder `digests`)")
 
 
-@app.command()
 def table(
     summary: Annotated[Path, typer.Argument(help="summary.csv of a run")] = Path("results/summary.csv"),
 ) -> None:
@@ -61,37 +56,29 @@ def table(
 
     Example: ensir table results/summary.csv
     """
+    if not summary.is_file():
+        raise InputError(f"{summary}: no such file")
+    with open(summary, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for experiment in dict.fromkeys(row["experiment"] for row in rows):
+        mine = [row for row in rows if row["experiment"] == experiment]
+        show(experiment, {(row["method"], row["dataset"], row["metric"]): float(row["mean"]) for row in mine})
+
+
+def show(title: str, means: dict[tuple[str, str, str], float]) -> None:
+    """Print means by (method, dataset, metric); own metrics, whose better end is not known here, without ranks."""
     from rich.console import Console
     from rich.table import Table
 
-    with open(summary, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    console = Console()
-    for experiment in dict.fromkeys(row["experiment"] for row in rows):
-        mine = [row for row in rows if row["experiment"] == experiment]
-        columns = list(dict.fromkeys((row["dataset"], row["metric"]) for row in mine))
-        value = {(row["method"], row["dataset"], row["metric"]): float(row["mean"]) for row in mine}
-        printed = Table("", *(f"{dataset} {metric.upper()}" for dataset, metric in columns), title=experiment)
-        methods = list(dict.fromkeys(row["method"] for row in mine))
-        best = {c: sorted({value[m, *c] for m in methods if (m, *c) in value}, reverse=True) for c in columns}
-        for method in methods:
-            printed.add_row(method, *(_cell(value.get((method, *c)), best[c], c[1]) for c in columns))
-        console.print(printed)
-
-
-def _cell(value: float | None, ranked: list[float], metric: str) -> str:
-    if value is None:
-        return ""
-    text = f"{value:.3f}" if metric == "psnr" else f"{value:.4f}"
-    if value == ranked[0]:
-        return f"[bold]{text}[/bold]"
-    return f"[underline]{text}[/underline]" if value in ranked[1:2] else text
-
-
-def main() -> None:
-    """Run the command line; bad input is one line and exit code 2."""
-    try:
-        app()
-    except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise SystemExit(2) from None
+    methods = list(dict.fromkeys(method for method, _, _ in means))
+    columns = list(dict.fromkeys((dataset, metric) for _, dataset, metric in means))
+    cells = []
+    for column in columns:
+        values = [means.get((method, *column), math.nan) for method in methods]
+        known = METRICS.get(column[1])
+        cells.append(ranked(values, known) if known else [Cell(Metric("", "", 4).text(v), v) for v in values])
+    heads = [f"{dataset} {METRICS[m].label if m in METRICS else m}".strip() for dataset, m in columns]
+    printed = Table("", *heads, title=title)
+    for i, method in enumerate(methods):
+        printed.add_row(method, *(MARKS[column[i].mark].format(column[i].text) for column in cells))
+    Console().print(printed)

@@ -1,0 +1,35 @@
+"""For people: fit, fuse and score folders of images; look at LUTs, results and tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ensir import InputError
+from ensir.cli import folders, luts, results
+
+
+class Group(TyperGroup):
+    """Commands whose bad input is one line and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=Group,
+    help="Tools beside the workflow. Run the workflow itself with `make run` or snakemake.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (folders.fit, folders.fuse, folders.score, results.verify, results.table):
+    app.command()(command)
+app.add_typer(luts.app, name="lut")

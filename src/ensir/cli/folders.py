@@ -1,0 +1,143 @@
+"""`ensir fit`, `ensir fuse`, `ensir score`: plain folders of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ensir import InputError, lut
+from ensir import folders as on_folders
+from ensir.cli.luts import describe
+from ensir.config import Ensir, Score
+from ensir.job import shown
+
+Predictions = Annotated[
+    list[str],
+    typer.Option(
+        "--prediction", metavar="NAME=DIR", help="a model and the folder of its predictions; repeat"
+    ),
+]
+Target = Annotated[
+    Path,
+    typer.Option(exists=True, file_okay=False, metavar="DIR", help="folder of the targets (ground truth)"),
+]
+
+
+def _folders(predictions: list[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for text in predictions:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise InputError(f"--prediction {text}: write NAME=DIR")
+        if name in found:
+            raise InputError(f"--prediction {text}: model {name} is named twice")
+        found[name] = Path(folder)
+    return found
+
+
+def _bin_width(text: str) -> int | str:
+    if text == "auto":
+        return text
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise typer.BadParameter("a whole number of 1–256, or auto")
+    return int(text)
+
+
+def _default(option: str) -> str:
+    return f"(default: {Ensir.model_fields[option].default})"
+
+
+def fit(
+    target: Target,
+    predictions: Predictions,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="LUT", help="the file to write")],
+    method: Annotated[
+        Literal["ensir", "least_squares"], typer.Option(help="what weighs the models")
+    ] = "ensir",
+    bin_width: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help=f"width of a bin in levels of 0–255; auto: the best on the reference {_default('bin_width')}",
+        ),
+    ] = None,
+    channels: Annotated[
+        Literal["joint", "separate"] | None,
+        typer.Option(help=f"pool R, G and B, or fit each on its own {_default('channels')}"),
+    ] = None,
+    arithmetic: Annotated[
+        Literal["released", "paper"] | None,
+        typer.Option(
+            help=f"ensir: as the published code computes, or as the paper prints it {_default('arithmetic')}"
+        ),
+    ] = None,
+    precision: Annotated[
+        Literal["float64", "float32"] | None,
+        typer.Option(help=f"ensir: precision of the responsibilities {_default('precision')}"),
+    ] = None,
+) -> None:
+    """Fit a LUT to a reference: targets, and each model's predictions for them.
+
+    Example: ensir fit --target ref/gt --prediction IMDN=ref/IMDN --prediction CRAFT=ref/CRAFT -o my.lut
+    """
+    given = {
+        "bin_width": None if bin_width is None else _bin_width(bin_width),
+        "channels": channels,
+        "arithmetic": arithmetic,
+        "precision": precision,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    on_folders.fit(output, target, _folders(predictions), method, options, shown)
+    typer.echo(describe(lut.load(str(output))))
+
+
+def fuse(
+    lut: Annotated[
+        Path,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            metavar="LUT",
+            help="made by `ensir fit`, the workflow or `ensir lut import`",
+        ),
+    ],
+    predictions: Predictions,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder of the fused images")],
+) -> None:
+    """Fuse predictions into PNG files of the same names.
+
+    Example: ensir fuse --lut my.lut --prediction IMDN=test/IMDN --prediction CRAFT=test/CRAFT -o test/fused
+    """
+    on_folders.fuse(lut, _folders(predictions), output, shown)
+
+
+def score(
+    target: Target,
+    predictions: Predictions,
+    space: Annotated[
+        Literal["rgb", "y"], typer.Option(help="mean over the channels, or BT.601 luma")
+    ] = "rgb",
+    crop: Annotated[int, typer.Option(min=0, help="border pixels to leave out on each side")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="CSV", help="write the value of every image, too")
+    ] = None,
+) -> None:
+    """Print the PSNR and SSIM of predictions, or of fused images; best bold, second underlined.
+
+    Example: ensir score --target test/gt --prediction IMDN=test/IMDN --prediction fused=test/fused --space y --crop 4
+    """
+    from ensir.cli.results import show
+    from ensir.score import write_csv
+    from ensir.store import replaced
+
+    settings = Score(space=space, crop=crop).model_dump(mode="json")
+    rows = list(on_folders.score(target, _folders(predictions), settings, shown))
+    values: dict[tuple[str, str, str], list[float]] = {}
+    for model, _, metric, value in rows:
+        values.setdefault((model, "", metric), []).append(value)
+    show("", {key: sum(column) / len(column) for key, column in values.items()})
+    if output:
+        with replaced(output) as partial:
+            write_csv(partial, ("method", "image", "metric", "value"), rows)

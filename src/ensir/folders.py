@@ -1,0 +1,229 @@
+"""Plain folders of images, without a workflow: the same stages, on temporary stores or in memory.
+
+In each function, `predictions` gives the folder of each model, by name; an image has the same name in all folders.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+from pydantic import ValidationError
+
+from ensir import InputError, images, store
+from ensir.config import Experiment, FolderDataset, FolderModel
+from ensir.layout import Layout
+from ensir.plan import assign
+
+Shown = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+REFERENCE = "reference"
+
+
+def fit(
+    lut: Path, target: Path, predictions: dict[str, Path], method: str, options: dict[str, Any], shown: Shown
+) -> None:
+    """Fit a LUT: ingest, predict, partition, estimate and merge in a temporary results folder.
+
+    Parameters
+    ----------
+    lut : Path
+        The file to write.
+    target : Path
+        Folder of the reference targets.
+    predictions : dict
+    method : str
+        Kind of the method: one that needs a LUT.
+    options : dict
+        Options of the method that shall not have their defaults.
+    shown : callable
+        Given a few words, a context that yields a progress callback.
+
+    Raises
+    ------
+    InputError
+        Files or options do not fit together.
+    """
+    from ensir.estimate import estimate
+    from ensir.ingest import ingest
+    from ensir.merge import merge
+    from ensir.partition import partition
+    from ensir.predict import predict
+
+    models = list(predictions)
+    experiment = _experiment(models, method, options)
+    targets = _list(target, "--target")
+    files = {
+        m: images.match(targets, _list(predictions[m], f"--prediction {m}"), f"--prediction {m}")
+        for m in models
+    }
+    dataset = FolderDataset(kind="folder", target=str(target))
+    model = FolderModel(kind="folder", path="").model_dump(mode="json", exclude={"path", "suffix"})
+    settings = experiment.methods[method].model_dump(mode="json")
+    assert experiment.bin_width
+    with tempfile.TemporaryDirectory(prefix="ensir-") as root:
+        layout = Layout(root)
+        held = layout.dataset(REFERENCE)
+        parts = assign(list(targets), dataset.images_per_part, held)
+        for part, names in parts.items():
+            path = layout.part(held, part)
+            with shown("read targets") as progress:
+                paths = [targets[name] for name in names]
+                ingest(
+                    layout.place(path),
+                    REFERENCE,
+                    names,
+                    dataset.model_dump(mode="json"),
+                    paths,
+                    [],
+                    None,
+                    progress,
+                )
+            for m in models:
+                place = layout.place(layout.part(layout.predictions(REFERENCE, m), part))
+                with shown(f"read {m}") as progress:
+                    paths = [files[m][name] for name in names]
+                    predict(place, path, layout.digest(path), m, model, paths, None, progress)
+        with shown("partition") as progress:
+            partition(
+                layout.place(layout.statistics("fit")),
+                reference=str(target),
+                models=models,
+                dataset_parts=[layout.part(held, part) for part in parts],
+                prediction_parts=[
+                    [layout.part(layout.predictions(REFERENCE, m), part) for m in models] for part in parts
+                ],
+                bin_width=experiment.bin_width,
+                scheduler="threads",
+                progress=progress,
+            )
+        weights = layout.weights("fit", method, 0)
+        with shown("estimate") as progress:
+            estimate(layout.place(weights), layout.statistics("fit"), settings, 0, 1, "auto", progress)
+        made = layout.lut("fit", method)
+        merge(layout.place(made), method, settings, layout.statistics("fit"), [weights])
+        with store.replaced(lut) as partial:
+            shutil.copyfile(made, partial)
+
+
+def fuse(lut: Path, predictions: dict[str, Path], output: Path, shown: Shown) -> None:
+    """Fuse the images of some folders by a LUT; write PNG files of the same names, rounded and clipped.
+
+    Parameters
+    ----------
+    lut : Path
+    predictions : dict
+        The models of the LUT, in any order.
+    output : Path
+        Folder of the fused images.
+    shown : callable
+        As in `fit`.
+
+    Raises
+    ------
+    InputError
+        A model or an image is missing or one too many, or images do not fit together.
+    """
+    from ensir.lut import LutMethod
+
+    combiner = LutMethod({}, str(lut))
+    models = combiner.lut.models
+    if sorted(models) != sorted(predictions):
+        raise InputError(
+            f"{lut}: was fitted for the models {', '.join(models)}; given: {', '.join(predictions)}"
+        )
+    if output.resolve() in [folder.resolve() for folder in predictions.values()]:
+        raise InputError(f"--output {output}: is the folder of a prediction; choose another")
+    files = {model: _list(predictions[model], f"--prediction {model}") for model in models}
+    names = {name: "" for found in files.values() for name in found}
+    files = {model: images.match(names, found, f"--prediction {model}") for model, found in files.items()}
+    with shown("fuse") as progress:
+        for done, name in enumerate(names, 1):
+            first, *others = (files[model][name] for model in models)
+            image = images.read(first)
+            x = np.stack(
+                [store.flatten(image), *(store.flatten(_read_like(image, first, path)) for path in others)]
+            )
+            fused = combiner.fuse(x).T.reshape(image.shape)
+            images.write(output / f"{name}.png", images.to_integers(fused, image.dtype, name))
+            progress(done, len(names))
+
+
+def score(
+    target: Path, predictions: dict[str, Path], settings: dict[str, Any], shown: Shown
+) -> Iterator[tuple[str, str, str, float]]:
+    """Score the images of some folders.
+
+    Parameters
+    ----------
+    target : Path
+        Folder of the targets: these images are scored, in every folder.
+    predictions : dict
+        Models and fused results alike.
+    settings : dict
+        As the `score` section of an experiment, as plain data.
+    shown : callable
+        As in `fit`.
+
+    Yields
+    ------
+    (str, str, str, float)
+        Model, image, metric, value.
+    """
+    from ensir.score import compare
+
+    targets = _list(target, "--target")
+    files = {
+        model: images.match(targets, _list(folder, f"--prediction {model}"), f"--prediction {model}")
+        for model, folder in predictions.items()
+    }
+    for model, found in files.items():
+        with shown(f"score {model}") as progress:
+            for done, (name, path) in enumerate(targets.items(), 1):
+                image = images.read(path)
+                values = compare(image, _read_like(image, path, found[name]), 8 * image.itemsize, settings)
+                yield from ((model, name, metric, value) for metric, value in values.items())
+                progress(done, len(targets))
+
+
+def _experiment(models: list[str], method: str, options: dict[str, Any]) -> Experiment:
+    """Check names and options as the workflow does."""
+    try:
+        return Experiment.model_validate(
+            {"models": models, "reference": REFERENCE, "tests": [REFERENCE], "methods": {method: options}}
+        )
+    except ValidationError as error:
+        what = error.errors(include_url=False)[0]
+        name = str(what["loc"][-1]).replace("_", "-")
+        if what["type"] == "extra_forbidden":
+            raise InputError(f"--{name}: method {method} has no such option") from None
+        raise InputError(f"{name}: {what['msg']}, not {what['input']!r}") from None
+
+
+def _list(folder: Path, option: str) -> dict[str, str]:
+    """List the images of a folder, and of the folders in it, by name."""
+    if not folder.is_dir():
+        raise InputError(f"{option}: no folder {folder}")
+    return images.find(f"{folder}/**/*", option)
+
+
+def _read_like(
+    image: Shaped[np.ndarray, "height width channel"], path: str, other: str
+) -> Shaped[np.ndarray, "height width channel"]:
+    """Read an image that must have the size, channels and depth of another one."""
+    found = images.read(other)
+    if (found.shape, found.dtype) != (image.shape, image.dtype):
+        raise InputError(
+            f"{other}: is {_described(found)}, but {path} is {_described(image)}; images of one name must fit together"
+        )
+    return found
+
+
+def _described(image: np.ndarray) -> str:
+    height, width, channels = image.shape
+    return f"{width}×{height} with {channels} channels of {8 * image.itemsize} bit"

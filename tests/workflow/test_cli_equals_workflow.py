@@ -1,0 +1,77 @@
+"""`ensir fit`, `fuse` and `score` on folders give the numbers of the workflow."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Run
+from typer.testing import CliRunner
+
+from ensir import images, lut
+from ensir.cli import app
+from ensir.layout import Layout
+from ensir.store import Part
+
+MODELS = ("a", "b", "f")
+
+
+def ensir(*arguments: object) -> None:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, (result.output, result.exception)
+
+
+def parts(store: str) -> list[Part]:
+    return [Part(path.parent) for path in sorted(Path(store).glob("*/zarr.json"))]
+
+
+@pytest.fixture(scope="module")
+def predictions(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of what the models predicted, the function among them."""
+    root = tmp_path_factory.mktemp("predictions")
+    layout = Layout(str(finished.folder / "results"))
+    for dataset in ("ref", "test"):
+        for model in MODELS:
+            for part in parts(layout.predictions(dataset, model)):
+                for name in part.names:
+                    images.write(root / dataset / model / f"{name}.png", part.image(name))
+    return root
+
+
+def given(folder: Path, *models: str) -> list[str]:
+    return [word for model in models for word in ("--prediction", f"{model}={folder / model}")]
+
+
+def test_fit_and_fuse(finished: Run, predictions: Path, tmp_path: Path):
+    target = finished.folder / "ref/gt"
+    path = tmp_path / "x.lut"
+    ensir("fit", "--target", target, *given(predictions / "ref", *MODELS), "--bin-width", 64, "-o", path)
+    layout = Layout(str(finished.folder / "results"))
+    found, expected = lut.load(str(path)), lut.load(layout.lut("one", "ensir"))
+    for column in ("key", "channel", "count", "weights", "iterations", "status", "expected_squared_error"):
+        np.testing.assert_array_equal(getattr(found, column), getattr(expected, column))
+    assert found.reference_digests == expected.reference_digests
+    for name in ("model_digests", "options"):
+        np.testing.assert_array_equal(found.attributes[name], expected.attributes[name])
+
+    ensir("fuse", "--lut", path, *given(predictions / "test", *reversed(MODELS)), "-o", tmp_path / "fused")
+    for part in parts(layout.fused("one", "test", "ensir")):
+        for name in part.names:
+            fused = images.read(str(tmp_path / f"fused/{name}.png"))
+            np.testing.assert_array_equal(fused, images.to_integers(part.image(name), np.uint8, name))
+
+
+def test_score(finished: Run, predictions: Path, tmp_path: Path):
+    target = finished.folder / "test/gt"
+    ensir("score", "--target", target, *given(predictions / "test", *MODELS), "-o", tmp_path / "scores.csv")
+    with open(finished.folder / "results/scores.csv", newline="") as file:
+        expected = {
+            (row["method"], row["image"], row["metric"]): row["value"]
+            for row in csv.DictReader(file)
+            if row["method"] in MODELS
+        }
+    with open(tmp_path / "scores.csv", newline="") as file:
+        found = {(row["method"], row["image"], row["metric"]): row["value"] for row in csv.DictReader(file)}
+    assert found == expected
