@@ -234,19 +234,19 @@ def _leaf(x, feature, value, left, right, node, i):
     return value[node]
 
 
-@numba.njit(nogil=True, cache=True, parallel=True)
+@numba.njit(nogil=True, cache=True)
 def _sum(x, feature, value, left, right, root, weight, fused):
     """Tree by tree, so that each stays in the cache; every value adds them up in the same order."""
     fused[:] = 0
     for t in range(len(root)):
-        for i in numba.prange(len(fused)):
+        for i in range(len(fused)):
             fused[i] += weight[t] * _leaf(x, feature, value, left, right, root[t], i)
 
 
-@numba.njit(nogil=True, cache=True, parallel=True)
+@numba.njit(nogil=True, cache=True)
 def _median(x, feature, value, left, right, root, weight, fused):
     """The smallest tree value that, with all below it, has half of the weight."""
-    for i in numba.prange(len(fused)):
+    for i in range(len(fused)):
         found, heavy = np.empty(len(root)), np.empty(len(root))
         for t in range(len(root)):
             leaf, place = _leaf(x, feature, value, left, right, root[t], i), t
