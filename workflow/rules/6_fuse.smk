@@ -39,6 +39,7 @@ rule fuse:
 
 rule seal_fused:
     input:
+        parts=lambda w: parts(layout.fused(w.experiment, w.dataset, w.method), w.dataset),
         digests=lambda w: digests(layout.fused(w.experiment, w.dataset, w.method), w.dataset),
     output:
         seal=layout.seal(layout.fused("{experiment}", "{dataset}", "{method}")),
