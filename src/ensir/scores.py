@@ -35,6 +35,7 @@ METRICS = {
     "psnr": Metric("PSNR", "dB", 2),
     "ssim": Metric("SSIM", "", 4),
     "seconds": Metric("Time", "s", 4, higher_is_better=False),
+    "fit_seconds": Metric("Fit", "s", 2, higher_is_better=False),
 }
 
 

@@ -6,11 +6,10 @@ Of each experiment: `comparison` (methods beside base models), `differences` (wi
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,39 +17,12 @@ import numpy as np
 from ensir import store
 from ensir.bootstrap import Interval, intervals
 from ensir.layout import Place
-from ensir.score import write_csv
 from ensir.scores import METRICS, Cell, Metric, Scores, Table, baseline, competitors, metrics_of, ranked, read
+from ensir.sheets import Sheet, write
 
-SECONDS = "seconds"
 SWEPT = {"bin_width": "bin width", "max_steps": "EM steps"}
+TIMES = "Fit: seconds on the reference; Time: seconds per fused image."
 NOT_ABOVE_AVERAGE, NOT_ABOVE_BEST = "†", "‡"
-Row = tuple[str, str, str, float]  # name, dataset, metric, value
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """One table to be published.
-
-    Attributes
-    ----------
-    name : str
-        Of its files.
-    caption : str
-    headings : (str, str)
-        Above the group and the name of the rows; without a heading, groups are not printed.
-    table : Table
-    columns : list of str
-        Header of the CSV.
-    records : list of tuple
-        Its rows, one per number, unrounded.
-    """
-
-    name: str
-    caption: str
-    headings: tuple[str, str]
-    table: Table
-    columns: list[str]
-    records: list[tuple[Any, ...]]
 
 
 def tables(place: Place, experiments: dict[str, Any], scores: str, summary: str) -> None:
@@ -70,7 +42,7 @@ def tables(place: Place, experiments: dict[str, Any], scores: str, summary: str)
         for name, experiment in experiments.items():
             (folder / name).mkdir(parents=True)
             for sheet in sheets(name, experiment, found):
-                _write(folder / name, sheet)
+                write(folder / name, sheet)
 
 
 def sheets(name: str, experiment: dict[str, Any], scores: Scores) -> Iterator[Sheet]:
@@ -80,7 +52,7 @@ def sheets(name: str, experiment: dict[str, Any], scores: Scores) -> Iterator[Sh
     for option in SWEPT:
         if families(experiment, option):
             yield sweep(name, experiment, scores, option)
-    if any(metric == SECONDS and key == name for key, _, _, metric in scores.means):
+    if times(name, experiment, scores, experiment["methods"]):
         yield runtime(name, experiment, scores)
 
 
@@ -105,14 +77,16 @@ def families(experiment: dict[str, Any], option: str) -> dict[str, dict[Any, str
 
 def compared(experiment: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (group, name) of base models and methods, without the instances that `sweep` made."""
-    swept = {
-        method
-        for option, values in experiment.get("sweep", {}).items()
-        for first, family in families(experiment, option).items()
-        for value, method in family.items()
-        if value in values and method != first
-    }
-    return [(group, name) for group, name in competitors(experiment) if name not in swept]
+    kept: dict[str, dict[str, Any]] = {}
+    for method, settings in experiment["methods"].items():
+        swept = any(
+            settings.get(option) in values and {**settings, option: earlier.get(option)} == earlier
+            for option, values in experiment["sweep"].items()
+            for earlier in kept.values()
+        )
+        if not swept:
+            kept[method] = settings
+    return [(group, name) for group, name in competitors(experiment) if group != "Methods" or name in kept]
 
 
 def best_base_model(
@@ -122,7 +96,7 @@ def best_base_model(
     sign = 1 if printed.higher_is_better else -1
     return max(
         experiment["models"],
-        key=lambda model: sign * scores.means.get((name, dataset, model, metric), -math.inf),
+        key=lambda model: sign * scores.means.get((name, dataset, model, metric), -sign * math.inf),
     )
 
 
@@ -225,135 +199,81 @@ def _interval_cell(interval: Interval, printed: Metric) -> Cell:
 
 
 def sweep(name: str, experiment: dict[str, Any], scores: Scores, option: str) -> Sheet:
-    """Compare methods that differ in one option: its value × dataset, with the time where it was measured."""
-    printed = {SECONDS: METRICS[SECONDS], **metrics_of(experiment)}
-    if not any(key == name and metric == SECONDS for key, _, _, metric in scores.means):
-        del printed[SECONDS]
-    rows, records = [], []
+    """Compare methods that differ in one option: its value × dataset, with the times that were measured."""
+    rows: list[tuple[str, str, list[Cell]]] = []
+    records: list[tuple[Any, ...]] = []
+    methods = [method for family in families(experiment, option).values() for method in family.values()]
+    columns = [
+        *times(name, experiment, scores, methods),
+        *((dataset, metric) for dataset in experiment["tests"] for metric in metrics_of(experiment)),
+    ]
+    columns.sort(key=lambda column: [experiment["reference"], *experiment["tests"]].index(column[0]))
     for first, family in families(experiment, option).items():
-        columns = []
-        for dataset in experiment["tests"]:
-            for metric, how in printed.items():
-                values = [scores.means.get((name, dataset, m, metric), math.nan) for m in family.values()]
-                columns.append(ranked(values, how))
-                records += [
-                    (first, value, dataset, metric, mean) for value, mean in zip(family, values, strict=True)
-                ]
-        rows += [(first, str(value), [column[i] for column in columns]) for i, value in enumerate(family)]
-    groups = [(dataset, [how.label for how in printed.values()]) for dataset in experiment["tests"]]
+        ranks = []
+        for dataset, metric in columns:
+            values = [scores.means.get((name, dataset, m, metric), math.nan) for m in family.values()]
+            ranks.append(ranked(values, _printed(experiment, metric)))
+            records += [
+                (first, value, dataset, metric, mean) for value, mean in zip(family, values, strict=True)
+            ]
+        rows += [(first, str(value), [column[i] for column in ranks]) for i, value in enumerate(family)]
     return Sheet(
         option,
-        f"{name}: {SWEPT[option]}; means over the images of each test set"
-        f"{', time in seconds per image' if SECONDS in printed else ''}.",
+        f"{name}: {SWEPT[option]}; means over the images of each test set. {TIMES}",
         ("method", SWEPT[option]),
-        Table(groups, rows),
+        Table(_grouped(experiment, columns), rows),
         ["method", option, "dataset", "metric", "mean"],
         records,
     )
 
 
 def runtime(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
-    """Compare the time that methods take to fuse an image."""
+    """Compare the times that methods take."""
     names = [(group, method) for group, method in compared(experiment) if group == "Methods"]
-    columns, records = [], []
-    for dataset in experiment["tests"]:
-        values = [scores.means.get((name, dataset, method, SECONDS), math.nan) for _, method in names]
-        columns.append(ranked(values, METRICS[SECONDS]))
-        records += [(method, dataset, value) for (_, method), value in zip(names, values, strict=True)]
-    rows = [(group, method, [column[i] for column in columns]) for i, (group, method) in enumerate(names)]
+    columns = times(name, experiment, scores, [method for _, method in names])
+    ranks, records = [], []
+    for dataset, metric in columns:
+        values = [scores.means.get((name, dataset, method, metric), math.nan) for _, method in names]
+        ranks.append(ranked(values, METRICS[metric]))
+        records += [
+            (method, dataset, metric, value) for (_, method), value in zip(names, values, strict=True)
+        ]
+    rows = [(group, method, [column[i] for column in ranks]) for i, (group, method) in enumerate(names)]
     return Sheet(
         "runtime",
-        f"{name}: seconds to fuse an image, mean over the images of each test set.",
+        f"{name}: times. {TIMES}",
         ("", "method"),
-        Table([("seconds per image", experiment["tests"])], rows),
-        ["method", "dataset", "seconds"],
+        Table(_grouped(experiment, columns), rows),
+        ["method", "dataset", "metric", "seconds"],
         records,
     )
+
+
+def times(
+    name: str, experiment: dict[str, Any], scores: Scores, methods: Collection[str]
+) -> list[tuple[str, str]]:
+    """Return which times were measured: (dataset, metric) of fits on the reference and of fusing the tests."""
+    wanted = [
+        (experiment["reference"], "fit_seconds"),
+        *((dataset, "seconds") for dataset in experiment["tests"]),
+    ]
+    return [
+        column for column in wanted if any((name, column[0], m, column[1]) in scores.means for m in methods)
+    ]
+
+
+def _printed(experiment: dict[str, Any], metric: str) -> Metric:
+    return metrics_of(experiment).get(metric) or METRICS[metric]
+
+
+def _grouped(experiment: dict[str, Any], columns: list[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Return the headings of (dataset, metric) columns."""
+    return [
+        (dataset, [_printed(experiment, metric).label for _, metric in group])
+        for dataset, group in itertools.groupby(columns, key=lambda column: column[0])
+    ]
 
 
 def _direction(experiment: dict[str, Any]) -> str:
     lower = [metric.label for metric in metrics_of(experiment).values() if not metric.higher_is_better]
     return f"; lower is better in {', '.join(lower)}" if lower else ""
-
-
-# ── on disk ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _write(folder: Path, sheet: Sheet) -> None:
-    write_csv(folder / f"{sheet.name}.csv", sheet.columns, sheet.records)
-    (folder / f"{sheet.name}.md").write_text(markdown(sheet), encoding="utf-8")
-    (folder / f"{sheet.name}.tex").write_text(latex(sheet), encoding="utf-8")
-
-
-def _labels(sheet: Sheet, group: str, name: str) -> list[str]:
-    return [group, name] if sheet.headings[0] else [name]
-
-
-def markdown(sheet: Sheet) -> str:
-    """Write a table in Markdown, with its caption below."""
-    heads = _labels(sheet, *sheet.headings)
-    columns = [f"{group} {label}".strip() for group, labels in sheet.table.groups for label in labels]
-    marks = {"best": "**{}**", "second": "<u>{}</u>", "": "{}"}
-    lines = [[*heads, *columns], ["---"] * len(heads) + ["---:"] * len(columns)]
-    for group, name, cells in sheet.table.rows:
-        lines.append(_labels(sheet, group, name) + [marks[cell.mark].format(cell.text) for cell in cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{sheet.caption}\n"
-
-
-LATEX = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "−": "$-$",
-        "–": "--",
-        "∞": r"$\infty$",
-        NOT_ABOVE_AVERAGE: r"$^\dagger$",
-        NOT_ABOVE_BEST: r"$^\ddagger$",
-    }
-)
-
-
-def latex(sheet: Sheet) -> str:
-    """Write a table in LaTeX; it needs the package booktabs."""
-    labels = len(_labels(sheet, *sheet.headings))
-    spans, rules, column = [], [], labels + 1
-    for group, heads in sheet.table.groups:
-        spans.append(rf"\multicolumn{{{len(heads)}}}{{c}}{{{group.translate(LATEX)}}}")
-        rules.append(rf"\cmidrule(lr){{{column}-{column + len(heads) - 1}}}")
-        column += len(heads)
-    heads = _labels(sheet, *sheet.headings) + [label for _, group in sheet.table.groups for label in group]
-    marks = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
-    body: list[str] = []
-    above = None
-    for group, name, cells in sheet.table.rows:
-        if above not in (None, group):
-            body.append(r"\midrule")
-        texts = _labels(sheet, group if group != above else "", name)
-        line = [text.translate(LATEX) for text in texts]
-        body.append(_line(line + [marks[cell.mark] % cell.text.translate(LATEX) for cell in cells]))
-        above = group
-    return "\n".join(
-        [
-            r"% needs \usepackage{booktabs}",
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{sheet.caption.translate(LATEX)}}}",
-            rf"\begin{{tabular}}{{{'l' * labels}{'r' * (column - labels - 1)}}}",
-            r"\toprule",
-            _line([""] * labels + spans),
-            " ".join(rules),
-            _line([head.translate(LATEX) for head in heads]),
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"

@@ -81,6 +81,11 @@ def write_scores(folder: Path, metrics: list[str]) -> tuple[str, str]:
         {"experiment": "sr", "dataset": "set_5", "method": m, "metric": k, "mean": np.mean(v), "n": len(v)}
         for (m, k), v in means.items()
     ]
+    summary += [
+        {"experiment": "sr", "dataset": "ref", "method": m, "metric": "fit_seconds", "mean": 2.5, "n": 1}
+        for m in ("ensir", "narrow")
+        if "seconds" in metrics
+    ]
     for name, table in (("scores", rows), ("summary", summary)):
         with open(folder / f"{name}.csv", "w", newline="") as file:
             writer = csv.DictWriter(file, table[0])
@@ -153,15 +158,24 @@ def test_differences_have_the_intervals(written: Path):
 def test_sweeps_hold_methods_that_differ_in_one_option(written: Path):
     width = [(row["bin_width"], row["metric"]) for row in rows(written / "bin_width.csv")]
     assert [value for value, metric in width if metric == "psnr"] == ["16", "32"]
-    assert {metric for _, metric in width} == {"seconds", "psnr", "ssim"}
+    assert {metric for _, metric in width} == {"fit_seconds", "seconds", "psnr", "ssim"}
     steps = [row["max_steps"] for row in rows(written / "max_steps.csv") if row["metric"] == "ssim"]
     assert steps == ["10", "1000"]
 
 
+def test_times_of_fits_and_fusing(written: Path):
+    found = {(r["method"], r["dataset"], r["metric"]): r["seconds"] for r in rows(written / "runtime.csv")}
+    assert float(found["ensir", "ref", "fit_seconds"]) == 2.5
+    assert found["near", "ref", "fit_seconds"] == "nan"
+    assert float(found["near", "set_5", "seconds"]) == pytest.approx(0.0305, abs=0.002)
+    assert cells(written / "runtime.md")["near"][0] == "–"
+
+
 def test_instances_of_a_sweep_are_not_in_the_comparison():
-    section = experiment()
-    section["sweep"] = {"bin_width": [16, 32], "max_steps": []}
-    assert [name for _, name in tables.compared(section)] == [
+    config = experiment()
+    config["sweep"] = {"bin_width": [16, 32], "max_steps": []}
+    config["methods"]["ensir_b32"] = config["methods"]["ensir"]
+    assert [name for _, name in tables.compared(config)] == [
         "weak",
         "strong",
         "average",

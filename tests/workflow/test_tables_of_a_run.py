@@ -32,7 +32,9 @@ def test_own_metric(finished: Run, tmp_path: Path):
     lines = (run.folder / "results/tables/one/comparison.md").read_text().splitlines()
     assert [line.split(" ")[1] for line in lines if line.rpartition("| **")[2].endswith("** |")] == [best]
 
-    (run.folder / "own_metrics.py").write_text(METRIC.replace("np.abs(target - result)", "abs(target - result)"))
+    (run.folder / "own_metrics.py").write_text(
+        METRIC.replace("np.abs(target - result)", "abs(target - result)")
+    )
     planned = run.planned()
     assert [line for line in planned if line.startswith("score")]
     assert not [line for line in planned if line.startswith(("fuse", "predict"))]
