@@ -147,7 +147,7 @@ class Counter:
         if not self.used:
             return statistics.empty(self.models, self.bin_width, self.bits)
         models = len(self.models)
-        number = self.number[: self.used].astype(np.int64)
+        number = self.number[: self.used]
         fold = np.repeat([fold for fold, _ in self.runs], [slots for _, slots in self.runs])
         order = np.lexsort((number, fold))
         if self.bits == 8:
@@ -158,9 +158,9 @@ class Counter:
                 np.argsort(order)[entry >> 16] << 16 | entry & 0xFFFF, return_counts=True
             )
             offset, level = np.searchsorted(entry >> 16, np.arange(self.used + 1)), entry & 0xFFFF
-        products = np.zeros((self.used, models, models + 3), np.int64)
-        for lane, (i, j) in enumerate(_lanes(models)):
-            products[:, i, j] = self.sums[order, lane]
+        sums, products = self.sums[order].T, np.zeros((self.used, models, models + 3), np.int64)
+        for lane, (i, j) in zip(sums, _lanes(models), strict=True):
+            products[:, i, j] = lane
             if j < models:
                 products[:, j, i] = products[:, i, j]
         counted = Statistics(
@@ -168,8 +168,8 @@ class Counter:
             self.bin_width,
             self.bits,
             fold=fold[order],
-            key=number[order] // self.channels,
-            channel=number[order] % self.channels,
+            key=(number[order] // self.channels).astype(np.int64),
+            channel=(number[order] % self.channels).astype(np.int64),
             count=np.add.reduceat(level_count, offset[:-1]),
             sum=products[:, :, models + 1],
             gram=products[:, :, :models],
@@ -259,11 +259,11 @@ def _compact(histogram, order):
     """Return offset, level and count of what is not zero in the histograms, slots in the given order."""
     offset = np.zeros(order.size + 1, np.int64)
     for i in range(order.size):
-        levels = 0
+        levels = np.uint32(0)
         for n in range(256):
-            levels += histogram[order[i], n] != 0
+            levels += np.uint32(histogram[order[i], n] != 0)
         offset[i + 1] = offset[i] + levels
-    level, count = np.empty((2, offset[-1]), np.int64)
+    level, count = np.empty((2, offset[-1] + 1), np.int64)  # one more: a zero is written, then overwritten
     for i in range(order.size):
         at = offset[i]
         for first in range(0, 256, 16):
@@ -272,7 +272,6 @@ def _compact(histogram, order):
                 some |= histogram[order[i], n]
             if some:
                 for n in range(first, first + 16):
-                    if histogram[order[i], n]:
-                        level[at], count[at] = n, histogram[order[i], n]
-                        at += 1
-    return offset, level, count
+                    level[at], count[at] = n, histogram[order[i], n]
+                    at += histogram[order[i], n] != 0
+    return offset, level[:-1], count[:-1]
