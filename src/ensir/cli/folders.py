@@ -10,8 +10,11 @@ import typer
 from ensir import InputError, lut
 from ensir import folders as on_folders
 from ensir.cli.luts import describe
-from ensir.config import Ensir, Score
+from ensir.config import Ensir, Method, Score
+from ensir.config_reference import kind, sections
 from ensir.job import shown
+
+METHODS = [kind(section) for section in sections(Method) if section.needs == "lut"]  # type: ignore[attr-defined]
 
 Predictions = Annotated[
     list[str],
@@ -37,14 +40,6 @@ def _folders(predictions: list[str]) -> dict[str, Path]:
     return found
 
 
-def _bin_width(text: str) -> int | str:
-    if text == "auto":
-        return text
-    if not text.isdecimal() or not 1 <= int(text) <= 256:
-        raise typer.BadParameter("a whole number of 1–256, or auto")
-    return int(text)
-
-
 def _default(option: str) -> str:
     return f"(default: {Ensir.model_fields[option].default})"
 
@@ -53,14 +48,11 @@ def fit(
     target: Target,
     predictions: Predictions,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="LUT", help="the file to write")],
-    method: Annotated[
-        Literal["ensir", "least_squares"], typer.Option(help="what weighs the models")
-    ] = "ensir",
+    method: Annotated[str, typer.Option(metavar="|".join(METHODS), help="what weighs the models")] = "ensir",
     bin_width: Annotated[
-        str | None,
+        int | None,
         typer.Option(
-            metavar="N|auto",
-            help=f"width of a bin in levels of 0–255; auto: the best on the reference {_default('bin_width')}",
+            min=1, max=256, metavar="N", help=f"width of a bin in levels of 0–255 {_default('bin_width')}"
         ),
     ] = None,
     channels: Annotated[
@@ -82,8 +74,10 @@ def fit(
 
     Example: ensir fit --target ref/gt --prediction IMDN=ref/IMDN --prediction CRAFT=ref/CRAFT -o my.lut
     """
+    if method not in METHODS:
+        raise InputError(f"--method {method}: no such method; allowed: {', '.join(METHODS)}")
     given = {
-        "bin_width": None if bin_width is None else _bin_width(bin_width),
+        "bin_width": bin_width,
         "channels": channels,
         "arithmetic": arithmetic,
         "precision": precision,
