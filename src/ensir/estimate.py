@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ def estimate(
     shards: int,
     device: str,
     progress: Progress,
-) -> None:
+) -> float:
     """Fit the weights of a shard of cells and write them.
 
     Parameters
@@ -37,13 +38,20 @@ def estimate(
     device : str
         "auto", "cpu" or "cuda".
     progress : callable
+
+    Returns
+    -------
+    float
+        Seconds that the fit took: reading and writing are not in them, and no result holds them.
     """
     everything, _ = statistics.load(statistics_path)
-    device = choose_device(device)
+    device, module = choose_device(device), methods.module(settings)
+    started = time.perf_counter()
     settings = settle(everything, settings, device)
     everything = methods.cells_of(everything, settings)
     cells = everything.without_folds().shard(shard, shards)
-    found = methods.module(settings).estimate_weights(cells, everything, settings, device, progress)
+    found = module.estimate_weights(cells, everything, settings, device, progress)
+    seconds = time.perf_counter() - started
     attributes = {
         "kind": "weights",
         "models": list(cells.models),
@@ -62,6 +70,7 @@ def estimate(
         store.write_array(group, "weights", found.weights, ("cell", "model"))
         for name, value in columns.items():
             store.write_array(group, name, value, ("cell",))
+    return seconds
 
 
 def settle(everything: Statistics, settings: dict[str, Any], device: str) -> dict[str, Any]:

@@ -82,6 +82,10 @@ class Layout:
         """Return how long a fit took."""
         return f"{self.root}/seconds/fit/{experiment}/{method}.csv"
 
+    def estimate_seconds(self, experiment: str, method: str, shard: str | int) -> str:
+        """Return how long the weights of one shard took."""
+        return f"{self.root}/seconds/estimate/{experiment}/{method}/{shard}.csv"
+
     def fuse_seconds(self, experiment: str, dataset: str, method: str, part: str) -> str:
         """Return how long each image of a part took to fuse."""
         return f"{self.root}/seconds/fuse/{experiment}/{dataset}/{method}/{part}.csv"

@@ -97,7 +97,8 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
 
     names = dict.fromkeys(COLUMNS[:-1], str)
     tables = [pd.read_csv(path, dtype=names, keep_default_na=False) for path in scores]
-    table = pd.concat(tables, ignore_index=True)
+    rows = pd.concat(tables).groupby(list(COLUMNS[:-1]), sort=False, as_index=False)
+    table = rows.sum(min_count=1)  # the seconds of shards add up
     means = table.groupby(["experiment", "dataset", "method", "metric"], sort=False)["value"]
     summarized = means.agg(mean="mean", n="count").reset_index()
     for place, columns in ((all_scores, table), (summary, summarized)):

@@ -8,7 +8,7 @@
 #                                                        weights (cell, model) float64
 #                                                        expected_squared_error (cell) float64
 #   results/fits/{experiment}/{method}.zarr              the method's own arrays; reference_image, reference_digest (image)
-#   results/seconds/fit/{experiment}/{method}.csv        experiment,dataset,method,image,metric,value
+#   results/seconds/{estimate/{experiment}/{method}/{shard},fit/{experiment}/{method}}.csv   experiment,dataset,method,image,metric,value
 
 
 rule estimate:
@@ -18,6 +18,7 @@ rule estimate:
     output:
         weights=directory(layout.weights("{experiment}", "{method}", "{shard}")),
         digest=layout.digest(layout.weights("{experiment}", "{method}", "{shard}")),
+        seconds=layout.estimate_seconds("{experiment}", "{method}", "{shard}"),
     log:
         "results/logs/estimate/{experiment}/{method}/{shard}.log",
     benchmark:
@@ -31,6 +32,7 @@ rule estimate:
         gpu=1 if settings.compute.device == "cuda" else 0,
     params:
         settings=lambda w: method_of(w).model_dump(mode="json"),
+        reference=lambda w: experiment_of(w).reference,
         shards=settings.compute.shards,
         device=settings.compute.device,
         source=lambda w: source_digest("ensir.estimate", f"ensir.methods.{method_of(w).kind}"),

@@ -142,14 +142,15 @@ def experiment_sections():
 
 def all_seconds():
     """Summarize: how long fits and fusing took. Times differ from run to run: no store or digest depends on them."""
-    fuses = [layout.fuse_seconds(*test, part) for test in tests() for part in plan.parts(test[1])]
-    fits = [
-        layout.fit_seconds(name, method)
-        for name, experiment in settings.experiments.items()
-        for method, options in experiment.methods.items()
-        if options.needs == "fit"
-    ]
-    return fuses + fits
+    found = [layout.fuse_seconds(*test, part) for test in tests() for part in plan.parts(test[1])]
+    for name, experiment in settings.experiments.items():
+        for method, options in experiment.methods.items():
+            if options.needs == "fit":
+                found.append(layout.fit_seconds(name, method))
+            if options.needs == "lut":
+                shards = range(settings.compute.shards)
+                found += [layout.estimate_seconds(name, method, shard) for shard in shards]
+    return found
 
 
 def samples():

@@ -3,8 +3,9 @@ from ensir.layout import Layout
 
 with job(snakemake) as progress:
     from ensir.estimate import estimate
+    from ensir.score import write_seconds
 
-    estimate(
+    seconds = estimate(
         Layout().place(snakemake.output.weights),
         statistics_path=snakemake.input.statistics,
         settings=snakemake.params.settings,
@@ -13,3 +14,5 @@ with job(snakemake) as progress:
         device=snakemake.params.device,
         progress=progress,
     )
+    names = snakemake.wildcards.experiment, snakemake.params.reference, snakemake.wildcards.method
+    write_seconds(Layout().file(snakemake.output.seconds), *names, "fit_seconds", {"": seconds})
