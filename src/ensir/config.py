@@ -209,16 +209,26 @@ class Hgbt(Regressor):
     kind: Literal["hgbt"] = "hgbt"
 
 
-class Ensir(Combiner):
-    """Gaussian mixtures per bin set, fitted by EM on the reference (the paper's method)."""
+class Binned(Combiner):
+    """What methods with weights per bin set have."""
 
     needs: ClassVar[Literal["lut", "fit"] | None] = "lut"
 
-    kind: Literal["ensir"] = "ensir"
-    bin_width: int = Field(32, ge=1, le=256, description="b: width of a bin, in levels of 0–255")
+    bin_width: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
+        32,
+        title="whole number, at least 1, at most 256, or auto",
+        description="b: width of a bin, in levels of 0–255; auto: the best of 8, 16, 32, 64, 128 on images that "
+        "are held out in turn",
+    )
     channels: Literal["joint", "separate"] = Field(
         "joint", description="pool R, G and B in one cell, or fit each on its own"
     )
+
+
+class Ensir(Binned):
+    """Gaussian mixtures per bin set, fitted by EM on the reference (the paper's method)."""
+
+    kind: Literal["ensir"] = "ensir"
     arithmetic: Literal["released", "paper"] = Field(
         "released", description="what the published code computes, or the equations as printed"
     )
@@ -231,9 +241,23 @@ class Ensir(Combiner):
     max_steps: int = Field(1000, ge=1, description="EM stops after this many steps")
 
 
+class LeastSquares(Binned):
+    """Weights of the least squared error per bin set, not negative, sum one, drawn towards those of all pixels."""
+
+    kind: Literal["least_squares"] = "least_squares"
+    strength: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        title="number, at least 0, or auto",
+        description="λ of λ‖a − a_global‖², in squared levels of 0–255; auto: the best of 0, 10², …, 10⁸ on images "
+        "that are held out in turn",
+    )
+
+
 Method = Annotated[
-    Average | Zzpm | Refesr | Bagging | Adaboost | Rforest | Gbdt | Hgbt | Ensir, Field(discriminator="kind")
+    Average | Zzpm | Refesr | Bagging | Adaboost | Rforest | Gbdt | Hgbt | Ensir | LeastSquares,
+    Field(discriminator="kind"),
 ]
+FINEST_OF_AUTO = 8  # the narrowest bin that a width of "auto" may choose
 SWEPT = {"bin_width": "b", "max_steps": "s"}  # the options that `sweep` varies, and how names tell
 
 
@@ -332,7 +356,8 @@ class Experiment(Strict):
     @property
     def bin_width(self) -> int | None:
         """The finest width that the methods need, their greatest common divisor; None without bins."""
-        return gcd(*(m.bin_width for m in self.methods.values() if isinstance(m, Ensir))) or None
+        binned = [method.bin_width for method in self.methods.values() if isinstance(method, Binned)]
+        return gcd(*(FINEST_OF_AUTO if width == "auto" else width for width in binned)) or None
 
 
 class Compute(Strict):

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ensir.config import SWEPT, Ensir
+from ensir.config import FINEST_OF_AUTO, SWEPT, Ensir
 
 LONGEST = 80  # characters of a value that are shown
 MOST_BIN_SETS = 2**62
@@ -102,6 +102,10 @@ def _check_experiment(
             yield Problem(f"{key}.methods.{name}", f"a model is called {name!r} too; rename one of them")
         if method.get("kind", name) == "ensir":
             yield from _check_ensir(f"{key}.methods.{name}", method, len(listed))
+        if method.get("kind", name) in ("ensir", "least_squares"):
+            width = method.get("bin_width", Ensir().bin_width)
+            width = FINEST_OF_AUTO if width == "auto" else width
+            yield from _check_width(f"{key}.methods.{name}.bin_width", width, len(listed))
         if method.get("kind", name) == "refesr":
             used = _texts(experiment, "reference") + _texts(experiment, "tests")
             yield from _check_refesr(f"{key}.methods.{name}", {n: datasets[n] for n in used if n in datasets})
@@ -119,7 +123,6 @@ def _check_ensir(key: str, method: dict[str, Any], models: int) -> Iterator[Prob
             yield Problem(f"{key}.prior", f"{shown(prior)} must sum to one")
         if method.get("arithmetic") == "paper":
             yield Problem(f"{key}.prior", "arithmetic `paper` starts from uniform weights; remove `prior`")
-    yield from _check_width(f"{key}.bin_width", method.get("bin_width", Ensir().bin_width), models)
 
 
 def _check_width(key: str, width: Any, models: int) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -160,7 +160,7 @@ def _explain(error: ErrorDetails) -> Problem:
             return Problem(
                 f"{key}.kind", unknown(f"{shown(value['kind'])} is wrong", value["kind"], _kinds(field))
             )
-        case "literal_error":
+        case "literal_error" if get_origin(without_null(field.annotation)) is Literal:
             return Problem(
                 key, unknown(f"{shown(value)} is wrong", value, get_args(without_null(field.annotation)))
             )
@@ -198,6 +198,8 @@ def _locate(location: Sequence[str | int]) -> tuple[str, type[BaseModel], FieldI
             field = section.model_fields.get(str(step), field)
         else:
             container = without_null(field.annotation)
+            if get_origin(container) not in (list, dict):
+                break  # not a key, but one of the types that the value may have
             if get_origin(container) is dict:
                 path.append(str(step))
             field = FieldInfo.from_annotation(get_args(container)[-1])

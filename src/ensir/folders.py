@@ -199,7 +199,7 @@ def _experiment(models: list[str], method: str, options: dict[str, Any]) -> Expe
         )
     except ValidationError as error:
         what = error.errors(include_url=False)[0]
-        name = str(what["loc"][-1]).replace("_", "-")
+        name = [str(step) for step in what["loc"] if step in options][-1].replace("_", "-")
         if what["type"] == "extra_forbidden":
             raise InputError(f"--{name}: method {method} has no such option") from None
         raise InputError(f"{name}: {what['msg']}, not {what['input']!r}") from None

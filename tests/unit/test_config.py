@@ -77,8 +77,8 @@ WRONG = [
     (
         "experiments.denoise.methods.ensir.binwidth",
         8,
-        "unknown key; allowed: kind, bin_width, channels, arithmetic, precision, prior, "
-        "max_steps; did you mean 'bin_width'?",
+        "unknown key; allowed: kind, arithmetic, precision, prior, max_steps, "
+        "bin_width, channels; did you mean 'bin_width'?",
     ),
     ("compute.shard", 1, "unknown key; allowed: device, shards, scheduler; did you mean 'shards'?"),
     # missing keys
@@ -100,12 +100,12 @@ WRONG = [
     (
         "experiments.folders.methods.spare.kind",
         GONE,
-        "is missing, and 'spare' is no kind; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir",
+        "is missing, and 'spare' is no kind; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares",
     ),
     (
         "experiments.folders.methods.spare.kind",
         "averag",
-        "'averag' is wrong; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir; did you mean 'average'?",
+        "'averag' is wrong; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares; did you mean 'average'?",
     ),
     # wrong types
     ("datasets.train.scale", "four", "'four' is wrong; allowed: whole number, at least 1"),
@@ -145,12 +145,12 @@ WRONG = [
     (
         "experiments.denoise.methods.ensir.bin_width",
         0,
-        "0 is wrong; allowed: whole number, at least 1, at most 256",
+        "0 is wrong; allowed: whole number, at least 1, at most 256, or auto",
     ),
     (
         "experiments.denoise.methods.ensir.bin_width",
         257,
-        "257 is wrong; allowed: whole number, at least 1, at most 256",
+        "257 is wrong; allowed: whole number, at least 1, at most 256, or auto",
     ),
     (
         "experiments.denoise.methods.ensir_b24.arithmetic",
@@ -253,7 +253,7 @@ ELSEWHERE = [
         "experiments.denoise.methods.ensr",
         {},
         "experiments.denoise.methods.ensr.kind: is missing, and 'ensr' is no kind; "
-        "allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir; did you mean 'ensir'?",
+        "allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares; did you mean 'ensir'?",
     ),
     (
         "experiments.folders.methods.ensir",

@@ -50,10 +50,8 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="LUT", help="the file to write")],
     method: Annotated[str, typer.Option(metavar="|".join(METHODS), help="what weighs the models")] = "ensir",
     bin_width: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=256, metavar="N", help=f"width of a bin in levels of 0–255 {_default('bin_width')}"
-        ),
+        str | None,
+        typer.Option(metavar="N|auto", help=f"width of a bin in levels of 0–255 {_default('bin_width')}"),
     ] = None,
     channels: Annotated[
         Literal["joint", "separate"] | None,
@@ -77,7 +75,7 @@ def fit(
     if method not in METHODS:
         raise InputError(f"--method {method}: no such method; allowed: {', '.join(METHODS)}")
     given = {
-        "bin_width": bin_width,
+        "bin_width": int(bin_width) if bin_width and bin_width.isdigit() else bin_width,
         "channels": channels,
         "arithmetic": arithmetic,
         "precision": precision,
