@@ -20,6 +20,7 @@ from ensir import InputError, images, store
 from ensir.config import Experiment, FolderDataset, FolderModel
 from ensir.layout import Layout
 from ensir.plan import assign
+from ensir.publish import replaced
 
 Shown = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 REFERENCE = "reference"
@@ -107,7 +108,7 @@ def fit(
             estimate(layout.place(weights), layout.statistics("fit"), settings, 0, 1, "auto", progress)
         made = layout.lut("fit", method)
         merge(layout.place(made), method, settings, layout.statistics("fit"), [weights])
-        with store.replaced(lut) as partial:
+        with replaced(lut) as partial:
             shutil.copyfile(made, partial)
 
 
@@ -199,10 +200,11 @@ def _experiment(models: list[str], method: str, options: dict[str, Any]) -> Expe
         )
     except ValidationError as error:
         what = error.errors(include_url=False)[0]
-        name = [str(step) for step in what["loc"] if step in options][-1].replace("_", "-")
+        named = [f"--{step}".replace("_", "-") for step in what["loc"] if step in options]
         if what["type"] == "extra_forbidden":
-            raise InputError(f"--{name}: method {method} has no such option") from None
-        raise InputError(f"{name}: {what['msg']}, not {what['input']!r}") from None
+            raise InputError(f"{named[-1]}: method {method} has no such option") from None
+        key = named[-1] if named else what["loc"][-1]
+        raise InputError(f"{key}: {what['msg']}, not {what['input']!r}") from None
 
 
 def _list(folder: Path, option: str) -> dict[str, str]:

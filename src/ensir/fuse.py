@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ensir import InputError, images, methods, provenance, store
+from ensir import InputError, digests, images, methods, provenance, store
 from ensir.layout import Place
+from ensir.publish import publish
 
 Progress = Callable[[int, int], None]
 
@@ -70,7 +71,9 @@ def fuse(
         "method": method,
         "settings": settings,
         "models": models,
-        "fitted_digest": hashlib.sha256(store.digests(Path(fitted)).encode()).hexdigest() if fitted else None,
+        "fitted_digest": hashlib.sha256(digests.digests(Path(fitted)).encode()).hexdigest()
+        if fitted
+        else None,
         "bits": part.bits,
         "value_range": part.attributes["value_range"],
         "versions": provenance.versions("numpy", "numba"),
@@ -115,7 +118,7 @@ def write_images(place: Place, fused_parts: list[str], progress: Progress) -> No
         All parts of a fused store.
     progress : callable
     """
-    with store.publish(place) as folder:
+    with publish(place) as folder:
         for i, path in enumerate(fused_parts):
             part = store.Part(path)
             dtype = np.uint8 if part.bits == 8 else np.uint16

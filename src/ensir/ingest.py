@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from ensir import InputError, images, provenance, store
+from ensir import InputError, digests, images, provenance, store
 from ensir.layout import Place
 from ensir.priors.operators import crop_to_multiple, degrade
 
@@ -110,7 +110,7 @@ def _write(
             writer.close()
         for column, paths in (("target_file_digest", targets), ("input_file_digest", inputs)):
             if paths:
-                store.write_array(group, column, [store.sha256(path) for path in paths], ("image",))
+                store.write_array(group, column, [digests.sha256(path) for path in paths], ("image",))
 
 
 def scale_of(settings: dict[str, Any]) -> int:

@@ -13,8 +13,8 @@ from jaxtyping import Float, Int, Shaped
 from ensir import InputError
 from ensir.layout import Place
 from ensir.methods import CellWeights
+from ensir.publish import publish
 from ensir.statistics import Statistics, bins_of, key_tables
-from ensir.store import publish
 
 FORMAT_VERSION = 1
 DENSE_CELLS = 2**24  # up to here a LUT is expanded to all cells; beyond, cells are looked up

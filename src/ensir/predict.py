@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ensir import InputError, images, provenance, restorers, store
+from ensir import InputError, digests, images, provenance, restorers, store
 from ensir.layout import Place
 
 Progress = Callable[[int, int], None]
@@ -56,7 +56,7 @@ def predict(
         "parameters": restorer.parameters,
         "bits": part.bits,
         "value_range": part.attributes["value_range"],
-        "dataset_digest": store.sha256(dataset_digest),
+        "dataset_digest": digests.sha256(dataset_digest),
         "versions": provenance.versions("numpy"),
     }
     size = part.value.size * part.dtype.itemsize
@@ -70,7 +70,7 @@ def predict(
             progress(i + 1, len(part.names))
         writer.close()
         if files:
-            store.write_array(group, "file_digest", [store.sha256(file) for file in files], ("image",))
+            store.write_array(group, "file_digest", [digests.sha256(file) for file in files], ("image",))
 
 
 def _degraded(part: store.Part) -> Iterator[restorers.Degraded]:

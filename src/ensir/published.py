@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ensir import InputError, store
+from ensir import InputError, digests
 from ensir.lut import LUT
+from ensir.publish import replaced
 
 CHANNELS = 3
 MOST_WEIGHTS = 2**24  # of a file; beyond, a dict of tensors takes gigabytes
@@ -65,7 +66,7 @@ def read(path: str | Path, models: Sequence[str]) -> LUT:
             "method": "published",
             "options": json.dumps({"channels": "joint" if channels == 1 else "separate"}),
             "reference": "unknown",
-            "source_digest": store.sha256(path),
+            "source_digest": digests.sha256(path),
         },
     )
 
@@ -105,7 +106,7 @@ def write(lut: LUT, path: str | Path, single: bool = False) -> str:
         weights = weights.astype(np.float32)
     keys = itertools.product(range(0, 256, lut.bin_width), repeat=models)
     rows = torch.from_numpy(weights)
-    with store.replaced(path) as partial:
+    with replaced(path) as partial:
         torch.save({key: list(channels) for key, channels in zip(keys, rows, strict=True)}, partial)
     return str(weights.dtype)
 

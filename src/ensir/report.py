@@ -13,6 +13,7 @@ from ensir import lut, methods, provenance, store
 from ensir.figures import charts, pictures, tables
 from ensir.figures.pictures import Window
 from ensir.layout import Place
+from ensir.publish import publish
 from ensir.scores import Scores, Table, baseline, first_metric, read
 
 Progress = Callable[[int, int], None]
@@ -130,7 +131,7 @@ def report(
         )
         for name, section in experiments.items()
     ]
-    with store.publish(place) as partial:
+    with publish(place) as partial:
         partial.write_text(_page(content), encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Shaped
 from ensir import InputError, functions, images, store
 from ensir.layout import Place
 from ensir.metrics import luma
+from ensir.publish import publish
 
 Progress = Callable[[int, int], None]
 COLUMNS = ("experiment", "dataset", "method", "image", "metric", "value")
@@ -50,7 +51,7 @@ def score(
             values = compare(target.image(name), result.image(name), target.bits, settings)
             rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
         progress(done + 1, len(dataset_parts))
-    with store.publish(place) as partial:
+    with publish(place) as partial:
         write_csv(partial, COLUMNS, sorted(rows))
 
 
@@ -79,7 +80,7 @@ def write_seconds(
         By image name.
     """
     rows = [(experiment, dataset, method, name, metric, value) for name, value in seconds.items()]
-    with store.publish(place) as partial:
+    with publish(place) as partial:
         write_csv(partial, COLUMNS, rows)
 
 
@@ -102,7 +103,7 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     means = table.groupby(["experiment", "dataset", "method", "metric"], sort=False)["value"]
     summarized = means.agg(mean="mean", n="count").reset_index()
     for place, columns in ((all_scores, table), (summary, summarized)):
-        with store.publish(place) as partial:
+        with publish(place) as partial:
             columns.to_csv(partial, index=False, float_format="%.6f")
 
 

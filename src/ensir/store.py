@@ -1,4 +1,4 @@
-"""The store: a Zarr v3 hierarchy of parts, each published whole or not at all, with digests.
+"""The store: a Zarr v3 hierarchy of parts, each written by one job and published whole.
 
 A part holds whole images, each flattened row-major, one after the other: ``value (channel, pixel)`` with
 ``image``, ``height``, ``width`` and ``offset`` (CF's contiguous ragged array). Stores of one dataset align value
@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
-import shutil
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -23,137 +20,15 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ensir import InputError
+from ensir.digests import sha256
 from ensir.layout import Layout, Place
+from ensir.publish import publish
 
 if TYPE_CHECKING:
     import zarr
 
 FORMAT_VERSION = 1
 CHUNK_VALUES = 2**22
-TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, inside every directory output
-log = logging.getLogger(__name__)
-
-
-# ── publish: all or nothing ──────────────────────────────────────────────────────────────────────────────────
-
-
-@contextmanager
-def publish(place: Place, size: int = 0) -> Iterator[Path]:
-    """Write a result under a partial name, then put it in its place with one rename.
-
-    Holds a lock on the place meanwhile: another process that writes the same result waits. Whatever
-    killed writers left behind for this place is removed. The digest file comes last.
-
-    Parameters
-    ----------
-    place : Place
-    size : int
-        Estimated size in bytes; checked against the free space before anything is written.
-
-    Yields
-    ------
-    Path
-        Where to write the file or folder.
-
-    Raises
-    ------
-    InputError
-        Too little disk.
-    """
-    from filelock import FileLock, Timeout
-
-    slug = os.path.relpath(place.path).replace("../", "").strip("/").replace("/", "~")
-    place.partial.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place.partial / f"{slug}.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:  # flock: the holder is alive, a dead one would have let go
-        log.warning("waiting: another process is writing %s", place.path)
-        lock.acquire()
-    try:
-        for stale in place.partial.glob(f"{slug}.*"):
-            if not stale.name.endswith(".lock"):
-                remove(stale)
-        ensure_space(place, size)
-        partial = place.partial / f"{slug}.{socket.gethostname()}.{os.getpid()}"
-        try:
-            yield partial
-            _swap_in(partial, place)
-        finally:
-            remove(partial)
-    finally:
-        lock.release()
-
-
-@contextmanager
-def replaced(path: str | Path) -> Iterator[Path]:
-    """Write a single file outside a results folder: under a hidden name, then with one rename in its place."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        remove(partial)
-
-
-def _swap_in(partial: Path, place: Place) -> None:
-    text = digests(partial, name=place.path.name)
-    place.path.parent.mkdir(parents=True, exist_ok=True)
-    if place.digest:  # an old digest must not vouch for the new content
-        place.digest.unlink(missing_ok=True)
-    if place.path.is_dir():
-        old = partial.with_name(f"{partial.name}.old")
-        os.rename(place.path, old)
-        os.rename(partial, place.path)
-        remove(old)
-    else:
-        os.replace(partial, place.path)
-    if place.digest:
-        place.digest.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.partial / f"{partial.name}.sha256"
-        unfinished.write_text(text)
-        os.replace(unfinished, place.digest)
-
-
-def remove(path: Path) -> None:
-    """Delete a file or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def ensure_space(place: Place, size: int) -> None:
-    """Raise an InputError where fewer bytes are free than a result may need."""
-    free = shutil.disk_usage(place.partial).free
-    if size > free:
-        raise InputError(
-            f"{place.path}: needs up to {size / 1e6:,.1f} MB, but only {free / 1e6:,.1f} MB are free on this "
-            "disk; free some space or choose another with --directory"
-        )
-
-
-def sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def files(path: Path) -> list[Path]:
-    """List the files below a folder that belong to the store, sorted; links are followed."""
-    found = []
-    for folder, _, names in os.walk(path, followlinks=True):
-        found += [Path(folder) / name for name in names if name != TIMESTAMP]
-    return sorted(found)
-
-
-def digests(path: Path, name: str = "") -> str:
-    """Return the digest of each file of a result, as ``sha256sum`` writes them, relative to the result."""
-    if path.is_dir():
-        return "".join(f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files(path))
-    return f"{sha256(path)}  {name or path.name}\n"
 
 
 # ── write a part ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -453,7 +328,7 @@ def aligned(parts: Sequence[Part]) -> None:
             )
 
 
-# ── seal and verify ──────────────────────────────────────────────────────────────────────────────────────────
+# ── seal ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
@@ -502,41 +377,3 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
     }
     with publish(place) as partial:
         partial.write_text(json.dumps(root, indent=1))
-
-
-def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]:
-    """Compare results with their digests, byte by byte.
-
-    Parameters
-    ----------
-    path : path
-        A results folder, a store, a part, a LUT or any folder between them.
-    layout : Layout
-        The results folder that holds it.
-
-    Yields
-    ------
-    (Path, list of str)
-        Each result found, and what is wrong with it: nothing, if the list is empty.
-    """
-    path = Path(path)
-    for digest in sorted(files(Path(layout.root) / "digests")):
-        result = layout.result_of(digest)
-        if path == result or path in result.parents or result in path.parents:
-            yield result, check(result, digest)
-
-
-def check(result: Path, digest: Path) -> list[str]:
-    """Return what differs between a result and its digest file."""
-    if not result.exists():
-        return ["missing"]
-    expected = {name: sha for sha, name in (line.split("  ", 1) for line in digest.read_text().splitlines())}
-    folder = result if result.is_dir() else result.parent
-    problems = [f"{name}: missing" for name in expected if not (folder / name).is_file()]
-    problems += [
-        f"{n}: changed" for n, sha in expected.items() if (folder / n).is_file() and sha256(folder / n) != sha
-    ]
-    if result.is_dir():
-        known = {folder / name for name in expected}
-        problems += [f"{file.relative_to(result)}: unexpected" for file in files(result) if file not in known]
-    return problems

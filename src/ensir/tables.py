@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ensir import store
 from ensir.bootstrap import Interval, intervals
 from ensir.layout import Place
+from ensir.publish import publish
 from ensir.scores import METRICS, Cell, Metric, Scores, Table, baseline, competitors, metrics_of, ranked, read
 from ensir.sheets import Sheet, write
 
@@ -38,7 +38,7 @@ def tables(place: Place, experiments: dict[str, Any], scores: str, summary: str)
         The CSV files of all scores, and of their means.
     """
     found = read(scores, summary)
-    with store.publish(place) as folder:
+    with publish(place) as folder:
         for name, experiment in experiments.items():
             (folder / name).mkdir(parents=True)
             for sheet in sheets(name, experiment, found):

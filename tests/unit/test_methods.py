@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn import ensemble
 
-from ensir import InputError, methods, store
+from ensir import InputError, digests, methods, store
 from ensir.fit import fit
 from ensir.fuse import fuse
 from ensir.layout import Layout
@@ -156,7 +156,7 @@ def test_sample_depends_on_neither_parts_nor_chunks(made, tmp_path, monkeypatch)
 def test_same_inputs_same_digest(made, tmp_path, kind):
     other = Made(tmp_path, "ref", [["i1", "i2", "i3"]])
     one, two = made.fit(settings_of(kind), kind), other.fit(settings_of(kind), kind)
-    assert store.digests(Path(one)) == store.digests(Path(two))
+    assert digests.digests(Path(one)) == digests.digests(Path(two))
 
 
 def test_hgbt_is_the_same_for_any_number_of_threads(made, tmp_path):
@@ -165,7 +165,7 @@ def test_hgbt_is_the_same_for_any_number_of_threads(made, tmp_path):
     texts = set()
     for threads in (1, 2, 4):
         with threadpool_limits(threads):
-            texts.add(store.digests(Path(made.fit(settings_of("hgbt"), f"hgbt{threads}"))))
+            texts.add(digests.digests(Path(made.fit(settings_of("hgbt"), f"hgbt{threads}"))))
     assert len(texts) == 1
 
 

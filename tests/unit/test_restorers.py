@@ -9,9 +9,9 @@ import pytest
 
 from ensir import InputError, restorers
 from ensir.ingest import photograph
+from ensir.metrics import psnr
 from ensir.priors.operators import degrade
 from ensir.restorers import classical
-from ensir.metrics import psnr
 
 NOISE = {"kind": "noise", "sigma": 25.0, "seed": 0}
 BLUR = {"kind": "blur", "kernel": "gaussian", "width": 1.6, "sigma": 1.0, "seed": 0}
@@ -45,7 +45,9 @@ def run(algorithm: str, degradation: dict[str, Any], channels: int = 3, bits: in
         ("bicubic", HALF, 1), ("lanczos", HALF, 1), ("back_projection", HALF, 1.5),
     ],
 )  # fmt: skip
-def test_every_algorithm_improves_on_its_input(algorithm: str, degradation: dict, gain: float, channels: int, bits: int):
+def test_every_algorithm_improves_on_its_input(
+    algorithm: str, degradation: dict, gain: float, channels: int, bits: int
+):
     before, after = run(algorithm, degradation, channels, bits)
     assert after >= before + gain - 1e-9
 
@@ -70,5 +72,7 @@ def failing(image: np.ndarray) -> np.ndarray:
 def test_a_function_that_fails_is_named():
     settings = {"kind": "function", "function": f"{__name__}:failing", "options": {}}
     degraded = restorers.Degraded("chelsea", np.zeros((4, 4, 3), np.uint8), (4, 4, 3), 8, 1, None)
-    with pytest.raises(InputError, match=r"failing: failed on image 'chelsea' \(ZeroDivisionError: no luck\)"):
+    with pytest.raises(
+        InputError, match=r"failing: failed on image 'chelsea' \(ZeroDivisionError: no luck\)"
+    ):
         list(restorers.load(settings, []).restore([degraded]))

@@ -16,8 +16,9 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensir import InputError, store
+from ensir import InputError, digests, store
 from ensir.layout import Layout, Place
+from ensir.publish import publish
 
 
 def write_part(place: Place, images: dict[str, np.ndarray]) -> None:
@@ -71,7 +72,7 @@ def test_xarray_opens_a_part_without_a_warning(layout: Layout):
     images = some_images([(5, 7), (3, 4)])
     place = place_of(layout)
     write_part(place, images)
-    (place.path / store.TIMESTAMP).touch()  # Snakemake's
+    (place.path / digests.TIMESTAMP).touch()  # Snakemake's
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         part = xr.open_zarr(place.path)
@@ -81,7 +82,7 @@ def test_xarray_opens_a_part_without_a_warning(layout: Layout):
     pixels = slice(int(second.offset), int(second.offset + second.height * second.width))
     image = part["value"][:, pixels].values.T.reshape(3, 4, 3)
     np.testing.assert_array_equal(image, images["image1"])
-    assert dict(store.verify(layout.root, layout)) == {place.path: []}
+    assert dict(digests.verify(layout.root, layout)) == {place.path: []}
 
 
 def test_a_rebuild_has_the_same_digests(layout: Layout, tmp_path: Path):
@@ -111,7 +112,7 @@ def test_a_failure_leaves_the_old_result_and_no_rubbish(layout: Layout):
     with pytest.raises(RuntimeError, match="in the middle"):
         fail()
     assert place.digest.read_text() == before
-    assert store.check(place.path, place.digest) == []
+    assert digests.check(place.path, place.digest) == []
     assert [p.name for p in place.partial.iterdir() if p.suffix != ".lock"] == []
 
 
@@ -123,7 +124,7 @@ def test_an_image_too_few_is_noticed(layout: Layout):
 
 
 def hold(place: Place, seconds: float) -> None:
-    with store.publish(place) as partial:
+    with publish(place) as partial:
         partial.write_text("first")
         time.sleep(seconds)
 
@@ -134,7 +135,7 @@ def test_two_writers_of_one_place_wait_for_each_other(tmp_path: Path):
     first.start()
     while not place.partial.exists() or not list(place.partial.glob("*[0-9]")):  # it has the lock
         time.sleep(0.01)
-    with store.publish(place) as partial:
+    with publish(place) as partial:
         assert place.path.read_text() == "first"
         partial.write_text("second")
     first.join()
@@ -159,7 +160,7 @@ def test_damage_is_named(layout: Layout, damaged: str, how: str):
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-30])
-    ((result, problems),) = store.verify(layout.root, layout)
+    ((result, problems),) = digests.verify(layout.root, layout)
     assert result == place.path
     assert problems == [f"{damaged}: {'missing' if how == 'delete' else 'changed'}"]
 
@@ -192,7 +193,7 @@ def test_a_sealed_store_opens_as_a_whole(layout: Layout):
         root = zarr.open_group(sealed, mode="r")
         assert sorted(name for name, _ in root.groups()) == ["000000000001", "000000000002"]
         assert root["000000000002/value"].shape == (3, 12)
-    assert all(not problems for _, problems in store.verify(sealed, layout))
+    assert all(not problems for _, problems in digests.verify(sealed, layout))
 
 
 def test_grey_and_rgb_parts_are_not_sealed(layout: Layout):
@@ -208,5 +209,5 @@ def test_grey_and_rgb_parts_are_not_sealed(layout: Layout):
 def test_too_little_disk(tmp_path: Path):
     place = Place.beside(tmp_path / "result")
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
-    with pytest.raises(InputError, match="are free on this disk"), store.publish(place, size=2 * free):
+    with pytest.raises(InputError, match="are free on this disk"), publish(place, size=2 * free):
         raise AssertionError("nothing is written")

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from conftest import Run
 
-from ensir import store
+from ensir import digests
 from ensir.layout import Layout
 
 # What a stage writes, below results/; a test deletes it with all that follows, so that the run starts with that stage.
@@ -107,6 +107,6 @@ def test_an_orphaned_job_and_its_rerun_do_not_mix(fresh: Run):
     fresh.run("--unlock")
     fresh.run()
     assert fresh.planned() == []
-    verified = dict(store.verify(fresh.folder / "results", Layout(str(fresh.folder / "results"))))
+    verified = dict(digests.verify(fresh.folder / "results", Layout(str(fresh.folder / "results"))))
     assert verified
     assert not any(verified.values())

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 from conftest import Run, write_dataset
 
-from ensir import images, store
+from ensir import digests, images, store
 from ensir.layout import Layout
 
 
@@ -66,7 +66,7 @@ def test_the_lut_opens_in_xarray(published: Run):
 
 def test_everything_is_verified(published: Run):
     results = published.folder / "results"
-    verified = dict(store.verify(results, Layout(str(results))))
+    verified = dict(digests.verify(results, Layout(str(results))))
     kinds = {path.relative_to(results).parts[0] for path in verified}
     assert kinds == {"datasets", "predictions", "statistics", "weights", "luts", "fused"}
     assert not any(verified.values())
@@ -83,7 +83,11 @@ def test_png_files_and_depth(fresh: Run, bits: int):
     if bits == 16:
         for file in fresh.folder.glob("*/**/*.png"):
             images.write(file, images.read(str(file)).astype(np.uint16) * 257)
-    text = fresh.config_file.read_text().replace("test/gt/*", "test/gt/**/*").replace("test/lq/*", "test/lq/**/*")
+    text = (
+        fresh.config_file.read_text()
+        .replace("test/gt/*", "test/gt/**/*")
+        .replace("test/lq/*", "test/lq/**/*")
+    )
     fresh.config_file.write_text(text.replace("pred/a/*", "pred/a/**/*").replace("pred/b/*", "pred/b/**/*"))
     fresh.run()
     folder = fresh.folder / "results/images/one/test/ensir"
@@ -97,7 +101,9 @@ def test_png_files_and_depth(fresh: Run, bits: int):
             written = images.read(str(folder / f"{name}.png"))
             assert written.dtype == (np.uint8 if bits == 8 else np.uint16)
             np.testing.assert_array_equal(written, np.clip(np.rint(part.image(name)), 0, 2**bits - 1))
-    assert means(fresh)["ensir", "psnr"] == pytest.approx(EIGHT_BIT.setdefault("psnr", means(fresh)["ensir", "psnr"]), abs=1e-4)
+    assert means(fresh)["ensir", "psnr"] == pytest.approx(
+        EIGHT_BIT.setdefault("psnr", means(fresh)["ensir", "psnr"]), abs=1e-4
+    )
     assert fresh.planned() == []
 
 

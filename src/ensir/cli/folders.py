@@ -121,8 +121,8 @@ def score(
     Example: ensir score --target test/gt --prediction IMDN=test/IMDN --prediction fused=test/fused --space y --crop 4
     """
     from ensir.cli.results import show
+    from ensir.publish import replaced
     from ensir.score import write_csv
-    from ensir.store import replaced
 
     settings = Score(space=space, crop=crop).model_dump(mode="json")
     rows = list(on_folders.score(target, _folders(predictions), settings, shown))

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from ensir import lut, store
+from ensir import lut
 from ensir.layout import Place
 from ensir.lut import LUT
+from ensir.publish import replaced
 
 app = typer.Typer(help="Look at LUTs, exchange them with the published code.", no_args_is_help=True)
 Lut = Annotated[
@@ -75,7 +76,7 @@ def import_(
     from ensir import published
 
     found = published.read(path, models)
-    with tempfile.TemporaryDirectory(prefix="ensir-") as folder, store.replaced(output) as partial:
+    with tempfile.TemporaryDirectory(prefix="ensir-") as folder, replaced(output) as partial:
         lut.save(found, Place.beside(Path(folder) / output.name))
         shutil.copyfile(Path(folder) / output.name, partial)
     typer.echo(describe(found))

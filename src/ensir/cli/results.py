@@ -25,7 +25,7 @@ def verify(
 
     Example: ensir verify results/predictions/set5/IMDN.zarr
     """
-    from ensir.store import verify as verified
+    from ensir.digests import verify as verified
 
     good = bad = 0
     for result, problems in verified(path, _layout_of(path)):

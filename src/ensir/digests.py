@@ -1,0 +1,71 @@
+"""Digests: a sha256sum-style file beside every result, and the check of results against them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ensir.layout import Layout
+
+TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, inside every directory output
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files(path: Path) -> list[Path]:
+    """List the files below a folder that belong to the store, sorted; links are followed."""
+    found = []
+    for folder, _, names in os.walk(path, followlinks=True):
+        found += [Path(folder) / name for name in names if name != TIMESTAMP]
+    return sorted(found)
+
+
+def digests(path: Path, name: str = "") -> str:
+    """Return the digest of each file of a result, as ``sha256sum`` writes them, relative to the result."""
+    if path.is_dir():
+        return "".join(f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files(path))
+    return f"{sha256(path)}  {name or path.name}\n"
+
+
+def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]:
+    """Compare results with their digests, byte by byte.
+
+    Parameters
+    ----------
+    path : path
+        A results folder, a store, a part, a LUT or any folder between them.
+    layout : Layout
+        The results folder that holds it.
+
+    Yields
+    ------
+    (Path, list of str)
+        Each result found, and what is wrong with it: nothing, if the list is empty.
+    """
+    path = Path(path)
+    for digest in sorted(files(Path(layout.root) / "digests")):
+        result = layout.result_of(digest)
+        if path == result or path in result.parents or result in path.parents:
+            yield result, check(result, digest)
+
+
+def check(result: Path, digest: Path) -> list[str]:
+    """Return what differs between a result and its digest file."""
+    if not result.exists():
+        return ["missing"]
+    expected = {name: sha for sha, name in (line.split("  ", 1) for line in digest.read_text().splitlines())}
+    folder = result if result.is_dir() else result.parent
+    problems = [f"{name}: missing" for name in expected if not (folder / name).is_file()]
+    problems += [
+        f"{n}: changed" for n, sha in expected.items() if (folder / n).is_file() and sha256(folder / n) != sha
+    ]
+    if result.is_dir():
+        known = {folder / name for name in expected}
+        problems += [f"{file.relative_to(result)}: unexpected" for file in files(result) if file not in known]
+    return problems
