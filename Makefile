@@ -31,10 +31,10 @@ workflow-report: $(INSTALLED)  ## Snakemake's own report: results/workflow-repor
 	$(SNAKEMAKE) --report results/workflow-report.html
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not faults"
+	$(BIN)/pytest -m "not faults" -n 2 --dist loadfile
 
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
-	$(BIN)/pytest -m faults
+	$(BIN)/pytest -m faults -n 2
 
 lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
 	$(BIN)/ruff check .
