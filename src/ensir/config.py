@@ -335,6 +335,11 @@ class Experiment(Strict):
     sweep: Sweep = Field(Sweep(), description="makes further instances of the `ensir` methods")
     allow_overlap: list[str] = Field([], description="names of test images that may be in the reference too")
     png: bool = Field(False, description="write the fused images as PNG files, too")
+    expected_error: bool = Field(
+        False,
+        description="methods with a LUT also write the expected squared error of each fused value: "
+        "`expected_squared_error` of the fused store",
+    )
 
     @field_validator("methods", mode="before")
     @classmethod

@@ -112,7 +112,7 @@ def fit(
             shutil.copyfile(made, partial)
 
 
-def fuse(lut: Path, predictions: dict[str, Path], output: Path, shown: Shown) -> None:
+def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path | None, shown: Shown) -> None:
     """Fuse the images of some folders by a LUT; write PNG files of the same names, rounded and clipped.
 
     Parameters
@@ -122,13 +122,16 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, shown: Shown) ->
         The models of the LUT, in any order.
     output : Path
         Folder of the fused images.
+    error_map : Path or None
+        Folder of maps of the expected squared error, TIFF files of the same names: float32, in squared code values,
+        NaN in cells that no reference value is in.
     shown : callable
         As in `fit`.
 
     Raises
     ------
     InputError
-        A model or an image is missing or one too many, or images do not fit together.
+        A model or an image is missing or one too many, images do not fit together, or the LUT knows no errors.
     """
     from ensir.lut import LutMethod
 
@@ -138,6 +141,8 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, shown: Shown) ->
         raise InputError(
             f"{lut}: was fitted for the models {', '.join(models)}; given: {', '.join(predictions)}"
         )
+    if error_map and np.isnan(combiner.lut.expected_squared_error).all():
+        raise InputError(f"--error-map {error_map}: {lut} was imported and knows no errors; fit one")
     if output.resolve() in [folder.resolve() for folder in predictions.values()]:
         raise InputError(f"--output {output}: is the folder of a prediction; choose another")
     files = {model: _list(predictions[model], f"--prediction {model}") for model in models}
@@ -150,7 +155,9 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, shown: Shown) ->
             x = np.stack(
                 [store.flatten(image), *(store.flatten(_read_like(image, first, path)) for path in others)]
             )
-            fused = combiner.fuse(x).T.reshape(image.shape)
+            fused, expected = (rows.T.reshape(image.shape) for rows in combiner.fuse_with_error(x))
+            if error_map:
+                images.write_map(error_map / f"{name}.tif", expected)
             images.write(output / f"{name}.png", images.to_integers(fused, image.dtype, name))
             progress(done, len(names))
 

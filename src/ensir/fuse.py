@@ -12,9 +12,11 @@ import numpy as np
 
 from ensir import InputError, digests, images, methods, provenance, store
 from ensir.layout import Place
+from ensir.lut import LutMethod
 from ensir.publish import publish
 
 Progress = Callable[[int, int], None]
+ERRORS = "expected_squared_error"
 
 
 def fuse(
@@ -26,9 +28,12 @@ def fuse(
     models: list[str],
     prediction_parts: list[str],
     allow_overlap: list[str],
+    expected_error: bool,
     progress: Progress,
 ) -> dict[str, float]:
     """Combine the predictions of a part and write the fused images, float32, neither rounded nor clipped.
+
+    The expected squared error of each value, if it is asked for, becomes a second array of the part.
 
     Parameters
     ----------
@@ -46,6 +51,9 @@ def fuse(
         Names of the models, and the parts with their predictions.
     allow_overlap : list of str
         Names of images that may have been in the reference.
+    expected_error : bool
+        Write `expected_squared_error (channel, pixel)`, too: float32, in squared code values, NaN in cells that no
+        reference value is in. Methods without a LUT expect nothing, and do not.
     progress : callable
 
     Returns
@@ -79,19 +87,30 @@ def fuse(
         "versions": provenance.versions("numpy", "numba"),
     }
     seconds = {}
-    with store.new_group(place, attributes, part.value.size * 4) as group:
+    expecting = combiner if expected_error and isinstance(combiner, LutMethod) else None
+    size = part.value.size * 4 * (2 if expecting else 1)
+    with store.new_group(place, attributes, size) as group:
         writer = store.ImageWriter(group, part.names, part.shapes, np.float32)
+        if expecting:
+            meaning = "expected squared error of the value, in squared code values"
+            errors = store.PixelWriter(group, ERRORS, part.value.shape, np.float32, meaning)
         for i, name in enumerate(part.names):
             x = np.stack([prediction.rows(i) for prediction in predictions])
             ready = methods.for_image(combiner, part, i)
+            combine: Callable[..., Any] = expecting.fuse_with_error if expecting else ready.fuse
             if i == 0 and ready is combiner:
-                ready.fuse(x[:, :, :1])  # what is compiled or unfolded once belongs to no image
+                combine(x[:, :, :1])  # what is compiled or unfolded once belongs to no image
             started = time.perf_counter()
-            fused = ready.fuse(x)
+            fused = combine(x)
             seconds[name] = time.perf_counter() - started
+            if expecting:
+                fused, expected = fused
+                errors.append(expected)
             writer.append(fused)
             progress(i + 1, len(part.names))
         writer.close()
+        if expecting:
+            errors.close()
     return seconds
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 from ensir import InputError
 
@@ -187,12 +187,32 @@ def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -
     """Write a uint8 or uint16 image as PNG, grey or RGB, under its final name at once."""
     import imagecodecs
 
+    with _at_once(path) as partial:
+        partial.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(_plane(image))))
+
+
+def write_map(path: str | Path, value: Float[np.ndarray, "height width channel"]) -> None:
+    """Write float32 values as TIFF, one or three samples per pixel, under its final name at once."""
+    import tifffile
+
+    kind = "minisblack" if value.shape[2] == 1 else "rgb"
+    with _at_once(path) as partial:
+        tifffile.imwrite(partial, _plane(value), photometric=kind, compression="adobe_deflate")
+
+
+def _plane(image: Shaped[np.ndarray, "height width channel"]) -> np.ndarray:
+    """Drop the only channel."""
+    return image[:, :, 0] if image.shape[2] == 1 else image
+
+
+@contextmanager
+def _at_once(path: str | Path) -> Iterator[Path]:
+    """Yield a file name; what is written there gets its final name in the end."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        plane = image[:, :, 0] if image.shape[2] == 1 else image
-        partial.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(plane)))
+        yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

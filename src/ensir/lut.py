@@ -103,6 +103,16 @@ class LUT:
         """Weights of all cells, in the order of key and channel."""
         return np.ascontiguousarray(self.filled[self.rows(np.arange(self.cells))])
 
+    def expected_errors(self, number: Int[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Return the expected squared error of each cell, float32; NaN where no reference value is in it."""
+        at = np.searchsorted(self.number, number, side="right") - 1
+        return np.where(self.number[at] == number, self.expected_squared_error[at], np.nan).astype(np.float32)
+
+    @cached_property
+    def dense_errors(self) -> Float[np.ndarray, " number"]:
+        """Expected squared error of all cells, float32, in the order of key and channel."""
+        return self.expected_errors(np.arange(self.cells))
+
 
 def assemble(
     cells: Statistics,
@@ -163,6 +173,28 @@ class LutMethod:
         self, x: Shaped[np.ndarray, "model channel pixel"], dtype: type = np.float32
     ) -> Float[np.ndarray, "channel pixel"]:
         """Return the weighted sum of each value's predictions, summed in float64 in the order of the models."""
+        fused: np.ndarray = np.empty(x.shape[1:], dtype)
+        self._combine(x, fused)
+        return fused
+
+    def fuse_with_error(
+        self, x: Shaped[np.ndarray, "model channel pixel"]
+    ) -> tuple[Float[np.ndarray, "channel pixel"], Float[np.ndarray, "channel pixel"]]:
+        """Return the fused image and, of the same pass, the expected squared error of each of its values.
+
+        Both are float32; the error is in squared code values, NaN in cells that no reference value is in.
+        """
+        fused, expected = np.empty((2, *x.shape[1:]), np.float32)
+        self._combine(x, fused, expected)
+        return fused, expected
+
+    def _combine(
+        self,
+        x: Shaped[np.ndarray, "model channel pixel"],
+        fused: Float[np.ndarray, "channel pixel"],
+        expected: Float[np.ndarray, "channel pixel"] | None = None,
+    ) -> None:
+        """Write what `fuse` and `fuse_with_error` return."""
         lut, bits = self.lut, x.dtype.itemsize * 8
         if bits != lut.bits or len(x) != len(lut.models):
             raise InputError(
@@ -171,15 +203,20 @@ class LutMethod:
             )
         if lut.channels not in (1, x.shape[1]):
             raise InputError(f"images of {x.shape[1]} channels do not fit a LUT of {lut.channels}")
-        fused: np.ndarray = np.empty(x.shape[1:], dtype)
         if not self.is_dense:
-            rows = lut.rows(self.numbers(x))
+            numbers = self.numbers(x)
+            rows = lut.rows(numbers)
             fused[...] = sum(lut.filled[rows, m] * prediction for m, prediction in enumerate(x))
-            return fused
+            if expected is not None:
+                expected[...] = lut.expected_errors(numbers)
+            return
         for c in range(x.shape[1]):
             predictions = tuple(np.ascontiguousarray(prediction[c]) for prediction in x)
-            _fuse(predictions, self.tables, lut.dense, np.uint64(min(c, lut.channels - 1)), fused[c])
-        return fused
+            group = np.uint64(min(c, lut.channels - 1))
+            if expected is None:
+                _fuse(predictions, self.tables, lut.dense, group, fused[c], None, None)
+            else:
+                _fuse(predictions, self.tables, lut.dense, group, fused[c], lut.dense_errors, expected[c])
 
     def weights(
         self, x: Shaped[np.ndarray, "model channel pixel"]
@@ -189,8 +226,11 @@ class LutMethod:
 
 
 @numba.njit(nogil=True, cache=True, parallel=True)
-def _fuse(x, tables, weights, group, fused):
-    """Look up and add; the loops over the models unroll: the number of models is part of the type of `x`."""
+def _fuse(x, tables, weights, group, fused, errors, expected):
+    """Look up and add; the loops over the models unroll: the number of models is part of the type of `x`.
+
+    Without `errors`, which are None then, the code that looks them up is not compiled.
+    """
     for i in numba.prange(fused.size):
         number = group
         for m in range(len(x)):
@@ -199,6 +239,8 @@ def _fuse(x, tables, weights, group, fused):
         for m in range(len(x)):
             value += weights[number, m] * x[m][i]
         fused[i] = value
+        if errors is not None:
+            expected[i] = errors[number]
 
 
 # ── on disk ─────────────────────────────────────────────────────────────────────────────────────────────────

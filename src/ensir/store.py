@@ -109,6 +109,48 @@ def _pixels_per_chunk(channels: int, pixels: int) -> int:
     return max(1, min(pixels, 1 << ((CHUNK_VALUES // channels).bit_length() - 1)))
 
 
+class PixelWriter:
+    """Writes an array (channel, pixel) run by run, chunk by chunk.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    name : str
+        Name of the array.
+    shape : (channel, pixel)
+    dtype : numpy dtype
+    meaning : str
+        What its values are.
+    prefix : str
+        Of the names of its dimensions.
+    """
+
+    def __init__(
+        self, group: zarr.Group, name: str, shape: tuple[int, ...], dtype: Any, meaning: str, prefix: str = ""
+    ):
+        self.array = _create(group, name, shape, dtype, (f"{prefix}channel", f"{prefix}pixel"))
+        self.array.update_attributes({"long_name": meaning})
+        self.buffer = np.empty((shape[0], self.array.chunks[1]), self.array.dtype)
+        self.filled = self.written = 0
+
+    def append(self, value: Shaped[np.ndarray, "channel pixel"]) -> None:
+        """Add the next pixels."""
+        while value.shape[1]:
+            count = min(value.shape[1], self.buffer.shape[1] - self.filled)
+            self.buffer[:, self.filled : self.filled + count] = value[:, :count]
+            self.filled += count
+            value = value[:, count:]
+            if self.filled == self.buffer.shape[1] or self.written + self.filled == self.array.shape[1]:
+                self.array[:, self.written : self.written + self.filled] = self.buffer[:, : self.filled]
+                self.written += self.filled
+                self.filled = 0
+
+    def close(self) -> None:
+        """Check that every announced pixel has come."""
+        if self.written != self.array.shape[1]:
+            raise ValueError(f"{self.written + self.filled} of {self.array.shape[1]} pixels were written")
+
+
 class ImageWriter:
     """Writes a part's images, one after the other, chunk by chunk.
 
@@ -134,11 +176,8 @@ class ImageWriter:
     ):
         sizes = [height * width for height, width, _ in shapes]
         channels = shapes[0][2]
-        dims = (f"{prefix}channel", f"{prefix}pixel")
-        self.array = _create(group, "input" if prefix else "value", (channels, sum(sizes)), dtype, dims)
-        self.array.update_attributes(
-            {"long_name": "degraded input" if prefix else "value, row-major per image"}
-        )
+        name, meaning = ("input", "degraded input") if prefix else ("value", "value, row-major per image")
+        self.pixels = PixelWriter(group, name, (channels, sum(sizes)), dtype, meaning, prefix)
         if not prefix:
             write_array(group, "image", names, ("image",), long_name="image name")
         for name, column, meaning in (
@@ -148,28 +187,16 @@ class ImageWriter:
         ):
             write_array(group, prefix + name, np.asarray(column, np.int64), ("image",), long_name=meaning)
         self.group, self.prefix, self.digests = group, prefix, list[str]()
-        self.expected = sum(sizes)
-        self.buffer = np.empty((channels, self.array.chunks[1]), self.array.dtype)
-        self.filled = self.written = 0
 
     def append(self, value: Shaped[np.ndarray, "channel pixel"]) -> None:
         """Add the next image, flattened."""
         header = f"{value.shape} {value.dtype} ".encode()
         self.digests.append(hashlib.sha256(header + np.ascontiguousarray(value).tobytes()).hexdigest())
-        while value.shape[1]:
-            count = min(value.shape[1], self.buffer.shape[1] - self.filled)
-            self.buffer[:, self.filled : self.filled + count] = value[:, :count]
-            self.filled += count
-            value = value[:, count:]
-            if self.filled == self.buffer.shape[1] or self.written + self.filled == self.expected:
-                self.array[:, self.written : self.written + self.filled] = self.buffer[:, : self.filled]
-                self.written += self.filled
-                self.filled = 0
+        self.pixels.append(value)
 
     def close(self) -> None:
         """Check that every announced pixel has come, and write the digest of each image."""
-        if self.written != self.expected:
-            raise ValueError(f"{self.written + self.filled} of {self.expected} pixels were written")
+        self.pixels.close()
         meaning = "SHA-256 of the image's values, whatever file held them"
         write_array(self.group, f"{self.prefix}digest", self.digests, ("image",), long_name=meaning)
 

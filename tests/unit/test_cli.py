@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from typer.testing import CliRunner, Result
 
@@ -107,6 +108,21 @@ def test_fuse_in_any_order(folder: Path, fitted: Path, tmp_path: Path):
         target = images.read(str(tmp_path / f"a/{name}.png"))
         np.testing.assert_array_equal(np.rint(method.fuse(x)).clip(0, 255), store.flatten(target))
         np.testing.assert_array_equal(target, images.read(str(tmp_path / f"b/{name}.png")))
+
+
+def test_error_maps(folder: Path, fitted: Path, tmp_path: Path):
+    test = given(folder / "test", "a", "b")
+    ensir("fuse", "--lut", fitted, *test, "-o", tmp_path / "fused", "--error-map", tmp_path / "maps")
+    method = LutMethod({}, str(fitted))
+    for name in ("t1", "deep/t2"):
+        x = np.stack([store.flatten(images.read(str(folder / f"test/{m}/{name}.png"))) for m in ("a", "b")])
+        found = tifffile.imread(tmp_path / f"maps/{name}.tif")
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(store.flatten(found), method.fuse_with_error(x)[1])
+    ensir("lut", "export", fitted, "-o", tmp_path / "w.pth")
+    ensir("lut", "import", tmp_path / "w.pth", "--model", "a", "--model", "b", "-o", tmp_path / "x.lut")
+    arguments = ["fuse", "--lut", tmp_path / "x.lut", *test, "-o", tmp_path / "no", "--error-map", tmp_path]
+    assert "knows no errors" in ensir(*arguments, code=2).stderr
 
 
 def test_score(folder: Path, tmp_path: Path):

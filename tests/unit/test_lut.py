@@ -55,6 +55,32 @@ def test_sparse_equals_dense(seed, channels, arithmetic):
         np.testing.assert_array_equal(LutMethod({}, lut).fuse(x, np.float64), dense)
 
 
+@given(seed=seeds, bits=st.sampled_from([8, 16]), channels=st.sampled_from(["joint", "separate"]))
+@settings(max_examples=15)
+def test_expected_errors_of_the_reference_are_its_errors(seed, bits, channels):
+    lut = made(seed, bits=bits, channels=channels)
+    x, y = pixels(seed, bits=bits)
+    method = LutMethod({}, lut)
+    fused, expected = method.fuse_with_error(x)
+    np.testing.assert_array_equal(fused, method.fuse(x))
+    actual = (y - method.fuse(x, np.float64)) ** 2
+    np.testing.assert_allclose(expected.sum(dtype=np.float64), actual.sum(), rtol=1e-5)
+    np.testing.assert_allclose(np.unique(expected), np.unique(lut.expected_squared_error.astype(np.float32)))
+
+
+@pytest.mark.parametrize("arithmetic", ["released", "paper"])
+def test_empty_cells_expect_no_number(arithmetic, monkeypatch):
+    lut = made(0, arithmetic=arithmetic)
+    x = np.random.default_rng(0).integers(0, 256, (3, 3, 500)).astype(np.uint8)
+    fused, expected = LutMethod({}, lut).fuse_with_error(x)
+    np.testing.assert_array_equal(np.isnan(expected), ~np.isin(LutMethod({}, lut).numbers(x), lut.number))
+    assert 0 < np.isnan(expected).sum() < expected.size
+    assert np.isfinite(fused).all()
+    monkeypatch.setattr(ensir.lut, "DENSE_CELLS", 0)
+    for sparse, dense in zip(LutMethod({}, lut).fuse_with_error(x), (fused, expected), strict=True):
+        np.testing.assert_array_equal(sparse, dense)
+
+
 def test_predictions_that_do_not_fit():
     method = LutMethod({}, made(0, channels="separate"))
     for x in (pixels(0, models=2)[0], pixels(0, bits=16)[0], pixels(0, channels=1)[0]):

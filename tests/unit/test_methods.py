@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import fitted, released
 from scipy.optimize import minimize
 from sklearn import ensemble
 
 from ensir import InputError, digests, methods, store
+from ensir.counting import count
 from ensir.fit import fit
 from ensir.fuse import fuse
 from ensir.layout import Layout
+from ensir.lut import LutMethod, save
 from ensir.methods import fits, refesr, regressors
 from ensir.metrics import luma, psnr
 from ensir.priors.operators import imresize
@@ -282,9 +285,21 @@ def test_a_reference_image_is_no_test_image(made, tmp_path, settings):
     path, place = made.fit(settings), test.layout.place(test.layout.fused("e", "test", "m") + "/0")
     arguments = (place, "m", settings, path, test.parts[0], MODELS, test.predictions[0])
     with pytest.raises(InputError, match="image 'i2' of test set 'test' is image 'i2' of reference 'ref'"):
-        fuse(*arguments, [], quiet)
-    assert list(fuse(*arguments, ["i2"], quiet)) == ["t", "i2"]
+        fuse(*arguments, [], False, quiet)
+    assert list(fuse(*arguments, ["i2"], False, quiet)) == ["t", "i2"]
     assert store.Part(place.path).image("t").dtype == np.float32
+
+
+def test_expected_errors_lie_beside_the_values(tmp_path):
+    test, x = Made(tmp_path, "test", [["t"]]), predictions_of("t")
+    table = fitted(count(x, store.flatten(scene("t")["target"]), MODELS, 32), released(32))
+    path, place = test.layout.lut("e", "m"), test.layout.place(test.layout.fused("e", "test", "m") + "/0")
+    save(table, test.layout.place(path))
+    fuse(place, "m", released(32), path, test.parts[0], MODELS, test.predictions[0], [], True, quiet)
+    for name, expected in zip(
+        ("value", "expected_squared_error"), LutMethod({}, table).fuse_with_error(x), strict=True
+    ):
+        np.testing.assert_array_equal(store.Part(place.path).column(name), expected)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     fused = {method: f"{layout.fused('sr_x2', 'test', method)}/p" for method in methods}
     for method, path in fused.items():
         paths = list(predictions.values())
-        fuse(layout.place(path), method, methods[method], fitted[method], target, models, paths, [], quiet)
+        fuse(
+            layout.place(path),
+            method,
+            methods[method],
+            fitted[method],
+            target,
+            models,
+            paths,
+            [],
+            False,
+            quiet,
+        )
     scored = []
     for method, path in {**predictions, **fused}.items():
         scored.append(layout.scores("sr_x2", "test", method))

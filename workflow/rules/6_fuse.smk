@@ -4,6 +4,7 @@
 #   the parts of the dataset and of each model's predictions; the LUT or fit where the method needs one
 # OUTPUTS
 #   results/fused/{experiment}/{dataset}/{method}.zarr/{part}   value (channel, pixel) float32, unclipped; image, …
+#       on request (`expected_error: true`) expected_squared_error (channel, pixel) float32, NaN in empty cells
 #   results/fused/{experiment}/{dataset}/{method}.zarr/zarr.json   the seal
 #   results/seconds/fuse/{experiment}/{dataset}/{method}/{part}.csv   experiment,dataset,method,image,metric,value
 #   results/images/{experiment}/{dataset}/{method}/*.png        on request (`png: true`), 8 or 16 bit
@@ -30,6 +31,7 @@ rule fuse:
         models=lambda w: experiment_of(w).models,
         settings=lambda w: method_of(w).model_dump(mode="json"),
         allow_overlap=lambda w: experiment_of(w).allow_overlap,
+        expected_error=lambda w: experiment_of(w).expected_error and method_of(w).needs == "lut",
         source=lambda w: source_digest("ensir.fuse", module_name(method_of(w).kind)),
     message:
         "fuse {wildcards.dataset} by {wildcards.method} of {wildcards.experiment}, part {wildcards.part}"

@@ -11,7 +11,7 @@ with job(snakemake) as progress:
         fitted=snakemake.input.get("fitted"),
         dataset_part=snakemake.input.dataset,
         prediction_parts=list(snakemake.input.predictions),
-        **{name: snakemake.params[name] for name in ("settings", "models", "allow_overlap")},
+        **{n: snakemake.params[n] for n in ("settings", "models", "allow_overlap", "expected_error")},
         progress=progress,
     )
     names = [snakemake.wildcards[name] for name in ("experiment", "dataset", "method")]

@@ -97,12 +97,18 @@ def fuse(
     ],
     predictions: Predictions,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder of the fused images")],
+    error_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="folder of maps of the expected squared error, too: float TIFF files"
+        ),
+    ] = None,
 ) -> None:
     """Fuse predictions into PNG files of the same names.
 
     Example: ensir fuse --lut my.lut --prediction IMDN=test/IMDN --prediction CRAFT=test/CRAFT -o test/fused
     """
-    on_folders.fuse(lut, _folders(predictions), output, shown)
+    on_folders.fuse(lut, _folders(predictions), output, error_map, shown)
 
 
 def score(
