@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume table workflow-report test test-faults lint format bench config-docs clean
+.PHONY: help run dry-run resume table workflow-report test test-faults test-gpu lint format bench bench-gpu config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,6 +36,9 @@ test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
 	$(BIN)/pytest -m faults -n 2
 
+test-gpu: $(INSTALLED_FOR_TESTS)  ## the tests that need a CUDA GPU; without one they are skipped
+	$(BIN)/pytest -rs tests/gpu
+
 lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,6 +53,9 @@ format: $(INSTALLED_FOR_TESTS)  ## format Python and Snakemake files
 
 bench: $(INSTALLED_FOR_TESTS)  ## measure speeds, beside what they are compared with
 	$(BIN)/python tests/bench/bench.py
+
+bench-gpu: $(INSTALLED_FOR_TESTS)  ## measure fusing on a CUDA GPU, beside a copy
+	$(BIN)/python tests/bench/bench_gpu.py
 
 config-docs: $(INSTALLED)  ## generate config/schema.json and the tables of config/README.md
 	$(BIN)/python -m ensir.config_reference
