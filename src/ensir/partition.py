@@ -16,7 +16,7 @@ from ensir.statistics import Statistics
 
 Progress = Callable[[int, int], None]
 FOLDS = 64
-FAN_IN = 16
+FAN_IN = 4
 
 
 def partition(
@@ -71,7 +71,7 @@ def partition(
             for i in range(0, pixels, step)
         ]
     with dask.config.set(scheduler=scheduler), _Counted(progress, len(tasks)):
-        (result,) = dask.compute(_reduced(tasks))
+        (result,) = dask.compute(reduced(tasks))
     attributes = {
         "reference": reference,
         "model_digests": [
@@ -91,7 +91,7 @@ def fold_of(names: Sequence[str]) -> dict[str, int]:
     return {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % FOLDS for name in names}
 
 
-def _reduced(tasks: list[Any]) -> Any:
+def reduced(tasks: list[Any]) -> Any:
     """Add up delayed statistics in a tree: what waits in memory are occupied cells only."""
     import dask
 
