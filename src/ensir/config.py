@@ -103,11 +103,17 @@ AnyDataset = Annotated[FolderDataset | PhotosDataset, Field(discriminator="kind"
 
 
 class FolderModel(Strict):
-    """Predictions that exist already, as image files."""
+    """Predictions that exist already: images, or arrays (height, width, channel) in `.npy` and HDF5 files."""
 
     kind: Literal["folder"]
     path: str = Field(description="glob of the predictions; `{dataset}` stands for the dataset's name")
     suffix: str = Field("", description="end of the file stems that is not part of the image name")
+    value_range: list[float] | None = Field(
+        None,
+        title="two numbers",
+        description="black and white of arrays of floats, which are rounded to the depth of the targets",
+    )
+    array: str | None = Field(None, description="path of the array in HDF5 files that hold more than one")
 
 
 class FunctionModel(Strict):
@@ -131,7 +137,60 @@ class ClassicalModel(Strict):
     options: dict[str, Any] = Field({}, description="keyword arguments of the algorithm")
 
 
-Model = Annotated[FolderModel | FunctionModel | ClassicalModel, Field(discriminator="kind")]
+class Network(Strict):
+    """What all networks have."""
+
+    tile: int | None = Field(
+        None,
+        ge=32,
+        description="longest side of what goes through at once, in input pixels: a larger image is cut in pieces; "
+        "by default 512, and whole images where an architecture is known to suffer from cuts",
+    )
+    overlap: int = Field(
+        64,
+        ge=0,
+        description="pixels that neighbouring pieces share; no seam shows where the network looks no further than "
+        "half of it",
+    )
+    batch: int = Field(1, ge=1, description="images or pieces of one size that go through at once")
+    device: Literal["auto", "cpu", "cuda"] | None = Field(
+        None, description="where it runs; null: as `compute.device` says"
+    )
+
+
+class CheckpointModel(Network):
+    """Weights of a network whose architecture spandrel knows; needs `pip install 'ensir-flow[pretrained]'`."""
+
+    kind: Literal["checkpoint"]
+    path: str = Field(
+        pattern=r"\.(pth|pt|ckpt|safetensors)$",
+        title="path that ends in .pth, .pt, .ckpt or .safetensors",
+        description="file of the weights",
+    )
+    precision: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="precision of the network's arithmetic"
+    )
+
+
+class ExportedModel(Network):
+    """A network without its source: a program of `torch.export`, or ONNX (needs `pip install 'ensir-flow[onnx]'`)."""
+
+    kind: Literal["exported"]
+    path: str = Field(
+        pattern=r"\.(pt2|onnx)$", title="path that ends in .pt2 or .onnx", description="file of the program"
+    )
+    value_range: list[float] = Field(
+        [0.0, 1.0], title="two numbers", description="black and white, as the network was trained"
+    )
+    multiple: int = Field(
+        1, ge=1, description="both sides of an input must be multiples of this; images are padded"
+    )
+
+
+Model = Annotated[
+    FolderModel | FunctionModel | ClassicalModel | CheckpointModel | ExportedModel,
+    Field(discriminator="kind"),
+]
 
 
 # ── experiments ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -363,7 +422,7 @@ class Experiment(Strict):
 class Compute(Strict):
     """How the work is done; no result depends on it."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where EM runs")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where EM and networks run")
     shards: int = Field(1, ge=1, description="jobs among which EM is split")
     scheduler: Literal["threads", "processes"] = Field(
         "threads", description="Dask scheduler of the partition"

@@ -62,7 +62,7 @@ WRONG = [
         "crop, degradation, images_per_part, licence, citation; did you mean 'input'?",
     ),
     ("datasets.test.degradation.sigmas", 5, "unknown key; allowed: kind, sigma, seed; did you mean 'sigma'?"),
-    ("models.IMDN.paht", "x", "unknown key; allowed: kind, path, suffix; did you mean 'path'?"),
+    ("models.IMDN.paht", "x", "unknown key; allowed: kind, path, suffix, value_range, array; did you mean 'path'?"),
     (
         "experiments.denoise.test",
         "x",
@@ -95,8 +95,8 @@ WRONG = [
         "nois",
         "'nois' is wrong; allowed: noise, blur, downscale; did you mean 'noise'?",
     ),
-    ("models.spare.kind", GONE, "is missing; allowed: folder, function, classical"),
-    ("models.spare.kind", 3, "3 is wrong; allowed: folder, function, classical"),
+    ("models.spare.kind", GONE, "is missing; allowed: folder, function, classical, checkpoint, exported"),
+    ("models.spare.kind", 3, "3 is wrong; allowed: folder, function, classical, checkpoint, exported"),
     (
         "experiments.folders.methods.spare.kind",
         GONE,
