@@ -108,11 +108,7 @@ class FolderModel(Strict):
     kind: Literal["folder"]
     path: str = Field(description="glob of the predictions; `{dataset}` stands for the dataset's name")
     suffix: str = Field("", description="end of the file stems that is not part of the image name")
-    value_range: list[float] | None = Field(
-        None,
-        title="two numbers",
-        description="black and white of arrays of floats, which are rounded to the depth of the targets",
-    )
+    value_range: list[float] | None = Field(None, description="black and white of arrays of floats")
     array: str | None = Field(None, description="path of the array in HDF5 files that hold more than one")
 
 
@@ -141,17 +137,9 @@ class Network(Strict):
     """What all networks have."""
 
     tile: int | None = Field(
-        None,
-        ge=32,
-        description="longest side of what goes through at once, in input pixels: a larger image is cut in pieces; "
-        "by default 512, and whole images where an architecture is known to suffer from cuts",
+        None, ge=32, description="longest side of a piece, in input pixels; null: 512, or whole images"
     )
-    overlap: int = Field(
-        64,
-        ge=0,
-        description="pixels that neighbouring pieces share; no seam shows where the network looks no further than "
-        "half of it",
-    )
+    overlap: int = Field(64, ge=0, description="pixels that neighbouring pieces share")
     batch: int = Field(1, ge=1, description="images or pieces of one size that go through at once")
     device: Literal["auto", "cpu", "cuda"] | None = Field(
         None, description="where it runs; null: as `compute.device` says"
@@ -179,12 +167,8 @@ class ExportedModel(Network):
     path: str = Field(
         pattern=r"\.(pt2|onnx)$", title="path that ends in .pt2 or .onnx", description="file of the program"
     )
-    value_range: list[float] = Field(
-        [0.0, 1.0], title="two numbers", description="black and white, as the network was trained"
-    )
-    multiple: int = Field(
-        1, ge=1, description="both sides of an input must be multiples of this; images are padded"
-    )
+    value_range: list[float] = Field([0.0, 1.0], description="black and white, as the network was trained")
+    multiple: int = Field(1, ge=1, description="what both sides of an input must be multiples of")
 
 
 Model = Annotated[

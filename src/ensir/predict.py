@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -25,11 +25,11 @@ def predict(
     model: str,
     settings: dict[str, Any],
     files: list[str],
-    network: list[str],
-    device: str,
-    batch: int,
     crop: str | None,
     progress: Progress,
+    network: Sequence[str] = (),
+    device: str = "auto",
+    batch: int = 1,
 ) -> None:
     """Run a base model over the images of a part.
 
@@ -45,15 +45,15 @@ def predict(
         What of the model's section its predictions depend on, as plain data.
     files : list of str
         Files of the predictions in the order of the images, for models that read them.
+    crop : "center", "topleft" or None
+        What to keep of predictions that are larger than their (cropped) targets.
+    progress : callable
     network : list of str
         The network's file, and others that belong to it; empty for models that are none.
     device : "auto", "cpu" or "cuda"
         Where the network runs.
     batch : int
         Images or pieces of one size that go through the network at once.
-    crop : "center", "topleft" or None
-        What to keep of predictions that are larger than their (cropped) targets.
-    progress : callable
 
     Raises
     ------

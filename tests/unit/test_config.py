@@ -62,7 +62,11 @@ WRONG = [
         "crop, degradation, images_per_part, licence, citation; did you mean 'input'?",
     ),
     ("datasets.test.degradation.sigmas", 5, "unknown key; allowed: kind, sigma, seed; did you mean 'sigma'?"),
-    ("models.IMDN.paht", "x", "unknown key; allowed: kind, path, suffix, value_range, array; did you mean 'path'?"),
+    (
+        "models.IMDN.paht",
+        "x",
+        "unknown key; allowed: kind, path, suffix, value_range, array; did you mean 'path'?",
+    ),
     (
         "experiments.denoise.test",
         "x",
@@ -212,6 +216,8 @@ CLASHES = [
     ("experiments.denoise.reference", "test", "'test' is one of the tests too; choose another dataset"),
     ("models.IMDN.path", "IMDN/*.png", "'IMDN/*.png' must contain {dataset}: bare, test, train use it"),
     ("experiments.denoise.methods.tv", {"kind": "average"}, "a model is called 'tv' too; rename one of them"),
+    ("models.IMDN.value_range", [1, 0], "[1, 0] must be black and white, in this order"),
+    ("models.IMDN.value_range", [0], "[0] must be black and white, in this order"),
     ("experiments.folders.methods.ensir.prior", [1], "[1] must hold 2 numbers, one per model"),
     ("experiments.folders.methods.ensir.prior", [1.5, -0.5], "[1.5, -0.5] must not be negative"),
     ("experiments.folders.methods.ensir.prior", [0.5, 0.6], "[0.5, 0.6] must sum to one"),
@@ -238,6 +244,16 @@ UNSUITED = [
 ]
 # The same, for errors that stand at other keys: the whole lines.
 ELSEWHERE = [
+    (
+        "models.spare",
+        {"kind": "exported", "path": "net.pth"},
+        "models.spare.path: 'net.pth' is wrong; allowed: path that ends in .pt2 or .onnx",
+    ),
+    (
+        "models.spare",
+        {"kind": "checkpoint", "path": "net.pth", "tile": 64},
+        "models.spare.tile: 64 must be more than `overlap`, 64",
+    ),
     (
         "experiments.folders",
         {

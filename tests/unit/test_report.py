@@ -73,7 +73,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         ingest(layout.place(part), name, list(dataset.images), settings, [], [], None, quiet)
         for model, section in config.models.items():
             place = layout.place(f"{layout.predictions(name, model)}/p")
-            predict(place, part, layout.digest(part), model, section.model_dump(mode="json"), [], [], "cpu", 1, None, quiet)
+            predict(place, part, layout.digest(part), model, section.model_dump(mode="json"), [], None, quiet)
     experiment = config.experiments["sr_x2"].model_dump(mode="json")
     models, methods = experiment["models"], experiment["methods"]
     statistics, lut = layout.statistics("sr_x2"), layout.lut("sr_x2", "ensir")

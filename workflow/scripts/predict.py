@@ -11,9 +11,9 @@ with job(snakemake) as progress:
         model=snakemake.wildcards.model,
         settings=snakemake.params.settings,
         files=list(snakemake.input.files),
+        crop=snakemake.params.crop,
+        progress=progress,
         network=list(snakemake.input.network),
         device=snakemake.resources.device,
         batch=snakemake.resources.batch,
-        crop=snakemake.params.crop,
-        progress=progress,
     )
