@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ensir.config import FINEST_OF_AUTO, SWEPT, Ensir, Network
+from ensir.config import FINEST_OF_AUTO, SWEPT, Ensir
+from ensir.config_data import Network
 
 LONGEST = 80  # characters of a value that are shown
 MOST_BIN_SETS = 2**62

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ensir import InputError, arrays, images
-from ensir.config import CheckpointModel, Config, ExportedModel, FolderDataset, FolderModel
+from ensir.config import Config
+from ensir.config_data import CheckpointModel, ExportedModel, FolderDataset, FolderModel
 from ensir.layout import Layout
 
 

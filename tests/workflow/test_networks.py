@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import Run
 
-from ensir import images, store
+from ensir import digests, images, store
 
 
 def export(path: Path, seed: int) -> None:
@@ -47,7 +47,7 @@ def test_a_network_and_what_reruns_it(with_network: Run):
     run.run()
     (path, *_) = (run.folder / "results/predictions/test/net.zarr").glob("[0-9a-f]*")
     part = store.Part(path)
-    assert part.attributes["parameters"]["network"] == [store.sha256(run.folder / "net.pt2")]
+    assert part.attributes["parameters"]["network"] == [digests.sha256(run.folder / "net.pt2")]
     assert part.attributes["settings"].keys() == {"kind", "tile", "overlap", "value_range", "multiple"}
     (log,) = (run.folder / "results/logs/predict/test/net").glob(f"{path.name}.log")
     assert "images per second, peak memory" in log.read_text()
