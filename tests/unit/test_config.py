@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensir import InputError, config
+from ensir import InputError, config, config_data
 from ensir.config_reading import load, parse
 from ensir.config_reference import json_schema
 from ensir.restorers import classical
@@ -48,7 +48,7 @@ compute: {shards: 2}
 GONE = object()
 IS_NAME = "allowed: name (letters and digits, then also - and _)"
 ARE_NAMES = "allowed: list of names (letters and digits, then also - and _)"
-PHOTOS = ", ".join(get_args(config.Photo))
+PHOTOS = ", ".join(get_args(config_data.Photo))
 ALGORITHMS = ", ".join(classical.ALGORITHMS)
 
 # The dotted key, the value written there (GONE: the key is removed), and what is said of that key.
