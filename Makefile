@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume table workflow-report test test-faults test-gpu lint format bench bench-gpu config-docs clean
+.PHONY: help run dry-run resume workflow-report test test-faults test-gpu test-pretrained lint format bench bench-gpu config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,13 +31,16 @@ workflow-report: $(INSTALLED)  ## Snakemake's own report: results/workflow-repor
 	$(SNAKEMAKE) --report results/workflow-report.html
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not faults" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not faults and not pretrained" -n 2 --dist loadfile
 
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
 	$(BIN)/pytest -m faults -n 2
 
 test-gpu: $(INSTALLED_FOR_TESTS)  ## the tests that need a CUDA GPU; without one they are skipped
 	$(BIN)/pytest -rs tests/gpu
+
+test-pretrained: $(INSTALLED_FOR_TESTS)  ## run published networks on whole datasets (minutes)
+	$(BIN)/pytest -m pretrained
 
 lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
 	$(BIN)/ruff check .
@@ -69,5 +72,5 @@ $(INSTALLED): pyproject.toml envs/constraints.txt
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --constraint envs/constraints.txt --editable ".[test]"
+	$(PIP) install --constraint envs/constraints.txt --editable ".[test,pretrained,onnx]"
 	@touch $@

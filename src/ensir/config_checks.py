@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ensir.config import FINEST_OF_AUTO, SWEPT, Ensir
+from ensir.config_data import Network
 
 LONGEST = 80  # characters of a value that are shown
 MOST_BIN_SETS = 2**62
@@ -61,13 +62,23 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
         yield Problem(
             f"models.{name}.path", f"{shown(path)} must contain {{dataset}}: {', '.join(datasets)} use it"
         )
-    if kind in ("function", "classical"):
+    if kind in ("function", "classical", "checkpoint", "exported"):
         for key, dataset in datasets.items():
             if dataset.get("kind") == "folder" and not (dataset.get("input") or dataset.get("degradation")):
                 yield Problem(
                     f"datasets.{key}.input",
                     f"is missing: model {name!r} restores inputs; give `input` or `degradation`",
                 )
+    levels = model.get("value_range")
+    if isinstance(levels, list) and all(type(level) in (int, float) for level in levels):
+        black, *white = levels or [0]
+        if len(white) != 1 or not black < white[0]:
+            yield Problem(
+                f"models.{name}.value_range", f"{shown(levels)} must be black and white, in this order"
+            )
+    tile, overlap = model.get("tile"), model.get("overlap", Network().overlap)
+    if type(tile) is int and type(overlap) is int and tile <= overlap:
+        yield Problem(f"models.{name}.tile", f"{tile} must be more than `overlap`, {overlap}")
     if kind == "classical" and isinstance(model.get("options"), dict):
         from ensir.restorers import classical
 

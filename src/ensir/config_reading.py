@@ -14,8 +14,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ensir import InputError
-from ensir.config import Config, Name
+from ensir.config import Config
 from ensir.config_checks import Problem, cross_check, shown, unknown
+from ensir.config_data import Name
 from ensir.config_reference import allowed, keys, kind, sections, without_null
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
-from ensir import config
+from ensir import config, config_data
 
 GENERATED = "<!-- From here on: made by `make config-docs` from src/ensir/config.py. -->\n"
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
@@ -139,7 +139,7 @@ def tables() -> str:
     lines = []
     for title, path, choice in (
         ("Datasets", "datasets.NAME", config.AnyDataset),
-        ("Degradations", "datasets.NAME.degradation", config.Degradation),
+        ("Degradations", "datasets.NAME.degradation", config_data.Degradation),
         ("Models", "models.NAME", config.Model),
         ("Experiments", "experiments.NAME", config.Experiment),
         ("Scores", "experiments.NAME.score", config.Score),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ensir import InputError, methods, provenance, statistics, store
+from ensir import devices, methods, provenance, statistics, store
 from ensir.layout import Place
 from ensir.statistics import Statistics
 
@@ -45,7 +45,7 @@ def estimate(
         Seconds that the fit took: reading and writing are not in them, and no result holds them.
     """
     everything, _ = statistics.load(statistics_path)
-    device, module = choose_device(device), methods.module(settings)
+    device, module = devices.choose(device), methods.module(settings)
     started = time.perf_counter()
     settings = settle(everything, settings, device)
     everything = methods.cells_of(everything, settings)
@@ -85,13 +85,3 @@ def settle(everything: Statistics, settings: dict[str, Any], device: str) -> dic
         module.settle(methods.cells_of(everything, candidate), candidate, device) for candidate in candidates
     ]
     return min(settled, key=lambda pair: pair[1])[0]
-
-
-def choose_device(device: str) -> str:
-    """Resolve "auto"; "cuda" without a GPU is an error."""
-    import torch
-
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise InputError("compute.device: 'cuda', but PyTorch finds no GPU here; use 'auto' or 'cpu'")
-    return ("cuda" if available else "cpu") if device == "auto" else device

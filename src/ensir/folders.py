@@ -17,7 +17,8 @@ from jaxtyping import Shaped
 from pydantic import ValidationError
 
 from ensir import InputError, images, store
-from ensir.config import Experiment, FolderDataset, FolderModel
+from ensir.config import Experiment
+from ensir.config_data import FolderDataset, FolderModel
 from ensir.layout import Layout
 from ensir.plan import assign
 from ensir.publish import replaced

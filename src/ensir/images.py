@@ -22,7 +22,13 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 LARGEST = 2**28  # pixels; a header that claims more is not believed
 
 
-def find(pattern: str, key: str, suffix: str = "", exclude: list[str] | None = None) -> dict[str, str]:
+def find(
+    pattern: str,
+    key: str,
+    suffix: str = "",
+    exclude: list[str] | None = None,
+    extensions: tuple[str, ...] = SUFFIXES,
+) -> dict[str, str]:
     """List the images of a glob, by name.
 
     A name is the path below the glob's fixed folder, without extension and without the declared
@@ -39,6 +45,8 @@ def find(pattern: str, key: str, suffix: str = "", exclude: list[str] | None = N
         End of every file stem that is not part of the name.
     exclude : list of str
         Names (or wildcards of names) to leave out.
+    extensions : tuple of str
+        What counts as an image.
 
     Returns
     -------
@@ -55,7 +63,7 @@ def find(pattern: str, key: str, suffix: str = "", exclude: list[str] | None = N
     found: dict[str, str] = {}
     for path in sorted(glob.glob(pattern, recursive=True)):
         stem, extension = os.path.splitext(os.path.relpath(path, root))
-        if extension.lower() not in SUFFIXES or not os.path.isfile(path):
+        if extension.lower() not in extensions or not os.path.isfile(path):
             continue
         if not stem.endswith(suffix):
             raise InputError(f"{key}: {path} does not end in the declared suffix {suffix!r}")
@@ -69,7 +77,7 @@ def find(pattern: str, key: str, suffix: str = "", exclude: list[str] | None = N
         found[name] = path
     if not found:
         raise InputError(
-            f"{key}: no image matches {pattern!r} (looked for {', '.join(SUFFIXES)}); mend the path"
+            f"{key}: no image matches {pattern!r} (looked for {', '.join(extensions)}); mend the path"
         )
     return dict(sorted(found.items()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ensir import InputError, images
-from ensir.config import Config, FolderDataset, FolderModel
+from ensir import InputError, arrays, images
+from ensir.config import Config
+from ensir.config_data import CheckpointModel, ExportedModel, FolderDataset, FolderModel
 from ensir.layout import Layout
 
 
@@ -47,6 +49,7 @@ class Plan:
             looks: list[tuple[Callable[..., object], tuple[str, ...]]]
             looks = [(look, (dataset,)) for look in (self.parts, self.inputs, self.sizes)]
             looks += [(self.predictions, (dataset, model)) for model in models]
+            looks += [(self.network, (model,)) for model in models]
             for look, names in looks:
                 try:
                     look(*names)
@@ -84,7 +87,23 @@ class Plan:
             return {}
         key = f"models.{model}.path"
         pattern = settings.path.replace("{dataset}", dataset)
-        return images.match(self.targets(dataset), images.find(pattern, key, settings.suffix), key)
+        extensions = images.SUFFIXES + arrays.SUFFIXES
+        found = images.find(pattern, key, settings.suffix, extensions=extensions)
+        return images.match(self.targets(dataset), found, key)
+
+    def _prediction_shape(self, model: str, file: str) -> tuple[int, int, int]:
+        settings = self.config.models[model]
+        assert isinstance(settings, FolderModel)
+        return arrays.shape(file, settings.array) if arrays.is_array(file) else images.shape(file)
+
+    def network(self, model: str) -> list[str]:
+        """Return the files of a network, its weights beside an ONNX graph too; empty where there is none."""
+        settings = self.config.models[model]
+        if not isinstance(settings, CheckpointModel | ExportedModel):
+            return []
+        if not Path(settings.path).is_file():
+            raise InputError(f"models.{model}.path: {settings.path}: no such file; mend the path")
+        return [settings.path, *filter(os.path.exists, [f"{settings.path}.data"])]
 
     def files(self, found: dict[str, str], dataset: str, part: str) -> list[str]:
         """Return the files of one part's images, in order; empty where there are none."""
@@ -107,8 +126,11 @@ class Plan:
             if name in self.inputs(dataset):
                 height, width, channels = images.shape(self.inputs(dataset)[name])
                 shapes.append((height * settings.scale, width * settings.scale, channels))
-            predicted = (self.predictions(dataset, model).get(name) for model in models)
-            shapes += [images.shape(prediction) for prediction in predicted if prediction]
+            shapes += [
+                self._prediction_shape(model, self.predictions(dataset, model)[name])
+                for model in models
+                if self.predictions(dataset, model)
+            ]
             unit = settings.scale if self.inputs(dataset) else 1  # whole pixels of the input
             height, width, _ = np.min(shapes, axis=0) // unit * unit
             sizes[name] = (int(height), int(width))
@@ -123,7 +145,13 @@ class Plan:
 
     def model_settings(self, model: str) -> dict[str, Any]:
         """Return what of a model's section its predictions depend on."""
-        return self.config.models[model].model_dump(mode="json", exclude={"path", "suffix"})
+        unseen = {
+            "path",
+            "suffix",
+            "device",
+            "batch",
+        }  # files are inputs; how a network runs shows in no result
+        return self.config.models[model].model_dump(mode="json", exclude=unseen)
 
 
 def assign(names: Sequence[str], images_per_part: int, dataset_store: str) -> dict[str, list[str]]:

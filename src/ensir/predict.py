@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ensir import InputError, digests, images, provenance, restorers, store
+from ensir import InputError, devices, digests, images, provenance, restorers, store
 from ensir.layout import Place
 
+Item = TypeVar("Item")
 Progress = Callable[[int, int], None]
+log = logging.getLogger(__name__)
 
 
 def predict(
@@ -22,6 +27,9 @@ def predict(
     files: list[str],
     crop: str | None,
     progress: Progress,
+    network: Sequence[str] = (),
+    device: str = "auto",
+    batch: int = 1,
 ) -> None:
     """Run a base model over the images of a part.
 
@@ -34,12 +42,18 @@ def predict(
     model : str
         Name of the model.
     settings : dict
-        The model's section of the configuration, as plain data.
+        What of the model's section its predictions depend on, as plain data.
     files : list of str
         Files of the predictions in the order of the images, for models that read them.
     crop : "center", "topleft" or None
         What to keep of predictions that are larger than their (cropped) targets.
     progress : callable
+    network : list of str
+        The network's file, and others that belong to it; empty for models that are none.
+    device : "auto", "cpu" or "cuda"
+        Where the network runs.
+    batch : int
+        Images or pieces of one size that go through the network at once.
 
     Raises
     ------
@@ -47,22 +61,24 @@ def predict(
         A prediction has another size, channel number or depth than its target, or holds NaN.
     """
     part = store.Part(dataset_part)
-    restorer = restorers.load(settings, files)
+    running = {"path": network[0], "device": device, "batch": batch} if network else {}
+    restorer = restorers.load({**settings, **running}, files)
     attributes = {
         "kind": "prediction",
         "dataset": part.attributes["dataset"],
         "model": model,
         "settings": settings,
-        "parameters": restorer.parameters,
+        "parameters": restorer.parameters | {"network": [digests.sha256(file) for file in network]},
         "bits": part.bits,
         "value_range": part.attributes["value_range"],
         "dataset_digest": digests.sha256(dataset_digest),
         "versions": provenance.versions("numpy"),
     }
     size = part.value.size * part.dtype.itemsize
+    started = time.monotonic()
     with store.new_group(place, attributes, size) as group:
         writer = store.ImageWriter(group, part.names, part.shapes, part.dtype)
-        predictions = iter(restorer.restore(_degraded(part)))
+        predictions = iter(restorer.restore(ahead(_degraded(part))))
         for i, (name, shape) in enumerate(zip(part.names, part.shapes, strict=True)):
             origin = files[i] if files else f"model {model}, image {name!r}"
             prediction = _fit(next(predictions), shape, crop, origin)
@@ -71,6 +87,8 @@ def predict(
         writer.close()
         if files:
             store.write_array(group, "file_digest", [digests.sha256(file) for file in files], ("image",))
+    speed = len(part.names) / (time.monotonic() - started)
+    log.info("%.3g images per second, peak memory %s", speed, devices.peak_memory())
 
 
 def _degraded(part: store.Part) -> Iterator[restorers.Degraded]:
@@ -83,6 +101,16 @@ def _degraded(part: store.Part) -> Iterator[restorers.Degraded]:
             scale=part.attributes["scale"],
             degradation=part.attributes["degradation"],
         )
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items; a thread makes the next one meanwhile."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as thread:
+        upcoming = thread.submit(next, iterator, end)
+        while (item := upcoming.result()) is not end:
+            upcoming = thread.submit(next, iterator, end)
+            yield item  # type: ignore[misc]  # the end is not yielded
 
 
 def _fit(prediction: np.ndarray, shape: tuple[int, int, int], crop: str | None, origin: str) -> np.ndarray:

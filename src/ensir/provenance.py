@@ -10,7 +10,8 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-NOT_COUNTED = ("ensir", "ensir.config", "ensir.job")  # version, schema, logging: no result depends on them
+# version, schema, logging: no result depends on them
+NOT_COUNTED = ("ensir", "ensir.config", "ensir.config_data", "ensir.job")
 
 
 def versions(*packages: str) -> dict[str, str]:

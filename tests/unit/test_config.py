@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensir import InputError, config
+from ensir import InputError, config, config_data
 from ensir.config_reading import load, parse
 from ensir.config_reference import json_schema
 from ensir.restorers import classical
@@ -48,7 +48,7 @@ compute: {shards: 2}
 GONE = object()
 IS_NAME = "allowed: name (letters and digits, then also - and _)"
 ARE_NAMES = "allowed: list of names (letters and digits, then also - and _)"
-PHOTOS = ", ".join(get_args(config.Photo))
+PHOTOS = ", ".join(get_args(config_data.Photo))
 ALGORITHMS = ", ".join(classical.ALGORITHMS)
 
 # The dotted key, the value written there (GONE: the key is removed), and what is said of that key.
@@ -62,7 +62,11 @@ WRONG = [
         "crop, degradation, images_per_part, licence, citation; did you mean 'input'?",
     ),
     ("datasets.test.degradation.sigmas", 5, "unknown key; allowed: kind, sigma, seed; did you mean 'sigma'?"),
-    ("models.IMDN.paht", "x", "unknown key; allowed: kind, path, suffix; did you mean 'path'?"),
+    (
+        "models.IMDN.paht",
+        "x",
+        "unknown key; allowed: kind, path, suffix, value_range, array; did you mean 'path'?",
+    ),
     (
         "experiments.denoise.test",
         "x",
@@ -95,8 +99,8 @@ WRONG = [
         "nois",
         "'nois' is wrong; allowed: noise, blur, downscale; did you mean 'noise'?",
     ),
-    ("models.spare.kind", GONE, "is missing; allowed: folder, function, classical"),
-    ("models.spare.kind", 3, "3 is wrong; allowed: folder, function, classical"),
+    ("models.spare.kind", GONE, "is missing; allowed: folder, function, classical, checkpoint, exported"),
+    ("models.spare.kind", 3, "3 is wrong; allowed: folder, function, classical, checkpoint, exported"),
     (
         "experiments.folders.methods.spare.kind",
         GONE,
@@ -212,6 +216,8 @@ CLASHES = [
     ("experiments.denoise.reference", "test", "'test' is one of the tests too; choose another dataset"),
     ("models.IMDN.path", "IMDN/*.png", "'IMDN/*.png' must contain {dataset}: bare, test, train use it"),
     ("experiments.denoise.methods.tv", {"kind": "average"}, "a model is called 'tv' too; rename one of them"),
+    ("models.IMDN.value_range", [1, 0], "[1, 0] must be black and white, in this order"),
+    ("models.IMDN.value_range", [0], "[0] must be black and white, in this order"),
     ("experiments.folders.methods.ensir.prior", [1], "[1] must hold 2 numbers, one per model"),
     ("experiments.folders.methods.ensir.prior", [1.5, -0.5], "[1.5, -0.5] must not be negative"),
     ("experiments.folders.methods.ensir.prior", [0.5, 0.6], "[0.5, 0.6] must sum to one"),
@@ -238,6 +244,16 @@ UNSUITED = [
 ]
 # The same, for errors that stand at other keys: the whole lines.
 ELSEWHERE = [
+    (
+        "models.spare",
+        {"kind": "exported", "path": "net.pth"},
+        "models.spare.path: 'net.pth' is wrong; allowed: path that ends in .pt2 or .onnx",
+    ),
+    (
+        "models.spare",
+        {"kind": "checkpoint", "path": "net.pth", "tile": 64},
+        "models.spare.tile: 64 must be more than `overlap`, 64",
+    ),
     (
         "experiments.folders",
         {

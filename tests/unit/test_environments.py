@@ -26,9 +26,12 @@ def test_conda_environment_holds_the_pinned_dependencies(kind: str):
     environment = yaml.safe_load((ROOT / f"envs/{kind}.yaml").read_text())
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     held = dict(line.lower().removesuffix("+cpu").split("==") for line in pip if not line.startswith("--"))
-    assert held == {name.lower(): pins()[name.lower()] for name in project()["dependencies"]}
+    extras = project()["optional-dependencies"]
+    wanted = [*project()["dependencies"], *extras["pretrained"], *extras["onnx"]]
+    assert held == {name.lower(): pins()[name.lower()] for name in wanted}
 
 
 def test_everything_that_is_installed_is_pinned():
-    wanted = [*project()["dependencies"], *project()["optional-dependencies"]["test"]]
+    extras = project()["optional-dependencies"]
+    wanted = [*project()["dependencies"], *extras["test"], *extras["pretrained"], *extras["onnx"]]
     assert [name for name in wanted if re.split(r"[\[ ]", name)[0].lower() not in pins()] == []

@@ -55,7 +55,7 @@ def test_every_algorithm_improves_on_its_input(
 def test_every_algorithm_is_tested_and_configurable():
     from typing import get_args
 
-    from ensir.config import ClassicalModel
+    from ensir.config_data import ClassicalModel
 
     assert set(classical.ALGORITHMS) == set(get_args(ClassicalModel.model_fields["algorithm"].annotation))
 

@@ -1,7 +1,7 @@
 # 2 · PREDICT: a base model over one part of a dataset → a part of its prediction store
 #
 # REQUIRED INPUTS
-#   results/datasets/{dataset}.zarr/{part}, and the files of the predictions where they exist already
+#   results/datasets/{dataset}.zarr/{part}, and the files of the predictions where they exist already, or of the network
 # OUTPUTS
 #   results/predictions/{dataset}/{model}.zarr/{part}   value (channel, pixel), dtype of the targets; image, …
 #   results/predictions/{dataset}/{model}.zarr/zarr.json   the seal
@@ -12,6 +12,7 @@ rule predict:
         dataset=lambda w: ancient(layout.part(layout.dataset(w.dataset), w.part)),
         dataset_digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
         files=lambda w: plan.files(plan.predictions(w.dataset, w.model), w.dataset, w.part),
+        network=lambda w: plan.network(w.model),
     output:
         part=directory(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
         digest=layout.digest(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
@@ -21,10 +22,13 @@ rule predict:
         "results/benchmarks/predict/{dataset}/{model}/{part}.tsv"
     conda:
         environment
-    threads: 1
+    threads: lambda w: 4 if plan.network(w.model) else 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda w: 16000 if plan.network(w.model) else 4000,
         runtime=240,
+        gpu=lambda w: 1 if plan.network(w.model) and device_of(w) == "cuda" else 0,
+        device=lambda w: device_of(w),
+        batch=lambda w: getattr(settings.models[w.model], "batch", 1),
     params:
         settings=lambda w: plan.model_settings(w.model),
         crop=lambda w: getattr(settings.datasets[w.dataset], "crop", None),

@@ -63,6 +63,11 @@ def method_of(wildcards):
 # ── what each stage reads, in the order of the stages ────────────────────────────────────────────────────────
 
 
+def device_of(wildcards):
+    """Predict: where a network runs, which shows in no result: a resource, so that a change reruns nothing."""
+    return getattr(settings.models[wildcards.model], "device", None) or settings.compute.device
+
+
 def function_digest(model):
     """Predict: a function model depends on the file that it is imported from."""
     function = getattr(settings.models[model], "function", None)

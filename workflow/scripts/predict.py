@@ -13,4 +13,7 @@ with job(snakemake) as progress:
         files=list(snakemake.input.files),
         crop=snakemake.params.crop,
         progress=progress,
+        network=list(snakemake.input.network),
+        device=snakemake.resources.device,
+        batch=snakemake.resources.batch,
     )

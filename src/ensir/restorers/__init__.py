@@ -50,13 +50,14 @@ class Restorer(Protocol):
     Parameters
     ----------
     settings : dict
-        The model's section of the configuration, as plain data.
+        The model's section of the configuration, as plain data; for networks with the ``path`` of their file, and the
+        ``device`` and ``batch`` with which they run.
     files : list of str
         Files of the predictions, for models that read them.
     """
 
     parameters: dict[str, Any]
-    """What identifies the model beyond its settings: versions, digests of weights; stored with the predictions."""
+    """What identifies the model beyond its settings: versions, its architecture; stored with the predictions."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]): ...
 

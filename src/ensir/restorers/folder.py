@@ -1,4 +1,4 @@
-"""Predictions that exist already, as image files."""
+"""Predictions that exist already, as image or array files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from ensir import images
+from ensir import InputError, arrays, images
 from ensir.restorers import Degraded
 
 
@@ -17,11 +17,31 @@ class Restorer:
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
         self.files = files
+        self.value_range, self.array = settings["value_range"], settings["array"]
         self.parameters: dict[str, Any] = {}
 
     def restore(
         self, images_to_restore: Iterable[Degraded]
     ) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
-        """Yield the predictions as they are stored."""
-        for _, file in zip(images_to_restore, self.files, strict=True):
-            yield images.read(file)
+        """Yield the predictions as they are stored, floats in code values."""
+        for degraded, file in zip(images_to_restore, self.files, strict=True):
+            if not arrays.is_array(file):
+                yield images.read(file)
+                continue
+            prediction = arrays.read(file, self.array)
+            yield (
+                prediction
+                if prediction.dtype.kind == "u"
+                else self._in_code_values(prediction, degraded, file)
+            )
+
+    def _in_code_values(
+        self, prediction: Shaped[np.ndarray, "height width channel"], degraded: Degraded, file: str
+    ) -> Shaped[np.ndarray, "height width channel"]:
+        """Scale floats from the declared range to that of the targets."""
+        if self.value_range is None:
+            raise InputError(
+                f"{file}: holds {prediction.dtype}; declare the model's `value_range`, e.g. [0, 1]"
+            )
+        black, white = self.value_range
+        return (prediction.astype(np.float64) - black) * ((2**degraded.bits - 1) / (white - black))

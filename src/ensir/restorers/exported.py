@@ -1,0 +1,190 @@
+"""Networks without their source: programs of `torch.export` (`.pt2`) and ONNX files."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from ensir import InputError, devices, provenance
+from ensir.restorers import Degraded, program_check
+from ensir.restorers.network import Images, Network, Runner
+
+Floats = Float[np.ndarray, "image channel height width"]
+ONNX_TYPES: dict[str, np.dtype] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(float16)": np.dtype(np.float16),
+}
+PROVIDERS = {
+    "cpu": ["CPUExecutionProvider"],
+    "cuda": ["CUDAExecutionProvider"],
+    "auto": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program as it was exported.
+
+    Attributes
+    ----------
+    run : callable
+        (image, channel, height, width) → the same, in the range that the network was trained for.
+    shape : tuple of four int or None
+        Sizes of its input; None where any size will do.
+    dtype : float dtype
+        Of its input.
+    """
+
+    run: Callable[[Floats], Floats]
+    shape: tuple[int | None, ...]
+    dtype: np.dtype
+
+
+class Restorer:
+    """Runs an exported program; see `network` for how large images are cut."""
+
+    def __init__(self, settings: dict[str, Any], files: list[str]):
+        path = settings["path"]
+        read, library = (
+            (_read_torch, "torch") if Path(path).suffix.lower() == ".pt2" else (_read_onnx, "onnxruntime")
+        )
+        program = read(path, settings["device"])
+        self.parameters = {"versions": provenance.versions(library)}
+        self.runner = Runner(_network(program, path, settings), settings)
+
+    def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
+        """Yield the restored images, as floats in code values."""
+        return self.runner.restore(images)
+
+
+def _network(program: Program, path: str, settings: dict[str, Any]) -> Network:
+    """Say what a program asks of its inputs, and run it on floats in [0, 1]."""
+    images, channels, height, width = program.shape if len(program.shape) == 4 else (None,) * 4
+    if channels not in (1, 3):
+        raise InputError(
+            f"{path}: takes an input of shape {_shape(program)}; export it for (image, channel, height, width) "
+            "with 1 or 3 channels"
+        )
+    if images not in (None, 1):
+        raise InputError(f"{path}: takes {images} images at once; export it for one, or for any number")
+    if (height is None) != (width is None):
+        raise InputError(
+            f"{path}: takes an input of shape {_shape(program)}; export both sides fixed, or both free"
+        )
+    black, white = settings["value_range"]
+
+    def run(pieces: Images) -> Images:
+        x = (pieces * (white - black) + black).astype(program.dtype)
+        y = np.concatenate([program.run(one) for one in x[:, None]]) if images == 1 else program.run(x)
+        return (y.astype(np.float32) - np.float32(black)) / np.float32(white - black)
+
+    return Network(
+        name=path,
+        run=run,
+        channels=channels,
+        multiple=(1, 1) if height else (settings["multiple"], settings["multiple"]),
+        least=(height or 1, width or 1),
+        fixed=height is not None,
+    )
+
+
+def _shape(program: Program) -> str:
+    return f"({', '.join('any' if side is None else str(side) for side in program.shape)})"
+
+
+def _read_torch(path: str, device: str) -> Program:
+    """Load a `.pt2` file, once it is known to hold a plain graph and plain tensors.
+
+    Raises
+    ------
+    InputError
+        Damaged, or more than that.
+    """
+    import torch
+    from torch.export.passes import move_to_device_pass
+    from torch.export.pt2_archive._package import (
+        load_pt2,
+    )  # `torch.export.load` would fall back on an unsafe format
+
+    content = _bytes(path)
+    device = devices.choose(device)
+    try:
+        program_check.check(content)
+    except ValueError as error:
+        raise InputError(
+            f"{path}: is refused, since {error}; a `.pt2` may hold ATen operators and plain tensors only: "
+            "export the network as ONNX"
+        ) from error
+    except Exception as error:
+        raise InputError(
+            f"{path}: cannot be read as a program ({_reason(error)}); export it again"
+        ) from error
+    try:
+        exported = move_to_device_pass(load_pt2(io.BytesIO(content)).exported_programs["model"], device)
+        module = exported.module(check_guards=False)  # its guards are Python code
+        (name,) = exported.graph_signature.user_inputs
+        (placeholder,) = (node for node in exported.graph.nodes if node.name == name)
+        value = placeholder.meta["val"]
+        dtype = torch.empty(0, dtype=value.dtype).numpy().dtype
+    except Exception as error:
+        raise InputError(
+            f"{path}: is no program of one picture that this PyTorch can run ({_reason(error)}); export it again"
+        ) from error
+
+    def run(x: Floats) -> Floats:
+        with torch.inference_mode():
+            return module(torch.from_numpy(x).to(device)).cpu().numpy()
+
+    return Program(run, tuple(side if isinstance(side, int) else None for side in value.shape), dtype)
+
+
+def _read_onnx(path: str, device: str) -> Program:
+    """Load an ONNX file: a graph of ONNX's own operators, nothing that could run else.
+
+    Raises
+    ------
+    InputError
+        Damaged, not one picture in and one out, or no ONNX Runtime for the device.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError("`.onnx` files need ONNX Runtime; pip install 'ensir-flow[onnx]'") from error
+
+    providers = [name for name in PROVIDERS[device] if name in onnxruntime.get_available_providers()]
+    if not providers:
+        raise InputError(
+            f"{path}: this ONNX Runtime works on the CPU only; use `device: cpu`, or install onnxruntime-gpu"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))
+    options.log_severity_level = 3
+    _bytes(path)
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=providers)
+        (given,), (made,) = session.get_inputs(), session.get_outputs()
+        dtype = ONNX_TYPES[given.type]
+    except Exception as error:
+        raise InputError(
+            f"{path}: is no program of one picture that ONNX Runtime can run ({_reason(error)}); export it again"
+        ) from error
+    shape = tuple(side if isinstance(side, int) else None for side in given.shape)
+    return Program(lambda x: session.run([made.name], {given.name: x})[0], shape, dtype)
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
