@@ -73,7 +73,7 @@ CASES = {
     "model named twice": (twice, ["config.yaml", "models.a", "twice"]),
     "b = 0": (with_config(lambda c: c["experiments"]["one"]["methods"]["ensir"].update(bin_width=0)), ["methods.ensir.bin_width", "0"]),
     "M = 1": (with_config(lambda c: c["experiments"]["one"].update(models=["a"])), ["experiments.one.models", "at least 2"]),
-    "NaN from a function": (nan_function, ["model f", "'r1'", "NaN"]),
+    "NaN from a function": (nan_function, ["model f", "NaN"]),
     "overlap": (overlap, ["'t3'", "'r1'", "reference 'ref'", "allow_overlap"]),
     "function that is not there": (
         with_config(lambda c: c["models"]["f"].update(function="own_models:smoth")),
