@@ -70,7 +70,7 @@ WRONG = [
     (
         "experiments.denoise.test",
         "x",
-        "unknown key; allowed: models, reference, tests, score, methods, sweep, allow_overlap, png; "
+        "unknown key; allowed: models, reference, tests, score, methods, sweep, allow_overlap, png, expected_error; "
         "did you mean 'tests'?",
     ),
     (

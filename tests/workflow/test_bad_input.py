@@ -60,7 +60,7 @@ CASES = {
     "truncated PNG": (truncate, ["test/pred/a/t2.png", "cannot be read", "replace the file"]),
     "16-bit target, 8-bit prediction": (
         lambda run: [write(f"test/{kind}/t3.png", rgb16)(run) for kind in ("gt", "lq")],
-        ["test/pred/a/t3.png", "uint8", "uint16", "convert"],
+        ["t3.png", "uint8", "uint16", "convert"],
     ),
     "RGBA": (write("test/pred/b/t1.png", rgba), ["test/pred/b/t1.png", "4 channels", "without alpha"]),
     "grey among RGB": (write("test/gt/t1.png", grey), ["test/gt/t1.png", "1", "convert"]),
