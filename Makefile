@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume workflow-report test test-faults test-gpu test-pretrained lint format bench bench-gpu results-page config-docs clean
+.PHONY: help run dry-run resume workflow-report test test-slow test-faults test-gpu test-pretrained lint format bench bench-gpu results-page config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,7 +31,10 @@ workflow-report: $(INSTALLED)  ## Snakemake's own report: results/workflow-repor
 	$(SNAKEMAKE) --report results/workflow-report.html
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not faults and not pretrained" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and not faults and not pretrained" -n 2 --dist loadfile
+
+test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
+	$(BIN)/pytest -m slow -n 2
 
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
 	$(BIN)/pytest -m faults -n 2
