@@ -228,7 +228,9 @@ def open_group(path: str | os.PathLike, kind: str = "") -> zarr.Group:
     from ensir.complete import CompleteStore
 
     try:
-        group = zarr.open_group(CompleteStore(zarr.storage.LocalStore(os.fspath(path), read_only=True)), mode="r")
+        group = zarr.open_group(
+            CompleteStore(zarr.storage.LocalStore(os.fspath(path), read_only=True)), mode="r"
+        )
     except Exception as error:
         raise InputError(
             f"{path}: cannot be opened ({error}); `ensir verify` tells more; delete it and run again"
