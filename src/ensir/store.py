@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Shaped
 
-from ensir import InputError
-from ensir.digests import sha256
+from ensir import InputError, digests
 from ensir.layout import Layout, Place
 from ensir.publish import publish
 
@@ -209,7 +208,7 @@ def flatten(image: Shaped[np.ndarray, "height width channel"]) -> Shaped[np.ndar
 # ── read ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def open_group(path: str | os.PathLike, kind: str = "") -> zarr.Group:
+def open_group(path: str | Path, kind: str = "") -> zarr.Group:
     """Open a Zarr group that was published, for reading.
 
     Parameters
@@ -227,10 +226,9 @@ def open_group(path: str | os.PathLike, kind: str = "") -> zarr.Group:
 
     from ensir.complete import CompleteStore
 
+    digests.check_before_reading(path)
     try:
-        group = zarr.open_group(
-            CompleteStore(zarr.storage.LocalStore(os.fspath(path), read_only=True)), mode="r"
-        )
+        group = zarr.open_group(CompleteStore(zarr.storage.LocalStore(path, read_only=True)), mode="r")
     except Exception as error:
         raise InputError(
             f"{path}: cannot be opened ({error}); `ensir verify` tells more; delete it and run again"
@@ -246,7 +244,7 @@ def open_group(path: str | os.PathLike, kind: str = "") -> zarr.Group:
     return group
 
 
-def read_arrays(group: zarr.Group, path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_arrays(group: zarr.Group, path: str | Path) -> dict[str, np.ndarray]:
     """Read all arrays of a group.
 
     Raises
@@ -257,14 +255,14 @@ def read_arrays(group: zarr.Group, path: str | os.PathLike) -> dict[str, np.ndar
     return {name: _read_whole(array, path) for name, array in group.arrays()}
 
 
-def _read_whole(array: zarr.Array, path: str | os.PathLike) -> np.ndarray:
+def _read_whole(array: zarr.Array, path: str | Path) -> np.ndarray:
     try:
         return np.asarray(array[...])
     except Exception as error:
         raise _damaged(f"{path}/{array.basename}", error, path) from error
 
 
-def _damaged(what: str, error: Exception, path: str | os.PathLike) -> InputError:
+def _damaged(what: str, error: Exception, path: str | Path) -> InputError:
     return InputError(f"{what} is damaged ({error}); delete {path} and run again")
 
 
@@ -435,7 +433,7 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
     attributes = {
         "format_version": FORMAT_VERSION,
         "parts": parts,
-        "digests": {part: sha256(layout.digest(f"{store}/{part}")) for part in parts},
+        "digests": {part: digests.sha256(layout.digest(f"{store}/{part}")) for part in parts},
     }
     root = {
         "zarr_format": 3,
