@@ -263,7 +263,7 @@ def feed(target: Target, content: bytes, path: Path) -> str:
     except InputError as error:
         return "refused" if str(path) in str(error) else f"does not name the file: {error}"
     except BaseException:
-        return traceback.format_exc()
+        return traceback.format_exc(limit=-3)
     finally:
         faulthandler.cancel_dump_traceback_later()
     return "read"
