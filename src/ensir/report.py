@@ -236,13 +236,13 @@ def _encoded(
 ) -> tuple[dict[Any, str], dict[Any, str], dict[Any, str]]:
     """Encode pictures, their close-ups and weight maps, as well as so many bytes allow.
 
-    Pictures that have their own pixels need no close-ups: there are none of them then.
+    Pictures that have their own pixels need no close-ups; pictures of the size of a stamp have none, too.
     """
 
     def encoded(quality: Quality, most: int | None) -> tuple[dict[Any, str], dict[Any, str], dict[Any, str]]:
         some, some_maps = list(framed.items())[:most], list(maps.items())[:most]
         small = {key: pictures.reduced(image, quality.longest) for key, image in some}
-        smaller = max(next(iter(framed.values())).shape[:2]) > quality.longest
+        smaller = max(next(iter(framed.values())).shape[:2]) > quality.longest >= close_up.width
         return (
             {key: pictures.data_uri(image, quality.lossless) for key, image in small.items()},
             {key: pictures.data_uri(close_up.of(image), quality.lossless) for key, image in some}

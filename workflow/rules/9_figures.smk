@@ -16,17 +16,17 @@ FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
 def drawn(figure, what, **labels):
     """The files of a figure; Snakemake's report shows the SVG and the numbers."""
     stem = layout.figure("{experiment}", figure, what)
-    shown = {
+    reported = {
         ending: report(
             stem + ending,
             category="Figures",
             subcategory="{experiment}",
             caption=f"../report/{figure}.rst",
-            labels={"figure": figure.replace("_", " "), **labels, "file": ending[1:]},
+            labels={"figure": figure.replace("_", " "), **labels, "shown": shown},
         )
-        for ending in (".svg", ".csv")
+        for ending, shown in ((".svg", "drawing"), (".csv", "numbers"))
     }
-    return [shown.get(ending, stem + ending) for ending in FIGURE_FILES]
+    return [reported.get(ending, stem + ending) for ending in FIGURE_FILES]
 
 
 rule draw_weight_maps:
@@ -180,7 +180,7 @@ rule draw_gain:
         mem_mb=2000,
         runtime=15,
     params:
-        experiment=lambda w: experiment_sections()[w.experiment],
+        experiment=lambda w: experiment_of(w).model_dump(mode="json", include={"models", "methods", "score"}),
         source=source_digest("ensir.figures.gain"),
     message:
         "draw the gains on {wildcards.dataset} in {wildcards.experiment}"

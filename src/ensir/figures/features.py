@@ -128,8 +128,11 @@ def components(
     """
     from sklearn.decomposition import PCA
 
-    target = found["target"].reshape(-1, found["target"].shape[2])
-    varying = target.std(axis=0) > 1e-6
+    target = found["target"].reshape(-1, found["target"].shape[2]).astype(np.float64)
+    varying = target.std(axis=0) > 1e-4
+    if not varying.any():  # a picture of one colour
+        none = {name: np.zeros(feature.shape[:2]) for name, feature in found.items()}
+        return none, none, 0.0
     centre, scale = target.mean(axis=0)[varying], target.std(axis=0)[varying]
     scaled = {name: (feature[..., varying] - centre) / scale for name, feature in found.items()}
     pca = PCA(1, svd_solver="covariance_eigh").fit(scaled["target"].reshape(len(target), -1))

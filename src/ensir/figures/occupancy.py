@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 FATES = {  # of a cell: what is printed, colour
     ESTIMATED: ("estimated", style.COLOURS[0]),
-    FEW: ("few values: initial weights", style.COLOURS[1]),
-    FAILED: ("failed: initial weights", style.COLOURS[4]),
+    FEW: ("few values", style.COLOURS[1]),
+    FAILED: ("failed", style.COLOURS[4]),
 }
 
 

@@ -115,7 +115,7 @@ def inline(drawing: Drawing, salt: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # not unique on the page
-    svg = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1inherit", svg)
+    svg = svg.replace(" font-family: 'DejaVu Sans';", "")
     size = f'width="{drawing.width * PIXELS:.0f}" height="{drawing.height * PIXELS:.0f}"'
     svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', size, svg, count=1)
     return re.sub(r"\n\s*", "\n", svg.replace(INK, "currentColor"))
