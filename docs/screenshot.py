@@ -7,7 +7,7 @@ from pathlib import Path
 
 from selenium import webdriver
 
-WIDTH, HEIGHT = 1360, 1800
+WIDTH, HEIGHT = 1360, 2500
 
 
 def take(page: Path, picture: Path, width: int = WIDTH, height: int = HEIGHT) -> None:

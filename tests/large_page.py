@@ -37,7 +37,7 @@ IMAGES = 1000
 USUAL = {f"dataset_{i:02d}": (120, 160, 3) for i in range(10)}
 ODD = {
     "tiny": (6, 8, 3),
-    "huge": (1400, 2100, 3),
+    "huge": (1000, 1500, 3),
     "grey": (90, 130, 1),
     "a_panorama_with_a_name_that_is_much_longer_than_any_other_in_here": (24, 700, 3),
 }

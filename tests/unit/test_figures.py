@@ -18,6 +18,7 @@ from ensir import InputError, config_reading, methods, store
 from ensir.config import Config
 from ensir.figures import calibration, convergence, distribution, features, gain, occupancy, panels, style
 from ensir.layout import Layout, Place
+from ensir.plan import Plan
 from ensir.scores import Scores
 
 
@@ -364,3 +365,36 @@ def test_what_figures_may_not_show(section: dict[str, Any], message: str):
     with pytest.raises(InputError) as error:
         config_reading.parse(raw, "mine.yaml", [])
     assert message in str(error.value)
+
+
+def test_images_and_networks_that_are_not_there():
+    photos = {"kind": "photos", "degradation": {"kind": "noise", "sigma": 9}}
+    raw = {
+        "datasets": {
+            "ref": {**photos, "images": ["coffee"]},
+            "test": {**photos, "images": ["chelsea", "rocket"]},
+        },
+        "models": {
+            "a": {"kind": "classical", "algorithm": "median"},
+            "b": {"kind": "classical", "algorithm": "gaussian"},
+        },
+        "experiments": {
+            "one": {
+                "models": ["a", "b"],
+                "reference": "ref",
+                "tests": ["test"],
+                "methods": {"ensir": {"kind": "ensir"}},
+                "figures": {"images": {"test": "china"}, "network": "nowhere.pt2"},
+            }
+        },
+    }
+    with pytest.raises(InputError) as error:
+        Plan(Config.model_validate(raw), Layout("results")).check()
+    assert "experiments.one.figures.images.test: 'china' is no image of test" in str(error.value)
+    assert "experiments.one.figures.network: nowhere.pt2: no such file" in str(error.value)
+    raw["experiments"]["one"]["figures"] = {"images": {"test": "rocket"}}
+    plan = Plan(Config.model_validate(raw), Layout("results"))
+    plan.check()
+    image, part = plan.pictured("one", "test")
+    assert image == "rocket"
+    assert "rocket" in plan.parts("test")[part]

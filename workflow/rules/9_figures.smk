@@ -14,7 +14,7 @@ FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
 
 
 def drawn(figure, what, **labels):
-    """The files of a figure; Snakemake's report shows the SVG and the numbers."""
+    """The files of a figure; Snakemake's report shows the SVG, and the numbers unless they are whole pictures."""
     stem = layout.figure("{experiment}", figure, what)
     reported = {
         ending: report(
@@ -25,6 +25,7 @@ def drawn(figure, what, **labels):
             labels={"figure": figure.replace("_", " "), **labels, "shown": shown},
         )
         for ending, shown in ((".svg", "drawing"), (".csv", "numbers"))
+        if shown == "drawing" or figure not in ("weight_maps", "features")
     }
     return [reported.get(ending, stem + ending) for ending in FIGURE_FILES]
 

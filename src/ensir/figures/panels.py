@@ -13,7 +13,7 @@ from ensir.figures import style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONGEST = 300  # pixels of the longer side of a panel: 300 dpi at one inch
+LONGEST = 200  # pixels of the longer side of a panel of an inch or so; the table holds as many
 MOST_COLUMNS = 7
 TALLEST = 1.6  # inches of a panel
 BAR = 0.45  # inches of the colour bars below, with their labels
