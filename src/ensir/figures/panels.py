@@ -76,7 +76,8 @@ def show(
             if panel is None:
                 continue
             scale = scales[row] if panel.pixels.ndim == 2 else None
-            image = cell.imshow(panel.pixels.squeeze(), **_colours(panel, scale))
+            pixels = panel.pixels[..., 0] if panel.pixels.shape[2:] == (1,) else panel.pixels
+            image = cell.imshow(pixels, **_colours(panel, scale))
             if scale:
                 drawn[scale] = image
             if panel.note:
