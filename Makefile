@@ -10,13 +10,14 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume figures workflow-report screenshot test test-browser test-faults test-gpu test-pretrained lint format bench bench-gpu results-page config-docs clean
+.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained lint format bench bench-gpu results-page config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
-	$(SNAKEMAKE) --quiet rules reason host progress
+	@$(SNAKEMAKE) --quiet rules reason host progress || \
+	{ echo "stopped: mend what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
 	@$(BIN)/ensir table results/summary.csv
 	@echo "report: $(CURDIR)/results/report.html"
 
@@ -37,13 +38,22 @@ screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the RE
 	$(BIN)/python docs/screenshot.py
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not faults and not pretrained and not browser" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and not faults and not faults_all and not pretrained and not browser" -n 2 --dist loadfile
+
+test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
+	$(BIN)/pytest -m slow -n 2
 
 test-browser: $(INSTALLED_FOR_TESTS)  ## click through the pages in Chromium (needs chromium and chromium-driver)
 	$(BIN)/pytest -rs -m browser
 
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
 	$(BIN)/pytest -m faults -n 2
+
+test-faults-all: $(INSTALLED_FOR_TESTS)  ## the same at three moments of every stage (half an hour)
+	$(BIN)/pytest -m "faults or faults_all" -n 2
+
+test-fuzz: $(INSTALLED_FOR_TESTS)  ## feed garbage to everything that reads files: 10,000 cases
+	$(BIN)/python tests/fuzz/fuzz.py
 
 test-gpu: $(INSTALLED_FOR_TESTS)  ## the tests that need a CUDA GPU; without one they are skipped
 	$(BIN)/pytest -rs tests/gpu

@@ -34,6 +34,7 @@ rule all:
         layout.summary,
         layout.tables,
         layout.report,
+        layout.provenance,
         sealed_stores(),
         image_folders(),
 

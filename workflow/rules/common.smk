@@ -6,6 +6,7 @@ import ensir.config_reading
 from snakemake.exceptions import WorkflowError
 
 from ensir import InputError
+from ensir.garbage import NOT_DIGESTED, needed
 from ensir.layout import Layout
 from ensir.methods import module_name
 from ensir.plan import Plan
@@ -200,6 +201,20 @@ def sampled(sample):
         *filter(None, sample["fitted"].values()),
     ]
     return {"results": [ancient(path) for path in found], "digests": [layout.digest(path) for path in found]}
+
+
+def digested():
+    """Provenance: every result that has a digest."""
+    return sorted(path for path in map(str, needed(plan)) if path.split("/")[1] not in NOT_DIGESTED)
+
+
+def used_sections():
+    """Provenance: what of the configuration the results depend on."""
+    return {
+        "datasets": {dataset: plan.dataset_settings(dataset) for _, dataset, _ in plan.used()},
+        "models": {model: plan.model_settings(model) for _, _, models in plan.used() for model in models},
+        "experiments": experiment_sections(),
+    }
 
 
 # ── targets ──────────────────────────────────────────────────────────────────────────────────────────────────

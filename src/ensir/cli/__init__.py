@@ -30,6 +30,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (folders.fit, folders.fuse, folders.score, results.verify, results.table):
+for command in (folders.fit, folders.fuse, folders.score, results.verify, results.gc, results.table):
     app.command()(command)
 app.add_typer(luts.app, name="lut")

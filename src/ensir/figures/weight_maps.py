@@ -58,7 +58,7 @@ def _picture(image: np.ndarray, part: store.Part, note: str = "") -> Panel:
 
 def _map(weights: np.ndarray, shape: tuple[int, int, int]) -> Panel:
     whole = np.broadcast_to(weights, shape[0] * shape[1]).reshape(shape[:2])
-    return Panel(reduced(whole, panels.LONGEST), f"mean {weights.mean():.2f}")
+    return Panel(reduced(whole, panels.LONGEST), f"mean {round(weights.mean(), 2) + 0:.2f}")  # no −0
 
 
 def drawing(columns: list[Column], models: list[str], shape: tuple[int, ...]) -> Drawing:
