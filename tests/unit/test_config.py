@@ -54,7 +54,11 @@ ALGORITHMS = ", ".join(classical.ALGORITHMS)
 # The dotted key, the value written there (GONE: the key is removed), and what is said of that key.
 WRONG = [
     # unknown keys, at every depth
-    ("modles", {}, "unknown key; allowed: datasets, models, experiments, compute, report; did you mean 'models'?"),
+    (
+        "modles",
+        {},
+        "unknown key; allowed: datasets, models, experiments, compute, report; did you mean 'models'?",
+    ),
     (
         "datasets.train.inptu",
         "x",

@@ -10,25 +10,6 @@
 #   results/figures/{experiment}/{figure}/{dataset|method|dataset/method}.{svg,pdf,png,csv}
 #       vector, as wide as a column or the text of a two-column paper; PNG with 300 dpi; the CSV holds what is drawn
 
-FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
-
-
-def drawn(figure, what, **labels):
-    """The files of a figure; Snakemake's report shows the SVG, and the numbers unless they are whole pictures."""
-    stem = layout.figure("{experiment}", figure, what)
-    reported = {
-        ending: report(
-            stem + ending,
-            category="Figures",
-            subcategory="{experiment}",
-            caption=f"../report/{figure}.rst",
-            labels={"figure": figure.replace("_", " "), **labels, "shown": shown},
-        )
-        for ending, shown in ((".svg", "drawing"), (".csv", "numbers"))
-        if shown == "drawing" or figure not in ("weight_maps", "features")
-    }
-    return [reported.get(ending, stem + ending) for ending in FIGURE_FILES]
-
 
 rule draw_weight_maps:
     input:

@@ -29,6 +29,7 @@ environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.devic
 source_folders = [os.path.join(workflow.basedir, "src"), os.getenv("PYTHONPATH")]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, source_folders)))
 
+FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
@@ -184,6 +185,23 @@ def sample(name, dataset):
         "fused": {m: layout.part(layout.fused(name, dataset, m), part) for m in experiment.methods},
         "fitted": {m: fitted(name, m) for m in experiment.methods},
     }
+
+
+def drawn(figure, what, **labels):
+    """Figures: the files of one; Snakemake's report shows the SVG, and the numbers unless they are whole pictures."""
+    stem = layout.figure("{experiment}", figure, what)
+    reported = {
+        ending: report(
+            stem + ending,
+            category="Figures",
+            subcategory="{experiment}",
+            caption=f"../report/{figure}.rst",
+            labels={"figure": figure.replace("_", " "), **labels, "shown": shown},
+        )
+        for ending, shown in ((".svg", "drawing"), (".csv", "numbers"))
+        if shown == "drawing" or figure not in ("weight_maps", "features")
+    }
+    return [reported.get(ending, stem + ending) for ending in FIGURE_FILES]
 
 
 def weighing(experiment):
