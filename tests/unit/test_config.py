@@ -54,7 +54,11 @@ ALGORITHMS = ", ".join(classical.ALGORITHMS)
 # The dotted key, the value written there (GONE: the key is removed), and what is said of that key.
 WRONG = [
     # unknown keys, at every depth
-    ("modles", {}, "unknown key; allowed: datasets, models, experiments, compute; did you mean 'models'?"),
+    (
+        "modles",
+        {},
+        "unknown key; allowed: datasets, models, experiments, compute, report; did you mean 'models'?",
+    ),
     (
         "datasets.train.inptu",
         "x",
@@ -70,7 +74,7 @@ WRONG = [
     (
         "experiments.denoise.test",
         "x",
-        "unknown key; allowed: models, reference, tests, score, methods, sweep, allow_overlap, png, expected_error; "
+        "unknown key; allowed: models, reference, tests, score, methods, sweep, allow_overlap, png, expected_error, figures; "
         "did you mean 'tests'?",
     ),
     (
@@ -454,9 +458,9 @@ def test_variables(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty; give the sections datasets, models, experiments, compute"),
-        ("# nothing", "is empty; give the sections datasets, models, experiments, compute"),
-        ("- datasets", "holds no keys; give the sections datasets, models, experiments, compute"),
+        ("", "is empty; give the sections datasets, models, experiments, compute, report"),
+        ("# nothing", "is empty; give the sections datasets, models, experiments, compute, report"),
+        ("- datasets", "holds no keys; give the sections datasets, models, experiments, compute, report"),
         ("models:\n  a: {kind: folder\n  b: 1\n", "line 3, column 4: expected ',' or '}', but got ':'"),
         ("models:\n\ta: 1\n", "line 2, column 1: found character '\\t' that cannot start any token"),
         ("models: !network x", "line 1, column 9: could not determine a constructor for the tag '!network'"),
