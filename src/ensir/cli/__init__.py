@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ensir import InputError
-from ensir.cli import folders, luts, results
+from ensir.cli import dae, folders, luts, results
 
 
 class Group(TyperGroup):
@@ -33,3 +33,4 @@ app = typer.Typer(
 for command in (folders.fit, folders.fuse, folders.score, results.verify, results.table):
     app.command()(command)
 app.add_typer(luts.app, name="lut")
+app.add_typer(dae.app, name="dae")

@@ -36,10 +36,14 @@ def degrade(
             blurred = blur(image.astype(np.float64), kernel(degradation["kernel"], degradation["width"]))
         case _:
             blurred = image.astype(np.float64)
+    noise = seeded(degradation["seed"], name).normal(0, degradation["sigma"] * unit, image.shape)
+    return to_integers(blurred + noise, image.dtype, name)
+
+
+def seeded(seed: int, name: str) -> np.random.Generator:
+    """Return the random numbers of one image: they depend on the seed and its name, not on the order of images."""
     word = hashlib.sha256(name.encode()).digest()[:8]
-    random = np.random.default_rng([degradation["seed"], int.from_bytes(word, "big")])
-    noisy = blurred + random.normal(0, degradation["sigma"] * unit, image.shape)
-    return to_integers(noisy, image.dtype, name)
+    return np.random.default_rng([seed, int.from_bytes(word, "big")])
 
 
 def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:
