@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +62,9 @@ class HalfResolution(nn.Module):
             for _ in range(architecture.blocks)
         )
         self.tail = nn.Conv2d(width, 12, 3, padding=1)
-        for layer in [*(block[-1] for block in self.body), self.tail]:  # each starts as the identity
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for block in [*self.body, nn.Sequential(self.tail)]:  # each starts as the identity
+            for parameter in list(block.parameters())[-2:]:
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Images) -> Images:
         """Return the images with less noise; odd sides are continued by their last row or column."""
@@ -85,8 +87,7 @@ class Published(nn.Module):
         super().__init__()
         channels = [3, *[64] * 19, 3]
         self.layers = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1)
-            for before, after in zip(channels, channels[1:], strict=False)
+            nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(channels)
         )
 
     def forward(self, x: Images) -> Images:
@@ -151,6 +152,25 @@ def read(path: str | Path) -> DAE:
             f"releases ({' '.join(str(error).split())[:200]})"
         ) from error
     return DAE(dae.network.eval().requires_grad_(False), dae.architecture, dae.sigma)
+
+
+def denoiser(network: nn.Module, device: str, precision: str) -> Callable[[Images], Images]:
+    """Put a network on its device; return it as a function of float32 images.
+
+    Parameters
+    ----------
+    network : torch module
+    device : "cpu" or "cuda"
+    precision : "float32" or "bfloat16"
+        Of the arithmetic; what comes out is float32.
+    """
+    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def run(x: Images) -> Images:
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+            return network(x.contiguous(memory_format=torch.channels_last)).float()
+
+    return run
 
 
 def _turned(weights: dict[str, Tensor]) -> dict[str, Tensor]:

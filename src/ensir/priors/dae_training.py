@@ -1,8 +1,8 @@
 """Train a denoising autoencoder on a folder of photographs.
 
-Step n draws its patches and its noise from the seed and n alone, so that a run that was stopped goes on as if it had not
-been. The checkpoint holds float32 weights whatever the precision of the arithmetic, their moving average, which is
-what is written out in the end, and the state of the optimiser.
+Step n draws its patches and its noise from the seed and n alone, so that a run that was stopped goes on as if it
+had not been. The checkpoint holds float32 weights whatever the precision of the arithmetic, their moving average,
+which is what is written out in the end, and the state of the optimiser.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class Training:
 
     sigma: float
     steps: int
-    architecture: Architecture = Architecture()
+    architecture: Architecture = field(default_factory=Architecture)
     patch: int = 64
     batch: int = 8
     learning_rate: float = 1e-3
@@ -152,7 +152,8 @@ class _State:
     def __init__(self, training: Training, digest: str, device: str):
         torch.manual_seed(training.seed)
         self.training, self.digest, self.device = training, digest, device
-        self.network = HalfResolution(training.architecture).to(device, memory_format=torch.channels_last)
+        network = HalfResolution(training.architecture).to(device)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimiser = torch.optim.Adam(self.network.parameters(), training.learning_rate, (0.9, 0.99))
         self.step, self.seconds = 0, 0.0
@@ -246,7 +247,7 @@ def _patches(photographs: Photographs, training: Training, step: int) -> tuple[d
     for patch in clean:
         image = held[random.choice(len(held), p=pixels / pixels.sum())]
         top, left = (random.integers(length - side + 1) for length in image.shape[:2])
-        piece = np.rot90(image[top : top + side, left : left + side], random.integers(4))
+        piece = np.rot90(image[top : top + side, left : left + side], int(random.integers(4)))
         patch[:] = (piece[:, ::-1] if random.integers(2) else piece).transpose(2, 0, 1)
     noise = training.sigma * random.standard_normal(clean.shape, np.float32)
     return torch.from_numpy(clean), torch.from_numpy(noise)
