@@ -33,6 +33,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 wildcard_constraints:
     dataset=NAME,
+    denoiser=NAME,
     model=NAME,
     experiment=NAME,
     method=NAME,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,17 +35,7 @@ def gains(images: list[str], gain: dict[str, list[float]], unit: str, salt: str)
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style: Any = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": salt,
-        "font.size": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        **dict.fromkeys(
-            ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
-        ),
-    }
-    with mpl.rc_context(style):
+    with mpl.rc_context(_style(salt)):
         figure = Figure(figsize=(9, 3), layout="constrained", facecolor="none")
         axes = figure.add_subplot(facecolor="none")
         values = {method: np.where(np.isfinite(row), row, np.nan) for method, row in gain.items()}
@@ -58,6 +49,53 @@ def gains(images: list[str], gain: dict[str, list[float]], unit: str, salt: str)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return _inline(buffer.getvalue())
+
+
+def descent(rows: Sequence[tuple[int, float, float, float, float | None]]) -> str:
+    """Draw the trace of a mean-shift descent: what it lowers and, where the target is known, the PSNR.
+
+    Parameters
+    ----------
+    rows : list of (step, data, prior, sigma, psnr)
+        Mean squared residual and mean squared length of the mean shift, in squared levels of 0–255.
+
+    Returns
+    -------
+    str
+        An SVG file.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    step, data, prior, _, psnr = zip(*rows, strict=True)
+    with mpl.rc_context(_style("descent")):
+        figure = Figure(figsize=(9, 3.2), layout="constrained")
+        panels = figure.subplots(1, 1 if psnr[0] is None else 2, squeeze=False)[0]
+        panels[0].plot(step, data, color=COLOURS[0], label="residual of the observation")
+        panels[0].plot(step, prior, color=COLOURS[1], label="mean shift")
+        panels[0].set(yscale="log", xlabel="step", ylabel="mean square (levels²)")
+        panels[0].legend(frameon=False)
+        if psnr[0] is not None:
+            panels[1].plot(step, psnr, color=COLOURS[2])
+            panels[1].set(xlabel="step", ylabel="PSNR (dB)")
+        for axes in panels:
+            axes.grid(color=INK, alpha=0.15, linewidth=0.6)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue().replace(INK, "#000000")
+
+
+def _style(salt: str) -> Any:
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": salt,
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        **dict.fromkeys(
+            ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
+        ),
+    }
 
 
 def _bars(axes: Any, images: list[str], values: dict[str, np.ndarray]) -> None:

@@ -78,6 +78,12 @@ class Training:
     precision: str = "float32"
     seed: int = 0
 
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> Training:
+        """Return the training that a section of `denoisers` asks for."""
+        rest = dict(settings)
+        return cls(architecture=Architecture(rest.pop("width"), rest.pop("blocks")), **rest)
+
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
         left = (self.steps - step) / max(self.cooldown * self.steps, 1)

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,6 +59,10 @@ class Observation:
     kernel: Float[torch.Tensor, "high wide"] | None = None
     known: Float[torch.Tensor, "height width"] | None = None
     scale: int = 1
+
+    def masked(self, known: torch.Tensor) -> Observation:
+        """Return it with some of its pixels missing: (height, width), false where they are."""
+        return replace(self, known=known.to(self.y))
 
     def identity(self) -> dict[str, Any]:
         """Return what tells it from other observations, as plain data."""
@@ -345,12 +349,18 @@ class Restorer:
             observation = self.given(observe(degraded, self.device))
             state = self.state(observation)
             states.append(state)
-            restored = picture(observation, self.descend(observation, state))
-            if degraded.image.shape[2] == 1:
-                restored = restored.mean(axis=2, keepdims=True)
-            yield restored * np.float32(np.iinfo(degraded.image.dtype).max / 255)
+            yield self.finish(observation, self.descend(observation, state), degraded.image)
         for state in filter(None, states):
             state.remove()
+
+    def finish(
+        self, observation: Observation, descent: Descent, image: Shaped[np.ndarray, "height width channel"]
+    ) -> Float32[np.ndarray, "high wide channel"]:
+        """Return a restored image in the code values and the channels of its input."""
+        restored = picture(observation, descent)
+        if image.shape[2] == 1:
+            restored = restored.mean(axis=2, keepdims=True)
+        return restored * np.float32(np.iinfo(image.dtype).max / 255)
 
     def descend(
         self,
