@@ -21,6 +21,7 @@ def train(
     patch: Annotated[int, typer.Option(min=16, help="side of a patch in pixels")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="patches of a step")] = 8,
     learning_rate: Annotated[float, typer.Option(min=0, help="of Adam")] = 1e-3,
+    validation: Annotated[int, typer.Option(min=1, help="images kept back to measure the PSNR")] = 8,
     precision: Annotated[
         Literal["float32", "bfloat16"], typer.Option(help="of the arithmetic; weights stay float32")
     ] = "float32",
@@ -40,6 +41,7 @@ def train(
         patch=patch,
         batch=batch,
         learning_rate=learning_rate,
+        validation=validation,
         precision=precision,
         seed=seed,
     )
@@ -47,3 +49,28 @@ def train(
     checkpoint, curve = output.with_suffix(".checkpoint"), output.with_suffix(".csv")
     with shown(f"train a DAE for σ = {sigma:g}") as progress:
         dae_training.train(output, checkpoint, curve, found, training, progress, device)
+
+
+@app.command()
+def measure(
+    weights: Annotated[list[str], typer.Argument(metavar="WEIGHTS...", help="sigma11, sigma25, or files")],
+    images: Annotated[
+        str, typer.Option(metavar="GLOB", help="8-bit images; the middle 256×256 of each counts")
+    ],
+    sigma: Annotated[float, typer.Option(min=0.1, help="of the noise, in levels of 0–255")],
+) -> None:
+    """Print the mean PSNR at which networks denoise images.
+
+    Example: ensir dae measure sigma25 mine.safetensors --images 'Set14/*.png' --sigma 25
+    """
+    import numpy as np
+
+    from ensir import images as files
+    from ensir.priors import dae, dae_training
+    from ensir.priors.shipped import SHIPPED_DAES
+
+    found = {name: files.read(path) for name, path in files.find(images, "--images").items()}
+    coloured = {name: np.repeat(image, 3 // image.shape[2], axis=2) for name, image in found.items()}
+    for name in weights:
+        network = dae.read(SHIPPED_DAES.get(name, name)).network
+        typer.echo(f"{name}: {dae_training.psnr(network, coloured, sigma):.2f} dB")

@@ -146,7 +146,7 @@ def read(path: str | Path) -> DAE:
             weights = _turned(weights)
             dae = DAE(Published(), "published", None)
         dae.network.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{path}: holds no DAE, neither one of `ensir dae train` nor conv1 … conv20 of the DAEP and DMSP "
             f"releases ({' '.join(str(error).split())[:200]})"
@@ -177,7 +177,10 @@ def _turned(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Name the layers of a published file as ours, for RGB instead of BGR."""
     turned = {}
     for name, value in weights.items():
-        number, kind = re.fullmatch(r"conv(\d+)\.(weight|bias)", name).groups()  # type: ignore[union-attr]
+        layer = re.fullmatch(r"conv(\d+)\.(weight|bias)", name)
+        if layer is None:
+            raise KeyError(name)
+        number, kind = layer.groups()
         turned[f"layers.{int(number) - 1}.{kind}"] = value
     turned["layers.0.weight"] = turned["layers.0.weight"].flip(1)
     for kind in ("weight", "bias"):

@@ -112,14 +112,15 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
     if not 1 <= number <= len(found):
         raise InputError(f"{path}: holds {len(found)} kernels, and no number {number}; mend `number`")
     value = np.asarray(found[number - 1])
-    if value.ndim != 2 or value.dtype.kind not in "fiu" or not (value >= 0).all() or not value.sum() > 0:
+    numbers = value.ndim == 2 and value.dtype.kind in "fiu" and np.isfinite(value).all()
+    if not numbers or value.min() < 0 or value.sum() == 0:
         raise InputError(f"{path}: kernel {number} is not a matrix of numbers from zero on; replace the file")
     if not value.shape[0] % 2 == value.shape[1] % 2 == 1:
         raise InputError(
             f"{path}: kernel {number} has {value.shape[0]}×{value.shape[1]} values; both sides must be odd"
         )
-    value = value[::-1, ::-1] if mirrored else value
-    return np.asarray(value / value.sum(), np.float64)
+    value = np.asarray(value / value.sum(), np.float64)
+    return value[::-1, ::-1] if mirrored else value
 
 
 def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:

@@ -18,7 +18,7 @@ from ensir.priors.linear import Image
 from ensir.restorers import meanshift
 from ensir.restorers.meanshift import MOMENTUM, Observation
 
-KERNEL_RATE = 0.003  # found by trial: larger ones make kernels of a few points
+KERNEL_RATE = 0.02  # found by trial: with less the kernel stays flat for long, with more it trembles
 
 
 class Restorer(meanshift.Restorer):
