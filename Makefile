@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume workflow-report test test-faults test-gpu test-pretrained lint format bench bench-gpu config-docs clean
+.PHONY: help run dry-run resume workflow-report test test-slow test-faults test-gpu test-pretrained lint format bench bench-gpu results-page config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,7 +31,10 @@ workflow-report: $(INSTALLED)  ## Snakemake's own report: results/workflow-repor
 	$(SNAKEMAKE) --report results/workflow-report.html
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not faults and not pretrained" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and not faults and not pretrained" -n 2 --dist loadfile
+
+test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
+	$(BIN)/pytest -m slow -n 2
 
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
 	$(BIN)/pytest -m faults -n 2
@@ -59,6 +62,10 @@ bench: $(INSTALLED_FOR_TESTS)  ## measure speeds, beside what they are compared 
 
 bench-gpu: $(INSTALLED_FOR_TESTS)  ## measure fusing on a CUDA GPU, beside a copy
 	$(BIN)/python tests/bench/bench_gpu.py
+
+results-page: $(INSTALLED)  ## run config/results.yaml on ENSIR_TEST_DATA, fill the tables of docs/results.md
+	$(MAKE) run CONFIG=config/results.yaml
+	$(BIN)/python docs/fill_results.py
 
 config-docs: $(INSTALLED)  ## generate config/schema.json and the tables of config/README.md
 	$(BIN)/python -m ensir.config_reference

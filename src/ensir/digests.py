@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ensir import InputError
 from ensir.layout import Layout
 
 TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, inside every directory output
@@ -55,11 +56,49 @@ def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]
             yield result, check(result, digest)
 
 
+def check_before_reading(result: str | Path) -> None:
+    """Compare a result's file, or the metadata of a store, with its digest; chunks carry checksums of their own.
+
+    Parameters
+    ----------
+    result : path
+        Outside a results folder it has no digest, and nothing is compared.
+
+    Raises
+    ------
+    InputError
+        Names the file that is missing or has changed.
+    """
+    result = Path(os.path.abspath(result))
+    digest = _digest_of(result)
+    if digest is None:
+        return
+    store = result.is_dir()
+    for name, sha in _expected(digest).items():
+        if store and not name.endswith("zarr.json"):
+            continue
+        file = (result if store else result.parent) / name
+        if not file.is_file() or sha256(file) != sha:
+            raise InputError(
+                f"{file}: is not what was written there (its digest differs); delete {result} and run again"
+            )
+
+
+def _digest_of(result: Path) -> Path | None:
+    """Find the digest file of a result; None where it is in no results folder."""
+    found = (Path(Layout(str(folder)).digest(str(result))) for folder in result.parents)
+    return next(filter(Path.is_file, found), None)
+
+
+def _expected(digest: Path) -> dict[str, str]:
+    return {name: sha for sha, name in (line.split("  ", 1) for line in digest.read_text().splitlines())}
+
+
 def check(result: Path, digest: Path) -> list[str]:
     """Return what differs between a result and its digest file."""
     if not result.exists():
         return ["missing"]
-    expected = {name: sha for sha, name in (line.split("  ", 1) for line in digest.read_text().splitlines())}
+    expected = _expected(digest)
     folder = result if result.is_dir() else result.parent
     problems = [f"{name}: missing" for name in expected if not (folder / name).is_file()]
     problems += [

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from ensir import InputError
+from ensir import InputError, digests
 from ensir.layout import Place
 from ensir.methods import CellWeights
 from ensir.publish import publish
@@ -292,6 +292,7 @@ def load(path: str) -> LUT:
     """
     import xarray as xr
 
+    digests.check_before_reading(path)
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             data = file.load()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ensir import methods, statistics
+from ensir import methods, statistics, store
 from ensir.layout import Place
 from ensir.lut import assemble, save
 from ensir.methods import CellWeights
@@ -31,10 +31,11 @@ def merge(
     shards : list of str
         The shards' weights, in order.
     """
-    import zarr
-
-    groups = [zarr.open_group(path, mode="r") for path in shards]
-    found = CellWeights(*(_joined(groups, name) for name in ("weights", "iterations", "status")))
+    groups = [store.open_group(path, "weights") for path in shards]
+    read = [store.read_arrays(group, path) for group, path in zip(groups, shards, strict=True)]
+    found = CellWeights(
+        *(np.concatenate([r[name] for r in read]) for name in ("weights", "iterations", "status"))
+    )
     settled: dict[str, Any] = groups[0].attrs["settings"]  # type: ignore[assignment]
     versions: dict[str, str] = groups[0].attrs["versions"]  # type: ignore[assignment]
     everything, attributes = statistics.load(statistics_path)
@@ -55,7 +56,3 @@ def merge(
         },
     )
     save(lut, place)
-
-
-def _joined(groups: list[Any], name: str) -> np.ndarray:
-    return np.concatenate([np.asarray(group[name][...]) for group in groups])

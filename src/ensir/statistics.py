@@ -300,11 +300,9 @@ def save(
 
 def load(path: str) -> tuple[Statistics, dict[str, Any]]:
     """Read statistics and their attributes; per-image texts are among the attributes."""
-    import zarr
-
-    group = zarr.open_group(path, mode="r")
+    group = store.open_group(path, "statistics")
     attributes: dict[str, Any] = dict(group.attrs)
-    arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    arrays = store.read_arrays(group, path)
     statistics = Statistics(
         tuple(attributes["models"]),
         attributes["bin_width"],

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Shaped
 
-from ensir import InputError
-from ensir.digests import sha256
+from ensir import InputError, digests
 from ensir.layout import Layout, Place
 from ensir.publish import publish
 
@@ -206,7 +205,65 @@ def flatten(image: Shaped[np.ndarray, "height width channel"]) -> Shaped[np.ndar
     return np.ascontiguousarray(image.reshape(-1, image.shape[2]).T)
 
 
-# ── read a part ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── read ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_group(path: str | Path, kind: str = "") -> zarr.Group:
+    """Open a Zarr group that was published, for reading.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What it must be, as its attribute ``kind`` says.
+
+    Raises
+    ------
+    InputError
+        Missing, damaged, of another kind or of another format version.
+    """
+    import zarr
+
+    from ensir.complete import CompleteStore
+
+    digests.check_before_reading(path)
+    try:
+        group = zarr.open_group(CompleteStore(zarr.storage.LocalStore(path, read_only=True)), mode="r")
+    except Exception as error:
+        raise InputError(
+            f"{path}: cannot be opened ({error}); `ensir verify` tells more; delete it and run again"
+        ) from error
+    version, found = group.attrs.get("format_version"), group.attrs.get("kind")
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: has format {version}, and this version reads {FORMAT_VERSION} only; "
+            "delete it and run again, or use the version that wrote it"
+        )
+    if kind and found != kind:
+        raise InputError(f"{path}: holds {found!r}, not {kind!r}")
+    return group
+
+
+def read_arrays(group: zarr.Group, path: str | Path) -> dict[str, np.ndarray]:
+    """Read all arrays of a group.
+
+    Raises
+    ------
+    InputError
+        A chunk is missing or fails its checksum.
+    """
+    return {name: _read_whole(array, path) for name, array in group.arrays()}
+
+
+def _read_whole(array: zarr.Array, path: str | Path) -> np.ndarray:
+    try:
+        return np.asarray(array[...])
+    except Exception as error:
+        raise _damaged(f"{path}/{array.basename}", error, path) from error
+
+
+def _damaged(what: str, error: Exception, path: str | Path) -> InputError:
+    return InputError(f"{what} is damaged ({error}); delete {path} and run again")
 
 
 class Part:
@@ -233,21 +290,9 @@ class Part:
     """
 
     def __init__(self, path: str | os.PathLike):
-        import zarr
-
         self.path = os.fspath(path)
-        try:
-            self.group = zarr.open_group(self.path, mode="r")
-        except (FileNotFoundError, ValueError, KeyError) as error:
-            raise InputError(
-                f"{self.path}: is not a part of a store ({error}); `ensir verify` tells more"
-            ) from error
+        self.group = open_group(self.path)
         self.attributes: dict[str, Any] = dict(self.group.attrs)
-        version = self.attributes.get("format_version")
-        if version != FORMAT_VERSION:
-            raise InputError(
-                f"{self.path}: has store format {version}; this version reads {FORMAT_VERSION} only"
-            )
         self.value = self.array("value")
         self.names = [str(name) for name in self.column("image")]
         self.shapes = [
@@ -266,7 +311,7 @@ class Part:
 
     def column(self, name: str) -> np.ndarray:
         """Return a per-image array, such as ``height``."""
-        return np.asarray(self.array(name)[...])
+        return _read_whole(self.array(name), self.path)
 
     @cached_property
     def dtype(self) -> np.dtype:
@@ -319,21 +364,15 @@ class Part:
 
 
 def _chunk_reader(array: zarr.Array, path: str) -> Any:
-    """Return a function that reads a chunk; a missing one is an error, where Zarr would give zeros."""
-    from zarr.core.sync import sync
-
+    """Return a function that reads a chunk."""
     size = array.chunks[1]
 
     @lru_cache(maxsize=1)
     def chunk(i: int) -> np.ndarray:
         try:
-            if not sync((array.store_path / array.metadata.encode_chunk_key((0, i))).exists()):
-                raise FileNotFoundError("it is missing")
             return np.asarray(array[:, i * size : (i + 1) * size])
         except Exception as error:
-            raise InputError(
-                f"{path}/{array.basename}: chunk {i} is damaged ({error}); delete {path} and run again"
-            ) from error
+            raise _damaged(f"{path}/{array.basename}: chunk {i}", error, path) from error
 
     return chunk
 
@@ -394,7 +433,7 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
     attributes = {
         "format_version": FORMAT_VERSION,
         "parts": parts,
-        "digests": {part: sha256(layout.digest(f"{store}/{part}")) for part in parts},
+        "digests": {part: digests.sha256(layout.digest(f"{store}/{part}")) for part in parts},
     }
     root = {
         "zarr_format": 3,

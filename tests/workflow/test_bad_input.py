@@ -107,6 +107,7 @@ def test_all_missing_files_at_once(fresh: Run):
     assert not (fresh.folder / "results").exists()
 
 
+@pytest.mark.slow
 def test_allowed_overlap_runs(fresh: Run):
     overlap(fresh)
     with_config(lambda c: c["experiments"]["one"].update(allow_overlap=["t3"]))(fresh)

@@ -89,6 +89,7 @@ def test_one_partition_serves_the_whole_sweep(fitted: Run):
     assert luts == {"ensir", "ensir_b32", "ensir_s10"}
 
 
+@pytest.mark.slow
 def test_other_seconds_rerun_tables_and_report_alone(fitted: Run, tmp_path: Path):
     run = fitted.copy(tmp_path / "run")
     assert run.planned() == []
@@ -109,6 +110,7 @@ def test_other_options_refit_one_method(fitted: Run, tmp_path: Path):
     assert all("gbdt" in job for job in planned)
 
 
+@pytest.mark.slow
 def test_fits_are_the_same_whatever_the_parts(fitted: Run, tmp_path: Path):
     run = fitted.copy(tmp_path / "run")
     shutil.rmtree(run.folder / "results")

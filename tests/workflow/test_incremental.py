@@ -140,6 +140,7 @@ def test_change(finished: Run, tmp_path: Path, change, predictions, needed, spar
         )
 
 
+@pytest.mark.slow
 def test_a_fourth_model_runs_and_gives_what_a_fresh_run_gives(finished: Run, tmp_path: Path):
     grown, fresh = finished.copy(tmp_path / "grown"), finished.copy(tmp_path / "fresh")
     shutil.rmtree(fresh.folder / "results")
@@ -160,6 +161,7 @@ def test_identical_rebuild_reruns_nothing_later(finished: Run, tmp_path: Path):
     assert run.planned() == []
 
 
+@pytest.mark.slow
 def test_shards_do_not_show_in_the_lut(finished: Run, tmp_path: Path):
     run = finished.copy(tmp_path / "run")
     edit_config(change_shards)(run)

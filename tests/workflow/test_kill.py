@@ -59,8 +59,8 @@ def _cmdline(process: psutil.Process) -> list[str]:
 
 
 def moments() -> list:
-    """Every stage and victim; two of them are quick enough for every test run."""
-    quick = [("predict", "everything"), ("fuse", "job")]
+    """Every stage and victim; one of them is quick enough for every test run."""
+    quick = [("fuse", "job")]
     every = [(stage, victim) for stage in STAGES for victim in ("job", "everything")]
     return [pytest.param(*m, marks=[] if m in quick else pytest.mark.faults) for m in every]
 

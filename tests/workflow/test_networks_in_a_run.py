@@ -45,6 +45,7 @@ def with_network(fresh: Run) -> Run:
     return fresh
 
 
+@pytest.mark.slow
 def test_a_network_and_what_reruns_it(with_network: Run):
     run = with_network
     run.run()

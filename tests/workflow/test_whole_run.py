@@ -72,7 +72,7 @@ def test_everything_is_verified(published: Run):
     assert not any(verified.values())
 
 
-@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("bits", [8, pytest.param(16, marks=pytest.mark.slow)])
 def test_png_files_and_depth(fresh: Run, bits: int):
     """The same images with 16 bits give the same scores; PNG files are the rounded fused images."""
     config = fresh.config

@@ -12,8 +12,6 @@ from jaxtyping import Shaped
 from ensir import InputError, store
 from ensir.layout import Place
 
-REFERENCE_ARRAYS = {"reference_image", "reference_digest"}
-
 
 class Reference:
     """The images of a reference beside their predictions, in the order of their names, whatever part holds them.
@@ -118,18 +116,9 @@ def load(path: str) -> Fit:
     InputError
         Not a fit, damaged, or of another format version.
     """
-    import zarr
-
-    try:
-        group = zarr.open_group(path, mode="r")
-        arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
-    except Exception as error:
-        raise InputError(f"{path}: cannot be read as a fit ({error}); make it again") from error
-    attributes = dict(group.attrs)
-    if attributes.pop("kind", None) != "fit" or not arrays.keys() >= REFERENCE_ARRAYS:
-        raise InputError(f"{path}: is not a fit")
-    if (version := attributes.pop("format_version", None)) != store.FORMAT_VERSION:
-        raise InputError(f"{path}: has format {version}; this version reads {store.FORMAT_VERSION} only")
+    group = store.open_group(path, "fit")
+    arrays, attributes = store.read_arrays(group, path), dict(group.attrs)
+    del attributes["kind"], attributes["format_version"]
     return Fit(
         models=tuple(attributes.pop("models")),  # type: ignore[arg-type]
         bits=int(attributes.pop("bits")),  # type: ignore[arg-type]
