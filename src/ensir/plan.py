@@ -45,6 +45,7 @@ class Plan:
         self.predictions = cache(self._predictions)
         self.parts = cache(self._parts)
         self.sizes = cache(self._sizes)
+        self.photographs = cache(self._photographs)
 
     def check(self) -> None:
         """List every folder that an experiment needs; all that is missing is one error.
@@ -122,12 +123,13 @@ class Plan:
         if dae in SHIPPED_DAES:
             return SHIPPED_DAES[dae]
         if dae in self.config.denoisers:
+            self.photographs(dae)
             return self.layout.denoiser(dae)
         if not Path(dae).is_file():
             raise InputError(f"models.{model}.dae: {dae}: no such file; mend the path")
         return dae
 
-    def photographs(self, denoiser: str) -> list[str]:
+    def _photographs(self, denoiser: str) -> list[str]:
         """Return the images that a denoising autoencoder is trained on."""
         pattern = self.config.denoisers[denoiser].photographs
         return list(images.find(pattern, f"denoisers.{denoiser}.photographs").values())

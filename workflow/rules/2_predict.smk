@@ -30,9 +30,7 @@ rule train_denoiser:
         device=settings.compute.device,
     params:
         checkpoint=lambda w: layout.checkpoint(w.denoiser),
-        settings=lambda w: settings.denoisers[w.denoiser].model_dump(
-            mode="json", exclude={"photographs"}
-        ),
+        settings=lambda w: settings.denoisers[w.denoiser].model_dump(mode="json", exclude={"photographs"}),
         source=source_digest("ensir.priors.dae_training"),
     message:
         "train denoiser {wildcards.denoiser}"
