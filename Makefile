@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume workflow-report test test-slow test-faults test-gpu test-pretrained lint format bench bench-gpu results-page config-docs clean
+.PHONY: help run dry-run resume workflow-report test test-slow test-faults test-gpu test-pretrained test-meanshift lint format bench bench-gpu results-page config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,7 +31,7 @@ workflow-report: $(INSTALLED)  ## Snakemake's own report: results/workflow-repor
 	$(SNAKEMAKE) --report results/workflow-report.html
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not slow and not faults and not pretrained" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and not faults and not pretrained and not meanshift" -n 2 --dist loadfile
 
 test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
 	$(BIN)/pytest -m slow -n 2
@@ -44,6 +44,9 @@ test-gpu: $(INSTALLED_FOR_TESTS)  ## the tests that need a CUDA GPU; without one
 
 test-pretrained: $(INSTALLED_FOR_TESTS)  ## run published networks on whole datasets (minutes)
 	$(BIN)/pytest -m pretrained
+
+test-meanshift: $(INSTALLED_FOR_TESTS)  ## restore with the published denoising autoencoders, beside known traces (minutes)
+	$(BIN)/pytest -m meanshift
 
 lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
 	$(BIN)/ruff check .
