@@ -86,7 +86,7 @@ def restore(
         "device": device,
         "unfinished": str(output.absolute().parent / ".partial"),
     }
-    told: dict[str, Any] = {"kind": "noise", "sigma": sigma}
+    told: dict[str, Any] = {"kind": "downscale"} if scale > 1 else {"kind": "noise", "sigma": sigma}
     if kernel:
         values = operators.read_kernel(kernel, number, mirrored)
         told |= {"kind": "blur", "values": values.tolist()}

@@ -62,6 +62,8 @@ class Observation:
 
     def masked(self, known: torch.Tensor) -> Observation:
         """Return it with some of its pixels missing: (height, width), false where they are."""
+        if not known.any():
+            raise InputError(f"image {self.name!r}: not one of its pixels is known; mend the mask")
         return replace(self, known=known.to(self.y))
 
     def identity(self) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def observe(degraded: Degraded, device: str) -> Observation:
     Raises
     ------
     InputError
-        Nothing is known, or an upscaling has a blur.
+        Nothing is known, or an image is both small and degraded otherwise.
     """
     assert degraded.image is not None
     unit = np.iinfo(degraded.image.dtype).max / 255
@@ -117,6 +119,11 @@ def observe(degraded: Degraded, device: str) -> Observation:
         raise InputError(
             f"image {degraded.name!r}: a mean-shift restorer has to know how its input was made; "
             "set `degradation` in the dataset"
+        )
+    if degraded.scale > 1 and known.get("kind") not in (None, "downscale"):
+        raise InputError(
+            f"image {degraded.name!r}: is to be enlarged, and its input has more than that to mend "
+            f"({known['kind']}); only inputs that were made smaller alone can be"
         )
     image = np.broadcast_to(degraded.image, (*degraded.image.shape[:2], 3)) / unit
 
@@ -170,7 +177,7 @@ class Objective(Protocol):
     """Standard deviation of the noise of each step, in levels of 0–255."""
 
     extra: dict[str, torch.Tensor]
-    """What else changes from step to step, and is saved with the image."""
+    """What else changes from step to step, and is saved with the image: a kernel that is being found."""
 
     def gradient(self, x: Image, noisy: Image, step: int) -> tuple[Image, dict[str, float]]:
         """Return the gradient at x, and `data`, `prior` and `sigma` of the trace."""
