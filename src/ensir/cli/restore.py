@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -113,10 +112,7 @@ def restore(
     restored = restorer.finish(observation, descent, degraded)
     images.write(output, images.to_integers(restored, degraded.dtype, str(image)))
     if trace:
-        with replaced(trace) as partial, partial.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(field.name for field in fields(meanshift.Row))
-            writer.writerows(astuple(row) for row in descent.rows)
+        meanshift.write_trace(trace, descent.rows)
     if plot:
         with replaced(plot) as partial:
             partial.write_text(chart([astuple(row) for row in descent.rows]), encoding="utf-8")

@@ -6,12 +6,13 @@ trace, and can be stopped and taken up again at any step with the same result.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -251,6 +252,16 @@ def descend(
 def picture(observation: Observation, descent: Descent) -> Float32[np.ndarray, "height width 3"]:
     """Return the image as it is, without the border, RGB in 0–255."""
     return observation.inner(descent.x).permute(1, 2, 0).cpu().numpy()
+
+
+def write_trace(path: Path, rows: list[Row]) -> None:
+    """Write a trace as CSV, six digits per number."""
+    with replaced(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(column.name for column in fields(Row))
+        for row in rows:
+            step, *values = astuple(row)
+            writer.writerow([step, *("" if value is None else f"{value:.6g}" for value in values)])
 
 
 class State:
