@@ -10,13 +10,14 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume workflow-report test test-slow test-faults test-gpu test-pretrained test-meanshift lint format bench bench-gpu results-page config-docs clean
+.PHONY: help run dry-run resume workflow-report test test-slow test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift lint format bench bench-gpu results-page config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
-	$(SNAKEMAKE) --quiet rules reason host progress
+	@$(SNAKEMAKE) --quiet rules reason host progress || \
+	{ echo "stopped: mend what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
 	@$(BIN)/ensir table results/summary.csv
 	@echo "report: $(CURDIR)/results/report.html"
 
@@ -31,13 +32,19 @@ workflow-report: $(INSTALLED)  ## Snakemake's own report: results/workflow-repor
 	$(SNAKEMAKE) --report results/workflow-report.html
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not slow and not faults and not pretrained and not meanshift" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and not faults and not faults_all and not pretrained and not meanshift" -n 2 --dist loadfile
 
 test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
 	$(BIN)/pytest -m slow -n 2
 
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
 	$(BIN)/pytest -m faults -n 2
+
+test-faults-all: $(INSTALLED_FOR_TESTS)  ## the same at three moments of every stage (half an hour)
+	$(BIN)/pytest -m "faults or faults_all" -n 2
+
+test-fuzz: $(INSTALLED_FOR_TESTS)  ## feed garbage to everything that reads files: 10,000 cases
+	$(BIN)/python tests/fuzz/fuzz.py
 
 test-gpu: $(INSTALLED_FOR_TESTS)  ## the tests that need a CUDA GPU; without one they are skipped
 	$(BIN)/pytest -rs tests/gpu

@@ -33,6 +33,7 @@ rule all:
         layout.summary,
         layout.tables,
         layout.report,
+        layout.provenance,
         sealed_stores(),
         image_folders(),
 

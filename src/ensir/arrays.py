@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from jaxtyping import Shaped
 
 from ensir import InputError, images
 
+MOST_ARRAYS, DEEPEST = 1000, 16  # in an HDF5 file
 SUFFIXES = (".npy", ".h5", ".hdf5")
 
 
@@ -72,15 +74,24 @@ def _opened(path: str, array: str | None) -> Iterator[Any]:
 
 
 def _find(path: str, file: Any, array: str | None) -> Any:
-    import h5py
-
-    found: list[str] = []
-    file.visititems(lambda name, value: found.append(name) if isinstance(value, h5py.Dataset) else None)
+    found = list(itertools.islice(_arrays(file), MOST_ARRAYS))
     if array is None and len(found) != 1:
         raise InputError(f"{path}: holds {len(found)} arrays ({', '.join(found[:5])}); name one with `array`")
     if array is not None and array.strip("/") not in found:
         raise InputError(f"{path}: has no array {array!r}; it holds {', '.join(found[:5]) or 'none'}")
     return file[array or found[0]]
+
+
+def _arrays(group: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the paths of the arrays of an HDF5 group; h5py's own walk has no end in a damaged file."""
+    import h5py
+
+    for name in group:
+        value = group[name]
+        if isinstance(value, h5py.Dataset):
+            yield name
+        elif depth < DEEPEST:
+            yield from (f"{name}/{inner}" for inner in _arrays(value, depth + 1))
 
 
 def _checked(path: str, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from ensir.config_checks import Problem, cross_check, shown, unknown
 from ensir.config_data import Name
 from ensir.config_reference import allowed, keys, kind, sections, without_null
 
+MOST_VALUES = 100_000  # of a file, its aliases unfolded
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -80,7 +82,23 @@ def parse(raw: dict[str, Any], source: str, files: Sequence[str] = ()) -> Config
 def _compose(path: str) -> yaml.Node | None:
     """Return the tree of a YAML file; None where it is empty."""
     with _clear_errors(path), open(path, encoding="utf-8") as file:
-        return yaml.compose(file, yaml.SafeLoader)
+        node = yaml.compose(file, yaml.SafeLoader)
+        if node and _values(node, {}) > MOST_VALUES:
+            raise InputError(
+                f"{path}: its aliases unfold to more than {MOST_VALUES} values; write out what is meant"
+            )
+    return node
+
+
+def _values(node: yaml.Node, known: dict[int, float]) -> float:
+    """Count the values of a tree with its aliases unfolded; infinitely many where one holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inner = node.value if isinstance(node, yaml.SequenceNode) else []
+        if isinstance(node, yaml.MappingNode):
+            inner = [value for pair in node.value for value in pair]
+        known[id(node)] = 1 + sum(_values(value, known) for value in inner)
+    return known[id(node)]
 
 
 @contextmanager
@@ -93,7 +111,9 @@ def _clear_errors(path: str) -> Iterator[None]:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InputError(f"{path}: {where}{error.problem}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InputError(f"{path}: is nested too deeply; it is no configuration") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that does not exist
         raise InputError(f"{path}: is no text file: {' '.join(str(error).split())}") from None
 
 

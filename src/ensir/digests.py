@@ -50,7 +50,7 @@ def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]
         Each result found, and what is wrong with it: nothing, if the list is empty.
     """
     path = Path(path)
-    for digest in sorted(files(Path(layout.root) / "digests")):
+    for digest in sorted((Path(layout.root) / "digests").rglob("*.sha256")):
         result = layout.result_of(digest)
         if path == result or path in result.parents or result in path.parents:
             yield result, check(result, digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,7 +144,8 @@ def _decode(path: str) -> np.ndarray:
         import tifffile
 
         with tifffile.TiffFile(path) as tiff:
-            _believe(path, *tiff.pages[0].shape[:2])
+            shape = tiff.series[0].shape
+            _believe(path, shape[0], math.prod(shape[1:3]))
             return tiff.asarray()
     with _opened(path) as image:
         if suffix == ".png" and _png_depth(path) == 16:  # Pillow would halve the depth of RGB

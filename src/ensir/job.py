@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from ensir import InputError
 
 Progress = Callable[[int, int], None]
 SECONDS_BETWEEN_LINES = 5
+MENDS = {
+    errno.ENOSPC: "free some space on this disk",
+    errno.EDQUOT: "free some space in your quota",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+    errno.EROFS: "mount its file system for writing",
+}
 
 
 @contextmanager
@@ -46,13 +54,22 @@ def job(snakemake: Any) -> Iterator[Progress]:
         with shown(what) as progress:
             yield progress
     except InputError as error:
-        log.error("%s", error)
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _stop(str(error))
+    except OSError as error:
+        if error.errno not in MENDS:
+            log.exception("%s failed", what)
+            raise
+        _stop(f"{error.filename or os.getcwd()}: {error.strerror}; {MENDS[error.errno]}, then run again")
     except Exception:
         log.exception("%s failed", what)
         raise
     log.info("done in %.1f s", time.monotonic() - started)
+
+
+def _stop(message: str) -> NoReturn:
+    logging.getLogger("ensir").error("%s", message)
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
 
 
 @contextmanager

@@ -122,6 +122,11 @@ class Layout:
         return f"{self.root}/tables"
 
     @property
+    def provenance(self) -> str:
+        """The record of how everything was made."""
+        return f"{self.root}/provenance.json"
+
+    @property
     def report(self) -> str:
         """The page that people look at."""
         return f"{self.root}/report.html"
@@ -129,6 +134,11 @@ class Layout:
     def digest(self, path: str) -> str:
         """Return the digest file that mirrors a result."""
         return f"{self.root}/digests/{os.path.relpath(path, self.root)}.sha256"
+
+    @staticmethod
+    def origin_of(digest: str | os.PathLike) -> Path:
+        """Return the file beside a digest that tells where, when and from which code its result was made."""
+        return Path(digest).with_suffix(".json")
 
     def place(self, path: str | os.PathLike) -> Place:
         """Return where a result, its digest and its work in progress go."""

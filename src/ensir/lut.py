@@ -301,17 +301,44 @@ def load(path: str) -> LUT:
     attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in data.attrs.items()}
     if attributes.pop("kind", None) != "lut":
         raise InputError(f"{path}: is not a LUT")
-    if (version := attributes.pop("format_version")) != FORMAT_VERSION:
-        raise InputError(f"{path}: has LUT format {version}; this version reads {FORMAT_VERSION} only")
-    attributes.pop("bins")
-    columns: dict[str, Any] = {name: data[name].values for name in _CELL_COLUMNS}
-    columns |= {name: attributes.pop(name) for name in ("bin_width", "bits", "channels", "fill")}
-    return LUT(
-        models=tuple(str(model) for model in data["model"].values),
-        weights=data["weights"].values,
-        fill_weights=data["fill_weights"].values,
-        **columns,
-        reference_images=tuple(map(str, data["image"].values)),
-        reference_digests=tuple(map(str, data["reference_digest"].values)),
-        attributes=attributes,
+    if (version := attributes.pop("format_version", None)) != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: has LUT format {version}, and this version reads {FORMAT_VERSION} only; "
+            "make it again, or use the version that wrote it"
+        )
+    try:
+        bins = attributes.pop("bins")
+        columns: dict[str, Any] = {name: data[name].values for name in _CELL_COLUMNS}
+        columns |= {name: attributes.pop(name) for name in ("bin_width", "bits", "channels", "fill")}
+        lut = LUT(
+            models=tuple(str(model) for model in data["model"].values),
+            weights=data["weights"].values,
+            fill_weights=data["fill_weights"].values,
+            **columns,
+            reference_images=tuple(map(str, data["image"].values)),
+            reference_digests=tuple(map(str, data["reference_digest"].values)),
+            attributes=attributes,
+        )
+        sound = _is_sound(lut, bins, data["bin"].values)
+    except Exception as error:
+        raise InputError(f"{path}: lacks what a LUT holds ({error}); make it again") from error
+    if not sound:
+        raise InputError(f"{path}: its parts do not fit each other; make it again")
+    return lut
+
+
+def _is_sound(lut: LUT, bins: int, bin_of: Int[np.ndarray, "cell model"]) -> bool:
+    """Tell whether fusing stays within the table: the parts of a LUT agree, and every cell is one that there is."""
+    models = len(lut.models)
+    return (
+        (1 <= lut.bin_width <= 256 and lut.bits in (8, 16) and lut.channels >= 1)
+        and bins == lut.bins
+        and lut.fill in ("previous", "constant")
+        and lut.key.dtype == lut.channel.dtype == np.int64
+        and lut.weights.shape == (len(lut.key), models)
+        and lut.fill_weights.shape == (models,)
+        and bool(np.isfinite(lut.weights).all() and np.isfinite(lut.fill_weights).all())
+        and bool((np.diff(lut.number, prepend=-1) > 0).all() and (lut.number < lut.cells).all())
+        and bool(((lut.channel >= 0) & (lut.channel < lut.channels)).all())
+        and np.array_equal(bins_of(lut.key, lut.bins, models), bin_of)
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import socket
+import subprocess
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +22,33 @@ def versions(*packages: str) -> dict[str, str]:
     from ensir import __version__
 
     return {"ensir": __version__} | {package: metadata.version(package) for package in packages}
+
+
+def origin() -> dict[str, str]:
+    """Return where and when this is, and which code runs: what no digest may depend on."""
+    return {
+        "host": socket.gethostname(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+    }
+
+
+@cache
+def commit() -> str:
+    """Return the git commit of our source, with "-dirty" where files differ from it; empty outside of git."""
+    git = ["git", "-C", str(PACKAGE)]
+    tracked = [
+        *git,
+        "ls-files",
+        "--error-unmatch",
+        "__init__.py",
+    ]  # not of somebody's repository around an .venv
+    described = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        subprocess.run(tracked, capture_output=True, check=True)
+        return subprocess.run(described, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def source_digest(*modules: str) -> str:

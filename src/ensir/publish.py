@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ensir import InputError, digests
+from ensir import InputError, digests, layout, provenance
 from ensir.layout import Place
 
 LONGEST = 180  # characters of a file name, host and process number not counted
@@ -98,6 +99,7 @@ def _swap_in(partial: Path, place: Place) -> None:
         place.digest.parent.mkdir(parents=True, exist_ok=True)
         unfinished = place.partial / f"{partial.name}.sha256"
         unfinished.write_text(text)
+        layout.Layout.origin_of(place.digest).write_text(json.dumps(provenance.origin()))
         os.replace(unfinished, place.digest)
 
 

@@ -117,17 +117,22 @@ def _loaded(path: str | Path) -> Any:
 
     if not Path(path).is_file():
         raise InputError("no such file")
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
-                raise InputError("claims to hold more than its own size; not read")
     try:
+        if zipfile.is_zipfile(path) and _unpacked(path) > Path(path).stat().st_size:
+            raise InputError("claims to hold more than its own size; not read")
         return torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(
             f"is damaged, or holds more than tensors and plain values; nothing in it was executed ({reason})"
         ) from error
+
+
+def _unpacked(path: str | Path) -> int:
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
 
 
 def _checked(content: Any, models: int) -> tuple[Float[np.ndarray, "set 3 model"], int]:

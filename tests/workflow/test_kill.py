@@ -1,4 +1,4 @@
-"""SIGKILL of a job, and of Snakemake with its job, in each stage: the rerun gives equal digests and redoes only unfinished work."""
+"""Killed and disturbed in each stage: the rerun gives equal digests and redoes only unfinished work."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,7 @@ STAGES = {
     "score": ["scores", "scores.csv", "summary.csv"],
     "report": ["report.html"],
 }
+MOMENTS = ("begun", "writing", "done")
 
 
 def rewind(run: Run, stage: str) -> None:
@@ -37,51 +39,59 @@ def rewind(run: Run, stage: str) -> None:
     shutil.rmtree(results / "logs")
 
 
-def wait_for_job(run: Run, process: subprocess.Popen, stage: str) -> int:
-    """Return the process id of the stage's first job, as soon as it writes (or, for tables and pages, has begun)."""
-    slug = f"results~{STAGES[stage][0]}~"
-    script = f"{stage}.py"
+def wait_for_job(run: Run, process: subprocess.Popen, stage: str, moment: str) -> int:
+    """Return the process id of the stage's first job: just begun, writing, or with its result in place."""
+    results = run.folder / "results"
+    job = 0
     while process.poll() is None:
-        for partial in (run.folder / "results/.partial").glob(f"{slug}*.*[0-9]"):
-            return int(partial.name.rpartition(".")[2])
-        if stage in ("score", "report") and (run.folder / f"results/logs/{stage}").parent.exists():
-            for child in psutil.Process(process.pid).children(recursive=True):
-                if any(script in argument for argument in _cmdline(child)):
-                    return child.pid
+        job = job or next(jobs(process, stage), 0)
+        written = results.glob(f".partial/results~{STAGES[stage][0]}~*.*[0-9]")
+        if job and moment == "begun":
+            return job
+        if moment == "writing":
+            for partial in written:
+                return int(partial.name.rpartition(".")[2])
+            if job and stage in ("score", "report"):  # too quick to be seen writing
+                return job
+        if (
+            job
+            and moment == "done"
+            and any(file.is_file() for file in (results / STAGES[stage][0]).rglob("*"))
+        ):
+            return job
+        if job and moment == "done" and (results / STAGES[stage][0]).is_file():
+            return job
     pytest.fail(f"no job of {stage} was seen: {process.communicate()[0]}")
 
 
-def _cmdline(process: psutil.Process) -> list[str]:
+def jobs(process: subprocess.Popen, stage: str) -> Iterator[int]:
+    """Yield the running jobs of a stage."""
     try:
-        return process.cmdline()
+        children = psutil.Process(process.pid).children(recursive=True)
     except psutil.Error:
-        return []
+        return
+    for child in children:
+        try:
+            if any(argument.endswith(f".{stage}.py") for argument in child.cmdline()):
+                yield child.pid
+        except psutil.Error:
+            continue
 
 
-def moments() -> list:
-    """Every stage and victim; one of them is quick enough for every test run."""
-    quick = [("fuse", "job")]
-    every = [(stage, victim) for stage in STAGES for victim in ("job", "everything")]
-    return [pytest.param(*m, marks=[] if m in quick else pytest.mark.faults) for m in every]
+def cases() -> list:
+    """Every stage, victim and moment; one is quick enough for every test run, one moment for `make test-faults`."""
+    found = []
+    for stage in STAGES:
+        for victim in ("job", "everything"):
+            for moment in MOMENTS:
+                mark = pytest.mark.faults if moment == "writing" else pytest.mark.faults_all
+                quick = (stage, victim, moment) == ("fuse", "job", "writing")
+                found.append(pytest.param(stage, victim, moment, marks=[] if quick else mark))
+    return found
 
 
-@pytest.mark.parametrize(("stage", "victim"), moments())
-def test_kill(finished: Run, tmp_path: Path, stage: str, victim: str):
-    run = finished.copy(tmp_path / "run")
-    rewind(run, stage)
-    process = run.start()
-    job = wait_for_job(run, process, stage)
-    if victim == "job":
-        os.kill(job, signal.SIGKILL)
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode != 0
-
-    complete = {file: file.stat().st_mtime_ns for file in (run.folder / "results/digests").rglob("*.sha256")}
-    if victim == "everything":
-        assert "unlock" in run.run(ok=False)  # Snakemake tells what to type
-        run.run("--unlock")
+def is_whole(run: Run, finished: Run, complete: dict[Path, int]) -> None:
+    """Check that a rerun gives equal digests, redid nothing that was complete, and left nothing behind."""
     run.run()
     assert run.digests() == finished.digests()
     redone = [file for file, when in complete.items() if file.exists() and file.stat().st_mtime_ns != when]
@@ -89,6 +99,47 @@ def test_kill(finished: Run, tmp_path: Path, stage: str, victim: str):
     assert run.planned() == []
     left = [path for path in (run.folder / "results/.partial").iterdir() if path.suffix != ".lock"]
     assert not left, left
+
+
+def completed(run: Run) -> dict[Path, int]:
+    """Return the digests that are there, with their dates."""
+    return {file: file.stat().st_mtime_ns for file in (run.folder / "results/digests").rglob("*.sha256")}
+
+
+@pytest.mark.parametrize(("stage", "victim", "moment"), cases())
+def test_kill(finished: Run, tmp_path: Path, stage: str, victim: str, moment: str):
+    run = finished.copy(tmp_path / "run")
+    rewind(run, stage)
+    process = run.start()
+    job = wait_for_job(run, process, stage, moment)
+    if victim == "everything":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif psutil.pid_exists(job):  # with its result in place, it may have ended by now
+        os.kill(job, signal.SIGKILL)
+    process.communicate()
+    assert moment == "done" or process.returncode != 0
+
+    complete = completed(run)
+    if moment == "done":  # in place, but not yet known to Snakemake: may be made again
+        complete = {file: when for file, when in complete.items() if STAGES[stage][0] not in file.parts}
+    if victim == "everything":
+        assert "unlock" in run.run(ok=False)  # Snakemake tells what to type
+        run.run("--unlock")
+    is_whole(run, finished, complete)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_polite_end(finished: Run, tmp_path: Path, sent: signal.Signals):
+    """Ctrl-C goes to the whole group, SIGTERM to Snakemake: both let go of the lock."""
+    run = finished.copy(tmp_path / "run")
+    rewind(run, "predict")
+    process = run.start()
+    wait_for_job(run, process, "predict", "writing")
+    os.killpg(process.pid, sent) if sent == signal.SIGINT else process.send_signal(sent)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    is_whole(run, finished, completed(run))
 
 
 @pytest.mark.faults
@@ -110,3 +161,83 @@ def test_an_orphaned_job_and_its_rerun_do_not_mix(fresh: Run):
     verified = dict(digests.verify(fresh.folder / "results", Layout(str(fresh.folder / "results"))))
     assert verified
     assert not any(verified.values())
+
+
+@pytest.mark.faults
+def test_a_second_run_in_the_folder_fails_clearly(finished: Run, tmp_path: Path):
+    run = finished.copy(tmp_path / "run")
+    rewind(run, "predict")
+    process = run.start()
+    wait_for_job(run, process, "predict", "begun")
+    output = run.run(ok=False)
+    assert "lock" in output
+    assert "Traceback" not in output
+    process.communicate()
+    assert process.returncode == 0
+    assert run.digests() == finished.digests()
+
+
+# ── the disk ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def small_disk(finished: Run, tmp_path: Path) -> Iterator[Run]:
+    """A finished run, rewound to its predictions, whose results are on a file system of 8 MB."""
+    run = finished.copy(tmp_path / "run")
+    rewind(run, "predict")
+    results = run.folder / "results"
+    kept = results.rename(run.folder / "kept")
+    results.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(results)], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    shutil.copytree(kept, results, dirs_exist_ok=True, symlinks=True)
+    yield run
+    subprocess.run(["umount", "--lazy", str(results)], check=True)
+
+
+def fill(run: Run) -> Callable[[], None]:
+    filler = run.folder / "results/filler"
+    with open(filler, "wb") as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        except OSError:
+            pass
+    return filler.unlink
+
+
+def forbid(run: Run) -> Callable[[], None]:
+    results = str(run.folder / "results")
+    subprocess.run(["mount", "-o", "remount,ro", results], check=True)
+    return lambda: subprocess.run(["mount", "-o", "remount,rw", results], check=True) and None
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("disturb", "told"), [(fill, "free some space"), (forbid, "for writing")], ids=["full", "read-only"]
+)
+def test_the_disk_gives_out(finished: Run, small_disk: Run, disturb: Callable, told: str):
+    """While a function model runs, before its predictions are written."""
+    model = small_disk.folder / "own_models.py"
+    model.write_text(
+        model.read_text()
+        + "\n\nimport os, time\nopen('waiting', 'w').close()\nwhile not os.path.exists('go'):\n    time.sleep(0.05)\n"
+    )
+    process = small_disk.start()
+    while not (small_disk.folder / "waiting").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    mend = disturb(small_disk)
+    (small_disk.folder / "go").touch()
+    output, _ = process.communicate()
+    assert process.returncode != 0
+    assert told in output, output
+    mend()
+    model.write_text((finished.folder / "own_models.py").read_text())
+    if "unlock" in small_disk.run("--dry-run", ok=None):
+        small_disk.run("--unlock")
+    small_disk.run()
+    assert small_disk.digests() == finished.digests()
+    assert small_disk.planned() == []

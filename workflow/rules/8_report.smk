@@ -5,6 +5,7 @@
 # OUTPUTS
 #   results/tables/{experiment}/*.{csv,md,tex}   comparison, differences; bin_width, max_steps, runtime where they apply
 #   results/report.html                          self-contained
+#   results/provenance.json                      configuration, versions, machine; where, when and how each result was made
 
 
 rule tables:
@@ -59,3 +60,29 @@ rule report:
         "make {output.page}"
     script:
         "../scripts/report.py"
+
+
+rule provenance:
+    input:
+        scores=layout.all_scores,
+        digests=[layout.digest(path) for path in digested()],
+    output:
+        record=layout.provenance,
+    log:
+        "results/logs/provenance.log",
+    benchmark:
+        "results/benchmarks/provenance.tsv"
+    conda:
+        environment
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=used_sections(),
+        results=digested(),
+        source=source_digest("ensir.record"),
+    message:
+        "make {output.record}"
+    script:
+        "../scripts/provenance.py"

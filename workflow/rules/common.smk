@@ -6,6 +6,7 @@ import ensir.config_reading
 from snakemake.exceptions import WorkflowError
 
 from ensir import InputError
+from ensir.garbage import NOT_DIGESTED, needed
 from ensir.layout import Layout
 from ensir.methods import module_name
 from ensir.plan import Plan
@@ -194,6 +195,20 @@ def pictured():
             *filter(None, sample["fitted"].values()),
         ]
     ]
+
+
+def digested():
+    """Provenance: every result that has a digest."""
+    return sorted(path for path in map(str, needed(plan)) if path.split("/")[1] not in NOT_DIGESTED)
+
+
+def used_sections():
+    """Provenance: what of the configuration the results depend on."""
+    return {
+        "datasets": {dataset: plan.dataset_settings(dataset) for _, dataset, _ in plan.used()},
+        "models": {model: plan.model_settings(model) for _, _, models in plan.used() for model in models},
+        "experiments": experiment_sections(),
+    }
 
 
 # ── targets ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -30,7 +30,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (folders.fit, folders.fuse, folders.score, restore.restore, results.verify, results.table):
+for command in (
+    folders.fit,
+    folders.fuse,
+    folders.score,
+    restore.restore,
+    results.verify,
+    results.gc,
+    results.table,
+):
     app.command()(command)
 app.add_typer(luts.app, name="lut")
 app.add_typer(dae.app, name="dae")

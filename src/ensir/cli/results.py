@@ -49,6 +49,41 @@ def _layout_of(path: Path) -> Layout:
     raise InputError(f"{path}: belongs to no results folder (none above it has a folder `digests`)")
 
 
+def gc(
+    configs: Annotated[
+        list[Path],
+        typer.Argument(
+            exists=True, dir_okay=False, metavar="CONFIG...", help="configurations whose results stay"
+        ),
+    ],
+    results: Annotated[Path, typer.Option(help="the results folder")] = Path("results"),
+    remove: Annotated[bool, typer.Option("--remove", help="delete what is listed")] = False,
+) -> None:
+    """List the results that none of the configurations needs; delete them on request.
+
+    Example: ensir gc config/config.yaml mine.yaml --remove
+    """
+    from ensir import config_reading, garbage
+    from ensir.plan import Plan
+
+    layout = Layout(str(results))
+    plans = [Plan(config_reading.load(str(path)), layout) for path in configs]
+    for plan in plans:
+        plan.check()
+    found = list(garbage.garbage(layout, plans))
+    sizes = [garbage.size(path) for path in found]
+    for path, size in zip(found, sizes, strict=True):
+        typer.echo(f"{size / 1e6:10,.2f} MB  {path}")
+    if remove:
+        if any((results.absolute().parent / ".snakemake/locks").glob("*")):
+            raise InputError(
+                f"{results}: a workflow is running there, or was killed; end it, or type `make resume`"
+            )
+        garbage.clear(found)
+    told = "deleted" if remove else "not needed; delete with --remove" if found else "not needed"
+    typer.echo(f"{len(found)} results, {sum(sizes) / 1e6:,.2f} MB: {told}")
+
+
 def table(
     summary: Annotated[Path, typer.Argument(help="summary.csv of a run")] = Path("results/summary.csv"),
 ) -> None:

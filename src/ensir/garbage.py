@@ -1,0 +1,85 @@
+"""Garbage: results that no configuration needs any more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ensir.layout import Layout
+from ensir.plan import Plan
+from ensir.publish import remove
+
+DIGESTED = ("datasets", "predictions", "statistics", "weights", "fits", "luts", "fused")
+NOT_DIGESTED = ("images", "scores", "seconds")
+
+
+def needed(plan: Plan) -> set[Path]:
+    """Return every result of a configuration, whether it is there or not."""
+    layout, found = plan.layout, set[str]()
+
+    def add_store(store: str, dataset: str) -> None:
+        found.update(layout.part(store, part) for part in plan.parts(dataset))
+        found.add(layout.seal(store))
+
+    for name, dataset, models in plan.used():
+        add_store(layout.dataset(dataset), dataset)
+        for model in models:
+            add_store(layout.predictions(dataset, model), dataset)
+            found.add(layout.scores(name, dataset, model))
+    for name, experiment in plan.config.experiments.items():
+        for method, options in experiment.methods.items():
+            if options.needs == "lut":
+                found |= {layout.statistics(name), layout.lut(name, method)}
+                for shard in range(plan.config.compute.shards):
+                    found.add(layout.weights(name, method, shard))
+                    found.add(layout.estimate_seconds(name, method, shard))
+            if options.needs == "fit":
+                found |= {layout.fit(name, method), layout.fit_seconds(name, method)}
+            for dataset in experiment.tests:
+                add_store(layout.fused(name, dataset, method), dataset)
+                found |= {layout.scores(name, dataset, method), layout.images(name, dataset, method)}
+                found.update(layout.fuse_seconds(name, dataset, method, part) for part in plan.parts(dataset))
+    return set(map(Path, found))
+
+
+def garbage(layout: Layout, plans: list[Plan]) -> Iterator[Path]:
+    """Yield what none of the configurations needs: whole folders where nothing in them is needed.
+
+    Parameters
+    ----------
+    layout : Layout
+        The results folder.
+    plans : list of Plan
+        Of every configuration whose results are to stay.
+    """
+    kept = set[Path]().union(*map(needed, plans))
+    digests = {Path(layout.digest(str(path))) for path in kept}
+    kept |= digests | {layout.origin_of(digest) for digest in digests}
+    for folder in (*DIGESTED, *NOT_DIGESTED, *(f"digests/{name}" for name in DIGESTED)):
+        yield from _unneeded(
+            Path(layout.root) / folder, kept, {parent for path in kept for parent in path.parents}
+        )
+
+
+def _unneeded(path: Path, kept: set[Path], above: set[Path]) -> Iterator[Path]:
+    if path in kept or not path.exists():
+        return
+    if path not in above:
+        yield path
+        return
+    for name in sorted(os.listdir(path)):
+        yield from _unneeded(path / name, kept, above)
+
+
+def size(path: Path) -> int:
+    """Return the bytes that a file or folder takes."""
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(os.lstat(Path(folder) / name).st_size for folder, _, names in os.walk(path) for name in names)
+
+
+def clear(paths: list[Path]) -> None:
+    """Delete results, their digests first: nothing vouches for what is half gone."""
+    for path in sorted(paths, key=lambda path: "digests" not in path.parts):
+        remove(path)
