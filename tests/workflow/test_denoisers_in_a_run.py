@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,10 @@ import pytest
 from conftest import Run, write_images
 
 from ensir import digests, store
+from ensir.config_reading import load, parse
+from ensir.garbage import garbage
+from ensir.layout import Layout
+from ensir.plan import Plan
 from ensir.priors import dae
 
 
@@ -53,7 +58,7 @@ def run(tmp_path, repository) -> Run:
 
 
 @pytest.mark.slow
-def test_a_trained_denoiser_and_what_reruns_it(run: Run):
+def test_a_trained_denoiser_and_what_reruns_it(run: Run, monkeypatch: pytest.MonkeyPatch):
     run.run()
     results = run.folder / "results"
     weights = results / "denoisers/mine.safetensors"
@@ -98,6 +103,13 @@ def test_a_trained_denoiser_and_what_reruns_it(run: Run):
     run.run()
     assert "goes on after step 3" in (results / "logs/train_denoiser/mine.log").read_text()
     assert run.planned() == []
+    monkeypatch.chdir(run.folder)
+    assert not list(garbage(Layout(), [Plan(load("config.yaml"), Layout())]))
+    without = run.config
+    without["models"]["denoised"]["dae"] = "sigma11"
+    del without["denoisers"]
+    unneeded = garbage(Layout(), [Plan(parse(without, ""), Layout())])
+    assert list(unneeded) == [Path("results/denoisers")]
     np.save(run.folder / "kernel.npy", np.ones((3, 3)))
     assert sum(job.startswith("ingest") for job in run.planned()) == 2
 
