@@ -79,7 +79,7 @@ class Counter:
     entries : list of int64 arrays, (value,)
         Slot · 2¹⁶ + target of each value (16 bit).
     runs : list of (int, int)
-        Each fold that was added, and its number of slots.
+        Each fold that was added, and its first slot.
     """
 
     def __init__(self, models: Sequence[str], bin_width: int, bits: int, channels: int):
@@ -113,8 +113,10 @@ class Counter:
             Targets.
         fold : int
         """
-        self.table.fill(-1)  # slots of earlier folds are found no more
-        first = self.used
+        if not self.runs or self.runs[-1][0] != fold:
+            self.table.fill(-1)  # slots of earlier folds are found no more
+            self.runs.append((fold, self.used))
+        first = self.runs[-1][1]
         factors = (np.uint64(0),) * len(self.models) + (np.uint64(0), ONE, np.uint64(0))
         for channel in range(self.channels):
             *predictions, target = (np.ascontiguousarray(values[channel]) for values in (*x, y))
@@ -130,7 +132,6 @@ class Counter:
                 )  # fmt: skip
             if self.bits == 16:
                 self.entries.append(slot.astype(np.int64) << 16 | target)
-        self.runs.append((fold, self.used - first))
 
     def _grow(self, first: int) -> None:
         for name in ("number", "sums", "words", "histogram"):
@@ -148,7 +149,8 @@ class Counter:
             return statistics.empty(self.models, self.bin_width, self.bits)
         models = len(self.models)
         number = self.number[: self.used]
-        fold = np.repeat([fold for fold, _ in self.runs], [slots for _, slots in self.runs])
+        folds, starts = zip(*self.runs, strict=True)
+        fold = np.repeat(folds, np.diff([*starts, self.used]))
         order = np.lexsort((number, fold))
         if self.bits == 8:
             offset, level, level_count = _compact(self.histogram, order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from copy import copy
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ensir.statistics import Statistics
 Progress = Callable[[int, int], None]
 FOLDS = 64
 FAN_IN = 4
+CHUNKS_PER_RUN = 3
 
 
 def partition(
@@ -65,10 +67,8 @@ def partition(
             pairs = zip(other.names, other.column("digest"), strict=True)
             predictions[model] += [f"{name} {digest}" for name, digest in pairs]
         part_folds = [folds[name] for name in part.names]
-        pixels, step = part.value.shape[1], part.value.chunks[1]
         tasks += [
-            dask.delayed(_chunk)([part, *others], models, bin_width, part_folds, i, min(i + step, pixels))
-            for i in range(0, pixels, step)
+            dask.delayed(_run)([part, *others], models, bin_width, part_folds, run) for run in runs(part)
         ]
     with dask.config.set(scheduler=scheduler), _Counted(progress, len(tasks)):
         (result,) = dask.compute(reduced(tasks))
@@ -91,6 +91,15 @@ def fold_of(names: Sequence[str]) -> dict[str, int]:
     return {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % FOLDS for name in names}
 
 
+def runs(part: store.Part) -> list[range]:
+    """Divide the chunks of a part into runs of a few: fewer sums to add up, and work for every thread."""
+    pixels, step = part.value.shape[1], part.value.chunks[1]
+    chunks = -(-pixels // step)
+    count = -(-chunks // CHUNKS_PER_RUN)
+    edges = [i * chunks // count * step for i in range(count)] + [pixels]
+    return [range(start, stop, step) for start, stop in pairwise(edges)]
+
+
 def reduced(tasks: list[Any]) -> Any:
     """Add up delayed statistics in a tree: what waits in memory are occupied cells only."""
     import dask
@@ -101,7 +110,7 @@ def reduced(tasks: list[Any]) -> Any:
 
 
 class _Counted:
-    """Reports every finished chunk to a progress callback."""
+    """Reports every finished run to a progress callback."""
 
     def __init__(self, progress: Progress, total: int):
         from dask.callbacks import Callback
@@ -110,7 +119,7 @@ class _Counted:
         self.callback = Callback(posttask=self._posttask)
 
     def _posttask(self, key: Any, *_: Any) -> None:
-        if str(key).startswith("_chunk"):
+        if str(key).startswith("_run"):
             self.done += 1
             self.progress(self.done, self.total)
 
@@ -121,14 +130,17 @@ class _Counted:
         self.callback.__exit__(*error)
 
 
-def _chunk(
-    parts: list[store.Part], models: list[str], bin_width: int, folds: list[int], start: int, stop: int
+def _run(
+    parts: list[store.Part], models: list[str], bin_width: int, folds: list[int], run: range
 ) -> Statistics:
-    """Read one chunk of the target and of all predictions, and count it image by image."""
-    y, *x = [copy(part).pixels(start, stop) for part in parts]  # a part keeps its last chunk: the copy goes
-    counter = Counter(models, bin_width, parts[0].bits, len(y))
-    for offset, (height, width, _), fold in zip(parts[0].offsets, parts[0].shapes, folds, strict=True):
-        inside = slice(max(offset - start, 0), max(min(offset + height * width, stop) - start, 0))
-        if inside.start < inside.stop:
-            counter.add([prediction[:, inside] for prediction in x], y[:, inside], fold)
+    """Read a run of chunks of the target and of all predictions, and count them image by image."""
+    target, parts = parts[0], [copy(part) for part in parts]  # a part keeps its last chunk: the copies go
+    counter = Counter(models, bin_width, target.bits, target.value.shape[0])
+    for start in run:
+        stop = min(start + run.step, run.stop)
+        y, *x = [part.pixels(start, stop) for part in parts]
+        for offset, (height, width, _), fold in zip(target.offsets, target.shapes, folds, strict=True):
+            inside = slice(max(offset - start, 0), max(min(offset + height * width, stop) - start, 0))
+            if inside.start < inside.stop:
+                counter.add([prediction[:, inside] for prediction in x], y[:, inside], fold)
     return counter.statistics()
