@@ -95,7 +95,7 @@ def test_daep_enlarges_better_than_bicubic(data: Path, name: str, scale: int):
     low = imresize(target, 1 / scale)
     degradation = {"kind": "downscale", "scale": scale}
     degraded = Degraded(name, low, target.shape, 8, scale, degradation)
-    (restored,) = restorer(data, "daep", {}, steps=150).restore([degraded])
+    (restored,) = restorer(data, "daep", {}, steps=100).restore([degraded])
 
     def quality(image: np.ndarray) -> float:
         return psnr(*(picture[scale:-scale, scale:-scale].astype(float) for picture in (target, image)))

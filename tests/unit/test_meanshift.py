@@ -324,6 +324,7 @@ def test_the_command_fills_holes(tmp_path):
     ("arguments", "message"),
     [
         (["--method", "daep", "--kernel", "kernel.npy"], "has to know the noise and the kernel"),
+        (["--kernel-size", "8"], "--kernel-size 8: must be odd"),
         (["--scale", "2", "--sigma", "3"], "dmsp does not enlarge images"),
         (["--mask", "other.png"], "other.png: is not of the size of image.png"),
         (["--mask", "image.png"], "not one of its pixels is known"),

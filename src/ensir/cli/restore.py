@@ -70,6 +70,8 @@ def restore(
     from ensir.publish import replaced
     from ensir.restorers import Degraded, load, meanshift
 
+    if kernel_size and kernel_size % 2 == 0:
+        raise InputError(f"--kernel-size {kernel_size}: must be odd")
     degraded = images.read(str(image))
     options: dict[str, Any] = {"steps": steps, "seed": seed, "precision": precision}
     if method == "dmsp":
