@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained lint format bench bench-gpu results-page config-docs clean
+.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift lint format bench bench-gpu results-page config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,7 +38,7 @@ screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the RE
 	$(BIN)/python docs/screenshot.py
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not slow and not faults and not faults_all and not pretrained and not browser" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and not faults and not faults_all and not pretrained and not browser and not meanshift" -n 2 --dist loadfile
 
 test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
 	$(BIN)/pytest -m slow -n 2
@@ -60,6 +60,9 @@ test-gpu: $(INSTALLED_FOR_TESTS)  ## the tests that need a CUDA GPU; without one
 
 test-pretrained: $(INSTALLED_FOR_TESTS)  ## run published networks on whole datasets (minutes)
 	$(BIN)/pytest -m pretrained
+
+test-meanshift: $(INSTALLED_FOR_TESTS)  ## restore with the published denoising autoencoders, beside known traces (minutes)
+	$(BIN)/pytest -m meanshift
 
 lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
 	$(BIN)/ruff check .

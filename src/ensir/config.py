@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ensir.config_data import AnyDataset, Function, Model, Name, Strict
+from ensir.config_data import AnyDataset, Denoiser, Function, Model, Name, Strict
 
 # ── experiments ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -295,6 +295,7 @@ class Config(Strict):
 
     datasets: dict[Name, AnyDataset] = Field(min_length=1, description="images, by name")
     models: dict[Name, Model] = Field(min_length=2, description="base models, by name")
+    denoisers: dict[Name, Denoiser] = Field({}, description="denoising autoencoders to be trained, by name")
     experiments: dict[Name, Experiment] = Field(min_length=1, description="what is compared, by name")
     compute: Compute = Field(Compute(), description="how the work is done")
     report: Report = Field(Report(), description="the page that people look at")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ensir.config import FINEST_OF_AUTO, SWEPT, Ensir
 from ensir.config_data import Network
+from ensir.priors.shipped import SHIPPED_DAES
 
 LONGEST = 80  # characters of a value that are shown
 MOST_BIN_SETS = 2**62
@@ -43,14 +44,27 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
     """Find the errors that no single value shows."""
     datasets, models, experiments = (_sections(raw, key) for key in ("datasets", "models", "experiments"))
     for name, dataset in datasets.items():
-        if dataset.get("input") and dataset.get("degradation"):
-            yield Problem(f"datasets.{name}.degradation", "stands beside `input`; remove one of them")
+        degradation = dataset.get("degradation")
+        kind = degradation.get("kind") if isinstance(degradation, dict) else None
+        if dataset.get("input") and kind in ("downscale", "mask"):
+            yield Problem(
+                f"datasets.{name}.degradation",
+                f"{shown(kind)} stands beside `input`, where only noise and blur may tell how it was made; "
+                "remove one of them",
+            )
+    for name in _sections(raw, "denoisers").keys() & SHIPPED_DAES.keys():
+        yield Problem(
+            f"denoisers.{name}", "is the name of weights that ship with the package; choose another"
+        )
     for name, model in models.items():
         users = [experiment for experiment in experiments.values() if name in _texts(experiment, "models")]
         used = {
             dataset for user in users for dataset in _texts(user, "reference") + _texts(user, "tests")
         } & datasets.keys()
-        yield from _check_model(name, model, {dataset: datasets[dataset] for dataset in sorted(used)})
+        used_datasets = {dataset: datasets[dataset] for dataset in sorted(used)}
+        yield from _check_model(name, model, used_datasets)
+        if model.get("kind") in ("dae", "daep", "dmsp"):
+            yield from _check_denoising(name, model, used_datasets, _sections(raw, "denoisers"))
     for name, experiment in experiments.items():
         yield from _check_experiment(f"experiments.{name}", experiment, datasets, models)
 
@@ -62,7 +76,7 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
         yield Problem(
             f"models.{name}.path", f"{shown(path)} must contain {{dataset}}: {', '.join(datasets)} use it"
         )
-    if kind in ("function", "classical", "checkpoint", "exported"):
+    if kind in ("function", "classical", "checkpoint", "exported", "dae", "daep", "dmsp"):
         for key, dataset in datasets.items():
             if dataset.get("kind") == "folder" and not (dataset.get("input") or dataset.get("degradation")):
                 yield Problem(
@@ -87,6 +101,41 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
             options = classical.options(algorithm)
             for option in model["options"].keys() - set(options):
                 yield Problem(f"models.{name}.options.{option}", unknown("unknown key", option, options))
+
+
+def _check_denoising(
+    name: str, model: dict[str, Any], datasets: dict[str, dict], denoisers: dict[str, dict]
+) -> Iterator[Problem]:
+    """Check a denoising autoencoder, or a mean-shift restorer against what its datasets tell of their inputs."""
+    kind, dae, size = (model.get(key) for key in ("kind", "dae", "kernel_size"))
+    names = [*SHIPPED_DAES, *denoisers]
+    if isinstance(dae, str) and not dae.endswith(".safetensors") and dae not in names:
+        yield Problem(f"models.{name}.dae", unknown(f"{dae!r} is not in denoisers", dae, names))
+    if type(size) is int and size % 2 == 0:
+        yield Problem(f"models.{name}.kernel_size", f"{size} must be odd")
+    if kind == "dae":
+        return
+    for key, dataset in datasets.items():
+        degradation = dataset.get("degradation")
+        told = degradation if isinstance(degradation, dict) else {}
+        scale = told.get("scale", dataset.get("scale", 1))
+        if scale == 1 and not told:
+            yield Problem(
+                f"datasets.{key}.degradation",
+                f"is missing: model {name!r} has to know how the inputs were made; beside `input` it tells that",
+            )
+        elif kind == "dmsp" and scale != 1:
+            yield Problem(f"models.{name}.kind", f"'dmsp' does not enlarge, but the scale of dataset {key!r} "
+                          f"is {shown(scale)}; use `kind: daep`")  # fmt: skip
+        elif (
+            kind == "dmsp"
+            and model.get("noise_blind") is not True
+            and told.get("sigma", 0 if told.get("kind") == "mask" else None) == 0
+        ):
+            yield Problem(
+                f"models.{name}.noise_blind",
+                f"must be true: the noise of dataset {key!r} is zero, which dmsp cannot be told",
+            )
 
 
 def _check_experiment(

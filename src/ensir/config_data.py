@@ -34,11 +34,20 @@ class Blur(Strict):
     """Blur by a kernel of sum one (borders replicated), then noise."""
 
     kind: Literal["blur"]
-    kernel: Literal["gaussian", "disk", "motion"] = Field("gaussian", description="shape of the kernel")
+    kernel: str = Field(
+        "gaussian",
+        pattern=r"^(gaussian|disk|motion)$|\.(mat|npy|png|tiff?)$",
+        title="gaussian, disk, motion, or path that ends in .mat, .npy, .png or .tif",
+        description="shape of the kernel, or the file that holds it",
+    )
     width: float = Field(
         1.6,
         gt=0,
         description="standard deviation (gaussian), radius (disk) or length (motion, at 45°), in pixels",
+    )
+    number: int = Field(1, ge=1, description="which of the kernels that a `.mat` file holds")
+    mirrored: bool = Field(
+        False, description="the kernel of a file is turned by 180°, as where it was made for a correlation"
     )
     sigma: float = Field(2.55, ge=0, description="standard deviation of the noise, in levels of 0–255")
     seed: int = Field(0, ge=0, description="seed of the noise")
@@ -51,7 +60,16 @@ class Downscale(Strict):
     scale: int = Field(ge=2, le=8, description="factor")
 
 
-Degradation = Annotated[Noise | Blur | Downscale, Field(discriminator="kind")]
+class Mask(Strict):
+    """Pixels that are missing, each at random on its own: black in the input."""
+
+    kind: Literal["mask"]
+    missing: float = Field(gt=0, lt=1, description="share of the pixels")
+    sigma: float = Field(0.0, ge=0, description="standard deviation of the noise, in levels of 0–255")
+    seed: int = Field(0, ge=0, description="seed of the mask and of the noise")
+
+
+Degradation = Annotated[Noise | Blur | Downscale | Mask, Field(discriminator="kind")]
 
 
 class Dataset(Strict):
@@ -82,7 +100,7 @@ class FolderDataset(Dataset):
         "larger image; without it, sizes that differ are an error",
     )
     degradation: Degradation | None = Field(
-        None, description="makes the inputs from the targets, instead of `input`"
+        None, description="makes the inputs from the targets; beside `input`, tells how those were made"
     )
 
 
@@ -132,7 +150,15 @@ class ClassicalModel(Strict):
     options: dict[str, Any] = Field({}, description="keyword arguments of the algorithm")
 
 
-class Network(Strict):
+class Computed(Strict):
+    """What all models have that run on a GPU where there is one."""
+
+    device: Literal["auto", "cpu", "cuda"] | None = Field(
+        None, description="where it runs; null: as `compute.device` says"
+    )
+
+
+class Network(Computed):
     """What all networks have."""
 
     tile: int | None = Field(
@@ -140,9 +166,6 @@ class Network(Strict):
     )
     overlap: int = Field(64, ge=0, description="pixels that neighbouring pieces share")
     batch: int = Field(1, ge=1, description="images or pieces of one size that go through at once")
-    device: Literal["auto", "cpu", "cuda"] | None = Field(
-        None, description="where it runs; null: as `compute.device` says"
-    )
 
 
 class CheckpointModel(Network):
@@ -170,7 +193,84 @@ class ExportedModel(Network):
     multiple: int = Field(1, ge=1, description="what both sides of an input must be multiples of")
 
 
+Weights = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$|\.safetensors$",
+        title="sigma11, sigma25, name of one of `denoisers`, or path that ends in .safetensors",
+    ),
+]
+Precision = Annotated[
+    Literal["float32", "bfloat16"], Field(description="precision of the network's arithmetic")
+]
+
+
+class DaeModel(Network):
+    """A denoising autoencoder: takes Gaussian noise of the σ that it was trained for from colour images."""
+
+    kind: Literal["dae"]
+    dae: Weights = Field("sigma25", description="its weights: two ship with the package")
+    precision: Precision = "float32"
+
+
+class DaepModel(Computed):
+    """Denoising autoencoder priors (Bigdeli 2018): deblurring, super-resolution, missing pixels, noise."""
+
+    kind: Literal["daep"]
+    dae: Weights = Field("sigma25", description="weights of its denoising autoencoder")
+    dae_sigma: float | None = Field(
+        None, gt=0, description="noise that it was trained for; null: as its file says, or 25"
+    )
+    steps: int = Field(300, ge=1, description="steps of the descent")
+    precision: Precision = "float32"
+    seed: int = Field(0, ge=0, description="seed of the noise of the steps")
+
+
+class DmspModel(Computed):
+    """Deep mean-shift priors (Bigdeli 2017): deblurring, missing pixels, noise, of known or unknown strength."""
+
+    kind: Literal["dmsp"]
+    dae: Weights = Field("sigma11", description="weights of its denoising autoencoder")
+    dae_sigma: float | None = Field(
+        None, gt=0, description="noise that it was trained for; null: as its file says, or 11"
+    )
+    steps: int = Field(300, ge=1, description="steps of the descent")
+    noise_blind: bool = Field(False, description="estimate the noise at every step, instead of being told")
+    kernel_size: int | None = Field(
+        None,
+        ge=3,
+        description="experimental: estimate a kernel of this odd size too; null: the dataset's is known",
+    )
+    precision: Precision = "float32"
+    seed: int = Field(0, ge=0, description="seed of the noise of the steps")
+
+
 Model = Annotated[
-    FolderModel | FunctionModel | ClassicalModel | CheckpointModel | ExportedModel,
+    FolderModel
+    | FunctionModel
+    | ClassicalModel
+    | CheckpointModel
+    | ExportedModel
+    | DaeModel
+    | DaepModel
+    | DmspModel,
     Field(discriminator="kind"),
 ]
+
+
+# ── denoisers ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Denoiser(Strict):
+    """A denoising autoencoder that the workflow trains, for models of kind `dae`, `daep` and `dmsp`."""
+
+    photographs: str = Field(description="glob of the images to learn from, 8-bit RGB")
+    sigma: float = Field(gt=0, description="standard deviation of the noise, in levels of 0–255")
+    steps: int = Field(20_000, ge=1, description="steps; a training that was stopped goes on")
+    width: int = Field(64, ge=1, description="channels of the hidden layers")
+    blocks: int = Field(5, ge=1, description="residual blocks of two layers each, between a first and a last")
+    patch: int = Field(64, ge=16, description="side of a square patch, in pixels")
+    batch: int = Field(8, ge=1, description="patches of one step")
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam, lowered over the last steps")
+    precision: Precision = "float32"
+    seed: int = Field(0, ge=0, description="seed of the first weights, the patches and their noise")

@@ -101,7 +101,7 @@ def json_schema() -> dict[str, Any]:
     schema = config.Config.model_json_schema(schema_generator=_WithoutTitles)
     experiment = schema["$defs"]["Experiment"]["properties"]
     for named in (
-        *map(schema["properties"].get, ("datasets", "models", "experiments")),
+        *map(schema["properties"].get, ("datasets", "models", "denoisers", "experiments")),
         experiment["methods"],
     ):
         ((pattern, value),) = named.pop("patternProperties").items()
@@ -141,6 +141,7 @@ def tables() -> str:
         ("Datasets", "datasets.NAME", config.AnyDataset),
         ("Degradations", "datasets.NAME.degradation", config_data.Degradation),
         ("Models", "models.NAME", config.Model),
+        ("Denoisers", "denoisers.NAME", config_data.Denoiser),
         ("Experiments", "experiments.NAME", config.Experiment),
         ("Scores", "experiments.NAME.score", config.Score),
         ("Metrics", "experiments.NAME.score.metrics.NAME", config.Metric),

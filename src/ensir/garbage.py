@@ -11,7 +11,7 @@ from ensir.plan import Plan
 from ensir.publish import remove
 
 DIGESTED = ("datasets", "predictions", "statistics", "weights", "fits", "luts", "fused")
-NOT_DIGESTED = ("images", "scores", "seconds")
+NOT_DIGESTED = ("denoisers", "images", "scores", "seconds")
 
 
 def needed(plan: Plan) -> set[Path]:
@@ -27,6 +27,8 @@ def needed(plan: Plan) -> set[Path]:
         for model in models:
             add_store(layout.predictions(dataset, model), dataset)
             found.add(layout.scores(name, dataset, model))
+    for denoiser in plan.config.denoisers:
+        found |= {layout.denoiser(denoiser), layout.denoiser_curve(denoiser)}
     for name, experiment in plan.config.experiments.items():
         for method, options in experiment.methods.items():
             if options.needs == "lut":

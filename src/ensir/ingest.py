@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 
 from ensir import InputError, digests, images, provenance, store
 from ensir.layout import Place
-from ensir.priors.operators import crop_to_multiple, degrade
+from ensir.priors.operators import crop_to_multiple, degrade, kernel_files, read_kernel
 
 Progress = Callable[[int, int], None]
 BORDER = 32  # a target may be larger than its crop by this many pixels each way; more is no border
@@ -26,7 +26,7 @@ def ingest(
     sizes: list[tuple[int, int]] | None,
     progress: Progress,
 ) -> None:
-    """Write one part of a dataset.
+    """Write one part of a dataset; a kernel that stands in a file is stored with it.
 
     Parameters
     ----------
@@ -49,6 +49,10 @@ def ingest(
     InputError
         A file is damaged, or images do not fit together.
     """
+    if kernel_files(settings["degradation"]):
+        blur = settings["degradation"]
+        values = read_kernel(blur["kernel"], blur["number"], blur["mirrored"])
+        settings = {**settings, "degradation": {**blur, "values": values.tolist()}}
     images_here = []
     for i, name in enumerate(names):
         target = images.read(targets[i]) if targets else photograph(name, settings["size"])
@@ -57,7 +61,7 @@ def ingest(
         degradation = settings["degradation"]
         if degradation and degradation["kind"] == "downscale":
             target = crop_to_multiple(target, degradation["scale"])
-        degraded = degrade(target, degradation, name) if degradation else None
+        degraded = degrade(target, degradation, name) if degradation and not inputs else None
         if inputs:
             degraded = images.read(inputs[i])
             if sizes:

@@ -42,6 +42,18 @@ class Layout:
         """Return the store of a dataset's targets and inputs."""
         return f"{self.root}/datasets/{dataset}.zarr"
 
+    def denoiser(self, denoiser: str) -> str:
+        """Return the weights of a denoising autoencoder that is trained here."""
+        return f"{self.root}/denoisers/{denoiser}.safetensors"
+
+    def denoiser_curve(self, denoiser: str) -> str:
+        """Return the loss and the PSNR of its training, step by step."""
+        return f"{self.root}/denoisers/{denoiser}.csv"
+
+    def checkpoint(self, denoiser: str) -> str:
+        """Return where a training stands: no output, since it outlives a job that is killed."""
+        return f"{self.root}/.partial/denoisers/{denoiser}.checkpoint"
+
     def predictions(self, dataset: str, model: str) -> str:
         """Return the store of one model's predictions for one dataset."""
         return f"{self.root}/predictions/{dataset}/{model}.zarr"

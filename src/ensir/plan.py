@@ -14,8 +14,18 @@ import numpy as np
 
 from ensir import InputError, arrays, images
 from ensir.config import Config
-from ensir.config_data import CheckpointModel, ExportedModel, FolderDataset, FolderModel
+from ensir.config_data import (
+    CheckpointModel,
+    DaeModel,
+    DaepModel,
+    DmspModel,
+    ExportedModel,
+    FolderDataset,
+    FolderModel,
+)
 from ensir.layout import Layout
+from ensir.priors.operators import kernel_files
+from ensir.priors.shipped import SHIPPED_DAES
 
 
 class Plan:
@@ -35,6 +45,7 @@ class Plan:
         self.predictions = cache(self._predictions)
         self.parts = cache(self._parts)
         self.sizes = cache(self._sizes)
+        self.photographs = cache(self._photographs)
 
     def check(self) -> None:
         """List every folder that an experiment needs; all that is missing is one error.
@@ -47,7 +58,7 @@ class Plan:
         problems = []
         for _, dataset, models in self.used():
             looks: list[tuple[Callable[..., object], tuple[str, ...]]]
-            looks = [(look, (dataset,)) for look in (self.parts, self.inputs, self.sizes)]
+            looks = [(look, (dataset,)) for look in (self.parts, self.inputs, self.sizes, self.kernel)]
             looks += [(self.predictions, (dataset, model)) for model in models]
             looks += [(self.network, (model,)) for model in models]
             for look, names in looks:
@@ -121,11 +132,40 @@ class Plan:
     def network(self, model: str) -> list[str]:
         """Return the files of a network, its weights beside an ONNX graph too; empty where there is none."""
         settings = self.config.models[model]
+        if isinstance(settings, DaeModel | DaepModel | DmspModel):
+            return [self._dae(model, settings.dae)]
         if not isinstance(settings, CheckpointModel | ExportedModel):
             return []
         if not Path(settings.path).is_file():
             raise InputError(f"models.{model}.path: {settings.path}: no such file; mend the path")
         return [settings.path, *filter(os.path.exists, [f"{settings.path}.data"])]
+
+    def _dae(self, model: str, dae: str) -> str:
+        """Return the weights of a denoising autoencoder: of the package, to be trained, or a file."""
+        if dae in SHIPPED_DAES:
+            return SHIPPED_DAES[dae]
+        if dae in self.config.denoisers:
+            self.photographs(dae)
+            return self.layout.denoiser(dae)
+        if not Path(dae).is_file():
+            raise InputError(f"models.{model}.dae: {dae}: no such file; mend the path")
+        return dae
+
+    def _photographs(self, denoiser: str) -> list[str]:
+        """Return the images that a denoising autoencoder is trained on."""
+        pattern = self.config.denoisers[denoiser].photographs
+        return list(images.find(pattern, f"denoisers.{denoiser}.photographs").values())
+
+    def kernel(self, dataset: str) -> list[str]:
+        """Return the file that holds the blur kernel of a dataset; none where it has no such file."""
+        degradation = self.config.datasets[dataset].degradation
+        found = kernel_files(degradation.model_dump() if degradation else None)
+        for path in found:
+            if not Path(path).is_file():
+                raise InputError(
+                    f"datasets.{dataset}.degradation.kernel: {path}: no such file; mend the path"
+                )
+        return found
 
     def files(self, found: dict[str, str], dataset: str, part: str) -> list[str]:
         """Return the files of one part's images, in order; empty where there are none."""
@@ -169,6 +209,7 @@ class Plan:
         """Return what of a model's section its predictions depend on."""
         unseen = {
             "path",
+            "dae",
             "suffix",
             "device",
             "batch",

@@ -61,7 +61,16 @@ def predict(
         A prediction has another size, channel number or depth than its target, or holds NaN.
     """
     part = store.Part(dataset_part)
-    running = {"path": network[0], "device": device, "batch": batch} if network else {}
+    running = (
+        {
+            "path": network[0],
+            "device": device,
+            "batch": batch,
+            "unfinished": str(place.partial / "descents"),
+        }
+        if network
+        else {}
+    )
     restorer = restorers.load({**settings, **running}, files)
     attributes = {
         "kind": "prediction",

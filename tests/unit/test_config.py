@@ -57,7 +57,7 @@ WRONG = [
     (
         "modles",
         {},
-        "unknown key; allowed: datasets, models, experiments, compute, report; did you mean 'models'?",
+        "unknown key; allowed: datasets, models, denoisers, experiments, compute, report; did you mean 'models'?",
     ),
     (
         "datasets.train.inptu",
@@ -101,10 +101,18 @@ WRONG = [
     (
         "datasets.blurred.degradation.kind",
         "nois",
-        "'nois' is wrong; allowed: noise, blur, downscale; did you mean 'noise'?",
+        "'nois' is wrong; allowed: noise, blur, downscale, mask; did you mean 'noise'?",
     ),
-    ("models.spare.kind", GONE, "is missing; allowed: folder, function, classical, checkpoint, exported"),
-    ("models.spare.kind", 3, "3 is wrong; allowed: folder, function, classical, checkpoint, exported"),
+    (
+        "models.spare.kind",
+        GONE,
+        "is missing; allowed: folder, function, classical, checkpoint, exported, dae, daep, dmsp",
+    ),
+    (
+        "models.spare.kind",
+        3,
+        "3 is wrong; allowed: folder, function, classical, checkpoint, exported, dae, daep, dmsp",
+    ),
     (
         "experiments.folders.methods.spare.kind",
         GONE,
@@ -190,7 +198,11 @@ UNSEEN = [
     ("models.tv.options.weigth", 1, "unknown key; allowed: weight, max_num_iter; did you mean 'weight'?"),
     ("models.lanczos.options.a", 2, "unknown key; allowed: none"),
     ("datasets.test.degradation.sigma", float("nan"), "NaN is wrong; allowed: number, more than 0"),
-    ("datasets.train.degradation", {"kind": "blur"}, "stands beside `input`; remove one of them"),
+    (
+        "datasets.train.degradation",
+        {"kind": "mask", "missing": 0.5},
+        "'mask' stands beside `input`, where only noise and blur may tell how it was made; remove one of them",
+    ),
     (
         "models.mine.options.weights",
         "${ENSIR_UNSET}/w.pth",
@@ -257,6 +269,27 @@ ELSEWHERE = [
         "models.spare",
         {"kind": "checkpoint", "path": "net.pth", "tile": 64},
         "models.spare.tile: 64 must be more than `overlap`, 64",
+    ),
+    (
+        "models.spare",
+        {"kind": "dae", "dae": "sigma24"},
+        "models.spare.dae: 'sigma24' is not in denoisers; allowed: sigma11, sigma25; did you mean 'sigma25'?",
+    ),
+    (
+        "models.spare",
+        {"kind": "dmsp", "kernel_size": 8},
+        "models.spare.kernel_size: 8 must be odd",
+    ),
+    (
+        "models.mine",
+        {"kind": "dmsp"},
+        "datasets.train.degradation: is missing: model 'mine' has to know how the inputs were made; "
+        "beside `input` it tells that",
+    ),
+    (
+        "denoisers.sigma11",
+        {"photographs": "*.png", "sigma": 3},
+        "denoisers.sigma11: is the name of weights that ship with the package; choose another",
     ),
     (
         "experiments.folders",
@@ -458,9 +491,15 @@ def test_variables(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty; give the sections datasets, models, experiments, compute, report"),
-        ("# nothing", "is empty; give the sections datasets, models, experiments, compute, report"),
-        ("- datasets", "holds no keys; give the sections datasets, models, experiments, compute, report"),
+        ("", "is empty; give the sections datasets, models, denoisers, experiments, compute, report"),
+        (
+            "# nothing",
+            "is empty; give the sections datasets, models, denoisers, experiments, compute, report",
+        ),
+        (
+            "- datasets",
+            "holds no keys; give the sections datasets, models, denoisers, experiments, compute, report",
+        ),
         ("models:\n  a: {kind: folder\n  b: 1\n", "line 3, column 4: expected ',' or '}', but got ':'"),
         ("models:\n\ta: 1\n", "line 2, column 1: found character '\\t' that cannot start any token"),
         ("models: !network x", "line 1, column 9: could not determine a constructor for the tag '!network'"),
@@ -510,3 +549,16 @@ def test_json_schema_is_sound():
 def test_json_schema_finds_errors(key, value, message):
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(changed((key, value)), json_schema())
+
+
+def test_what_dmsp_is_not_made_for():
+    raw = changed(
+        ("models.mine", {"kind": "dmsp"}), ("datasets.train.degradation", {"kind": "noise", "sigma": 5})
+    )
+    assert parse(raw, "my.yaml").models["mine"].steps == 300
+    raw["datasets"]["train"]["scale"] = 2
+    raw["datasets"]["test"]["degradation"] = {"kind": "mask", "missing": 0.5}
+    assert errors(parse, raw, "my.yaml") == [
+        "my.yaml: models.mine.kind: 'dmsp' does not enlarge, but the scale of dataset 'train' is 2; use `kind: daep`",
+        "my.yaml: models.mine.noise_blind: must be true: the noise of dataset 'test' is zero, which dmsp cannot be told",
+    ]

@@ -1,7 +1,7 @@
 # 1 · INGEST: image files or shipped photographs → dataset parts
 #
 # REQUIRED INPUTS
-#   the target files of one part's images, and the input files where the dataset has them
+#   the target files of one part's images, the input files where the dataset has them, and the file of a blur kernel
 # OUTPUTS
 #   results/datasets/{dataset}.zarr/{part}   value (channel, pixel) uint8|uint16: targets
 #                                            input (input_channel, input_pixel), same dtype: degraded inputs
@@ -14,6 +14,7 @@ rule ingest:
     input:
         targets=lambda w: plan.files(plan.targets(w.dataset), w.dataset, w.part),
         inputs=lambda w: plan.files(plan.inputs(w.dataset), w.dataset, w.part),
+        kernel=lambda w: plan.kernel(w.dataset),
     output:
         part=directory(layout.part(layout.dataset("{dataset}"), "{part}")),
         digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),

@@ -1,10 +1,41 @@
-# 2 · PREDICT: a base model over one part of a dataset → a part of its prediction store
+# 2 · PREDICT: a base model over one part of a dataset → a part of its prediction store; first, the denoising
+#     autoencoders that base models need and that the configuration trains
 #
 # REQUIRED INPUTS
+#   the photographs of a denoising autoencoder
 #   results/datasets/{dataset}.zarr/{part}, and the files of the predictions where they exist already, or of the network
 # OUTPUTS
+#   results/denoisers/{denoiser}.safetensors            float32 weights; .csv: step, seconds, learning_rate, loss, psnr
 #   results/predictions/{dataset}/{model}.zarr/{part}   value (channel, pixel), dtype of the targets; image, …
 #   results/predictions/{dataset}/{model}.zarr/zarr.json   the seal
+
+
+rule train_denoiser:
+    input:
+        photographs=lambda w: plan.photographs(w.denoiser),
+    output:
+        weights=layout.denoiser("{denoiser}"),
+        curve=layout.denoiser_curve("{denoiser}"),
+    log:
+        "results/logs/train_denoiser/{denoiser}.log",
+    benchmark:
+        "results/benchmarks/train_denoiser/{denoiser}.tsv"
+    conda:
+        environment
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        gpu=1 if settings.compute.device == "cuda" else 0,
+        device=settings.compute.device,
+    params:
+        checkpoint=lambda w: layout.checkpoint(w.denoiser),
+        settings=lambda w: settings.denoisers[w.denoiser].model_dump(mode="json", exclude={"photographs"}),
+        source=source_digest("ensir.priors.dae_training"),
+    message:
+        "train denoiser {wildcards.denoiser}"
+    script:
+        "../scripts/train_denoiser.py"
 
 
 rule predict:

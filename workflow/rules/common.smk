@@ -35,6 +35,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 wildcard_constraints:
     dataset=NAME,
+    denoiser=NAME,
     model=NAME,
     experiment=NAME,
     method=NAME,

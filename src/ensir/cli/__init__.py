@@ -1,4 +1,4 @@
-"""For people: fit, fuse and score folders of images; look at LUTs, results and tables."""
+"""For people: fit, fuse and score folders of images; restore one; look at LUTs, results and tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ensir import InputError
-from ensir.cli import folders, luts, results
+from ensir.cli import dae, folders, luts, restore, results
 
 
 class Group(TyperGroup):
@@ -30,6 +30,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (folders.fit, folders.fuse, folders.score, results.verify, results.gc, results.table):
+for command in (
+    folders.fit,
+    folders.fuse,
+    folders.score,
+    restore.restore,
+    results.verify,
+    results.gc,
+    results.table,
+):
     app.command()(command)
 app.add_typer(luts.app, name="lut")
+app.add_typer(dae.app, name="dae")

@@ -1,4 +1,4 @@
-"""Degradations of an image: noise, blur, bicubic downscaling."""
+"""Degradations of an image: noise, blur, bicubic downscaling, missing pixels. `linear` has their adjoints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ensir.images import to_integers
+from ensir import InputError
+from ensir.images import read, to_integers
 
 
 def degrade(
@@ -33,13 +34,93 @@ def degrade(
         case "downscale":
             return imresize(image, 1 / degradation["scale"])
         case "blur":
-            blurred = blur(image.astype(np.float64), kernel(degradation["kernel"], degradation["width"]))
+            degraded = blur(image.astype(np.float64), kernel_of(degradation))
         case _:
-            blurred = image.astype(np.float64)
+            degraded = image.astype(np.float64)
+    degraded += seeded(degradation["seed"], name).normal(0, degradation["sigma"] * unit, image.shape)
+    if degradation["kind"] == "mask":
+        degraded *= known_pixels(degradation, name, image.shape[:2])[:, :, None]
+    return to_integers(degraded, image.dtype, name)
+
+
+def seeded(seed: int, name: str, *stream: int) -> np.random.Generator:
+    """Return random numbers of one image: they depend on the seed and its name, not on the order of images.
+
+    Further integers name further streams, e.g. one per step.
+    """
     word = hashlib.sha256(name.encode()).digest()[:8]
-    random = np.random.default_rng([degradation["seed"], int.from_bytes(word, "big")])
-    noisy = blurred + random.normal(0, degradation["sigma"] * unit, image.shape)
-    return to_integers(noisy, image.dtype, name)
+    return np.random.default_rng([seed, int.from_bytes(word, "big"), *stream])
+
+
+def known_pixels(
+    degradation: dict[str, Any], name: str, size: tuple[int, ...]
+) -> Shaped[np.ndarray, "height width"]:
+    """Return which pixels of an image are not missing: drawn from the seed and the image's name."""
+    return seeded(degradation["seed"], name, 0).random(size) >= degradation["missing"]
+
+
+def kernel_of(degradation: dict[str, Any]) -> Float[np.ndarray, "high wide"]:
+    """Return the kernel of a blur: as a dataset holds it, or by its shape."""
+    if "values" in degradation:
+        return np.array(degradation["values"], np.float64)
+    return kernel(degradation["kernel"], degradation["width"])
+
+
+def kernel_files(degradation: dict[str, Any] | None) -> list[str]:
+    """Return the file that a blur takes its kernel from; none where it has a shape."""
+    path = (degradation or {}).get("kernel", "")
+    return [path] if "." in path else []
+
+
+def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.ndarray, "high wide"]:
+    """Read a blur kernel from a ``.mat``, ``.npy`` or image file.
+
+    Parameters
+    ----------
+    path : str
+    number : int
+        Which one, from one on, of the matrices (or of the cells of a cell array) of a ``.mat`` file.
+    mirrored : bool
+        Turn it by 180°.
+
+    Returns
+    -------
+    float64 array, (height, width)
+        Of odd sides, not negative, sum one.
+
+    Raises
+    ------
+    InputError
+        Not a kernel.
+    """
+    try:
+        if path.endswith(".npy"):
+            found = [np.load(path, allow_pickle=False)]
+        elif path.endswith(".mat"):
+            from scipy.io import loadmat
+
+            matrices = [value for name, value in loadmat(path).items() if not name.startswith("__")]
+            found = [
+                cell for value in matrices for cell in (value.ravel() if value.dtype == object else [value])
+            ]
+        else:
+            found = [read(path).mean(axis=2)]
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read as a kernel ({error}); replace the file") from error
+    if not 1 <= number <= len(found):
+        raise InputError(f"{path}: holds {len(found)} kernels, and no number {number}; mend `number`")
+    value = np.asarray(found[number - 1])
+    numbers = value.ndim == 2 and value.dtype.kind in "fiu" and np.isfinite(value).all()
+    if not numbers or value.min() < 0 or value.sum() == 0:
+        raise InputError(f"{path}: kernel {number} is not a matrix of numbers from zero on; replace the file")
+    if not value.shape[0] % 2 == value.shape[1] % 2 == 1:
+        raise InputError(
+            f"{path}: kernel {number} has {value.shape[0]}×{value.shape[1]} values; both sides must be odd"
+        )
+    value = np.asarray(value / value.sum(), np.float64)
+    return value[::-1, ::-1] if mirrored else value
 
 
 def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:
@@ -99,14 +180,14 @@ def imresize(
     def rounded(value: np.ndarray) -> np.ndarray:
         return np.floor(np.clip(value, 0, np.iinfo(image.dtype).max) + 0.5) if integer else value
 
-    weights, index = _contributions(image.shape[0], height, scale)
+    weights, index = contributions(image.shape[0], height, scale)
     value = rounded(np.einsum("ok,okwc->owc", weights, image.astype(np.float64)[index]))
-    weights, index = _contributions(image.shape[1], width, scale)
+    weights, index = contributions(image.shape[1], width, scale)
     value = rounded(np.einsum("ok,hokc->hoc", weights, value[:, index]))
     return value.astype(image.dtype)
 
 
-def _contributions(
+def contributions(
     length: int, new_length: int, scale: float
 ) -> tuple[Float[np.ndarray, "new tap"], Shaped[np.ndarray, "new tap"]]:
     """Return, for each new sample, the weights and indices of the old ones (borders mirrored)."""

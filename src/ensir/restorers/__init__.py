@@ -50,8 +50,8 @@ class Restorer(Protocol):
     Parameters
     ----------
     settings : dict
-        The model's section of the configuration, as plain data; for networks with the ``path`` of their file, and the
-        ``device`` and ``batch`` with which they run.
+        The model's section of the configuration, as plain data; for networks with the ``path`` of their file, the
+        ``device`` and ``batch`` with which they run, and ``unfinished``, a folder for work in progress.
     files : list of str
         Files of the predictions, for models that read them.
     """

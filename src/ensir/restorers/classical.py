@@ -61,7 +61,7 @@ def _kernel(degraded: Degraded) -> Float[np.ndarray, "size size"]:
             f"image {degraded.name!r}: this algorithm needs a known blur kernel; "
             "its dataset has no `degradation: {kind: blur}`"
         )
-    return operators.kernel(degradation["kernel"], degradation["width"])
+    return operators.kernel_of(degradation)
 
 
 # ── same size ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +168,7 @@ def _deconvolve(
 ) -> Image:
     """Deconvolve each channel of the padded image, so that the border does not ring."""
     kernel = _kernel(degraded)
-    pad = 2 * kernel.shape[0]
+    pad = 2 * max(kernel.shape)
     padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="symmetric")
     channels = [restore(padded[..., c], kernel)[pad:-pad, pad:-pad] for c in range(image.shape[2])]
     return np.clip(np.stack(channels, axis=2), 0, 1)

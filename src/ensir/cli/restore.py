@@ -1,0 +1,127 @@
+"""`ensir restore`: one image by a mean-shift restorer, with a trace of its descent."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ensir import InputError
+from ensir.job import shown
+from ensir.layout import Place
+
+
+def restore(
+    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="the degraded image")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="the file to write")],
+    method: Annotated[Literal["dmsp", "daep"], typer.Option(help="which restorer")] = "dmsp",
+    dae: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS", help="sigma11, sigma25 (ship with the package) or a .safetensors file"
+        ),
+    ] = None,
+    sigma: Annotated[float, typer.Option(min=0, help="of the noise, in levels of 0–255; 0: unknown")] = 0.0,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="blur kernel: .mat, .npy, or an image; the image was convolved by it"
+        ),
+    ] = None,
+    number: Annotated[int, typer.Option(min=1, help="which kernel of a .mat file")] = 1,
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="the kernel was correlated instead")] = False,
+    kernel_size: Annotated[
+        int | None, typer.Option(min=3, help="dmsp, experimental: find a kernel of this odd size")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="image that is black where pixels miss")
+    ] = None,
+    scale: Annotated[int, typer.Option(min=1, help="daep: enlarge so many times")] = 1,
+    steps: Annotated[int, typer.Option(min=1, help="of the descent")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="of the noise of the steps")] = 0,
+    precision: Annotated[
+        Literal["float32", "bfloat16"], typer.Option(help="of the network's arithmetic")
+    ] = "float32",
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="where it runs")] = "auto",
+    target: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="ground truth: adds the PSNR to the trace"),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="squared residual, squared mean shift, σ and PSNR of every step"),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="the same as a figure: .svg, .pdf or .png")
+    ] = None,
+) -> None:
+    """Deblur, enlarge, fill in or denoise an image. A run that was stopped goes on where it was.
+
+    Noise of unknown strength (no --sigma) is estimated by dmsp at every step.
+
+    Example: ensir restore blurred.png --kernel kernels.mat --sigma 2.55 --target sharp.png --trace trace.csv -o out.png
+    """
+    import torch
+
+    from ensir import images
+    from ensir.config_data import DaepModel, DmspModel
+    from ensir.figures import descent as figure
+    from ensir.figures import style
+    from ensir.priors import operators
+    from ensir.priors.shipped import SHIPPED_DAES
+    from ensir.restorers import Degraded, load, meanshift
+
+    if kernel_size and kernel_size % 2 == 0:
+        raise InputError(f"--kernel-size {kernel_size}: must be odd")
+    degraded = images.read(str(image))
+    options: dict[str, Any] = {"steps": steps, "seed": seed, "precision": precision}
+    if method == "dmsp":
+        options |= {"noise_blind": sigma == 0, "kernel_size": kernel_size}
+        model = DmspModel(kind="dmsp", **options)
+    elif kernel_size or (sigma == 0 and kernel):
+        raise InputError("--method daep: has to know the noise and the kernel; give --sigma and --kernel")
+    else:
+        model = DaepModel(kind="daep", **options)  # type: ignore[assignment]
+    weights = dae or model.dae
+    settings = model.model_dump() | {
+        "path": SHIPPED_DAES.get(weights, weights),
+        "device": device,
+        "unfinished": str(output.absolute().parent / ".partial"),
+    }
+    told: dict[str, Any] = {"kind": "downscale"} if scale > 1 else {"kind": "noise", "sigma": sigma}
+    if kernel:
+        values = operators.read_kernel(kernel, number, mirrored)
+        told |= {"kind": "blur", "values": values.tolist()}
+    shape = (degraded.shape[0] * scale, degraded.shape[1] * scale, degraded.shape[2])
+    given = Degraded(image.stem, degraded, shape, degraded.dtype.itemsize * 8, scale, told)
+    restorer = load(settings, [])
+    assert isinstance(restorer, meanshift.Restorer)
+    observation = restorer.given(meanshift.observe(given, restorer.device))
+    if mask:
+        known = images.read(str(mask)).max(axis=2) > 0
+        if known.shape != degraded.shape[:2]:
+            raise InputError(f"{mask}: is not of the size of {image}")
+        observation = observation.masked(torch.from_numpy(known))
+    truth = images.read(str(target)) if target else None
+    if truth is not None and truth.shape != shape:
+        raise InputError(f"{target}: is not of the size of the restored image, {shape[1]}×{shape[0]}")
+
+    unit = 1 if degraded.dtype == "uint8" else 257
+    state = restorer.state(observation)
+    with shown(f"{method} {image.name}") as progress:
+        descent = restorer.descend(
+            observation, state, None if truth is None else truth / float(unit), progress
+        )
+    restored = restorer.finish(observation, descent, degraded)
+    images.write(output, images.to_integers(restored, degraded.dtype, str(image)))
+    if trace:
+        meanshift.write_trace(trace, descent.rows)
+    if plot:
+        style.write(figure.drawing([astuple(row) for row in descent.rows]), [Place.beside(plot)])
+    if state:
+        state.remove()
+    last = descent.rows[-1]
+    typer.echo(f"{output}: {len(descent.rows)} steps, residual {last.data**0.5:.3g}, σ {last.sigma:.3g}"
+               + (f", PSNR {last.psnr:.2f} dB" if last.psnr is not None else ""))  # fmt: skip

@@ -1,0 +1,93 @@
+"""DAEP, denoising autoencoder priors (Bigdeli and Zwicker, VISAPP 2018).
+
+Gradient descent of a data term plus the squared length of the mean-shift vector, x − r(x + n), which vanishes where
+the smoothed density of photographs has a mode. Its gradient is taken through the DAE by back-propagation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from ensir.priors import linear
+from ensir.priors.linear import Image
+from ensir.restorers import meanshift
+from ensir.restorers.meanshift import Observation
+
+STRENGTH = 4 * 6.875  # of the prior against the data, as released
+
+
+class Restorer(meanshift.Restorer):
+    """Deblurs, enlarges, fills holes, denoises."""
+
+    trained_for = 25.0
+
+    def objective(self, observation: Observation) -> DAEP:
+        """Return the gradient for one image."""
+        return DAEP(observation, self.denoise, self.noise)
+
+
+class DAEP:
+    """The gradient of DAEP for one image.
+
+    Parameters
+    ----------
+    observation : Observation
+    denoise : callable
+        The DAE.
+    noise : float
+        Standard deviation that the DAE was trained for.
+    """
+
+    def __init__(self, observation: Observation, denoise: Callable[[Image], Image], noise: float):
+        self.observation, self.denoise, self.noise = observation, denoise, noise
+        self.extra: dict[str, torch.Tensor] = {}
+        self.blur = self.down = self.up = None
+        if observation.kernel is not None:
+            self.blur = linear.Blur(observation.kernel, observation.canvas)
+        if observation.scale > 1:
+            self.down = linear.Resize(observation.canvas, 1 / observation.scale, observation.y)
+            self.up = linear.Resize(observation.size, observation.scale, observation.y)
+
+    def gradient(self, x: Image, noisy: Image, step: int) -> tuple[Image, dict[str, float]]:
+        """Return the gradient at x, weighted so that the weights of data and prior sum to one."""
+        shift, prior = self._prior(x, noisy)
+        residual, data = self._data(x)
+        weight = self._weight(step)
+        facts = {
+            "data": float(residual.square().mean()),
+            "prior": float(shift.square().mean()),
+            "sigma": self.observation.sigma,
+        }
+        return weight * prior + (1 - weight) * data, facts
+
+    def _weight(self, step: int) -> float:
+        """Return the weight of the prior: by the noise, or, without noise, falling with the steps."""
+        if self.observation.sigma == 0:
+            return step**-0.5
+        prior, data = STRENGTH / (2 * self.noise**2), 1 / self.observation.sigma**2
+        return prior / (prior + data)
+
+    def _prior(self, x: Image, noisy: Image) -> tuple[Image, Image]:
+        """Return x − r(x + n) and the gradient of half its square, (I − J)ᵀ(x − r(x + n)), zero on the border."""
+        noisy = noisy.detach().requires_grad_()
+        with torch.enable_grad():
+            restored = self.denoise(noisy)
+        shift = x - restored.detach()
+        gradient = shift - torch.autograd.grad(restored, noisy, shift)[0]
+        inner = torch.zeros_like(gradient)
+        self.observation.inner(inner).copy_(self.observation.inner(gradient))
+        return shift, inner
+
+    def _data(self, x: Image) -> tuple[Image, Image]:
+        """Return the residual and the gradient of the data term."""
+        y = self.observation.y
+        if self.blur:
+            residual = self.blur.apply(x) - y
+            return residual, self.blur.adjoint(residual)
+        if self.down and self.up:  # as released: bicubic upscaling in the place of the adjoint
+            residual = self.down.apply(x) - y
+            return residual, self.up.apply(residual)
+        residual = x - y if self.observation.known is None else self.observation.known * (x - y)
+        return residual, residual

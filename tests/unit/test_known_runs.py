@@ -1,0 +1,103 @@
+"""Known runs with the published denoising autoencoders: `make test-meanshift`.
+
+Image 101085, rows 100–356, columns 40–296, the first kernel of the releases, σ = 2.55, 300 steps. The traces in
+`docs/traces` are of whole runs; the tests here repeat how they begin.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ensir import images
+from ensir.metrics import psnr
+from ensir.priors import linear, operators
+from ensir.priors.operators import imresize
+from ensir.restorers import Degraded, daep, dmsp, meanshift
+
+pytestmark = pytest.mark.meanshift
+TRACES = Path(__file__).parents[2] / "docs/traces"
+SETTINGS = {"device": "cpu", "precision": "float32", "dae_sigma": None, "seed": 0, "unfinished": None}
+DMSP = {"kernel_size": None, "noise_blind": False}
+KNOWN = {  # how the whole runs end, and by how much they may differ from what the authors' code gives
+    "dmsp": ("dmsp", DMSP, 26.4, 0.3),
+    "dmsp_blind": ("dmsp", DMSP | {"noise_blind": True}, 26.2, 0.3),
+    "daep": ("daep", {}, 25.8, 0.3),
+}
+
+
+def trace(name: str) -> list[dict[str, float]]:
+    with open(TRACES / f"{name}.csv", newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def known_run(data: Path, size: int = 256) -> tuple[meanshift.Observation, np.ndarray]:
+    """Return the blurred image, not rounded, and its target without the border."""
+    photograph = images.read(str(data / "images/dmsp/101085.jpg"))
+    target = photograph[100 : 100 + size, 40 : 40 + size].astype(np.float32)
+    kernel = operators.read_kernel(str(data / "images/dmsp/kernels.mat"), 1, mirrored=True)
+    weights = torch.from_numpy(kernel.copy()).float()
+    x = torch.from_numpy(target).permute(2, 0, 1)
+    y = linear.Blur(weights, (size, size)).apply(x)
+    noise = np.random.default_rng(0).normal(0, 2.55, tuple(y.shape))
+    observation = meanshift.Observation("101085", y + torch.from_numpy(noise).float(), 2.55, weights)
+    return observation, observation.inner(x).permute(1, 2, 0).numpy()
+
+
+def restorer(data: Path, kind: str, options: dict[str, Any], steps: int) -> meanshift.Restorer:
+    made, sigma = (dmsp.Restorer, 11) if kind == "dmsp" else (daep.Restorer, 25)
+    weights = str(data / f"weights/dae_sigma{sigma}.safetensors")
+    return made(SETTINGS | {"kind": kind, "path": weights, "steps": steps, **options}, [])
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_whole_run_ends_where_it_should(name: str):
+    *_, psnr_expected, tolerance = KNOWN[name]
+    rows = trace(name)
+    assert [row["step"] for row in rows] == list(range(1, 301))
+    assert rows[-1]["psnr"] == pytest.approx(psnr_expected, abs=tolerance)
+    assert rows[-1]["sigma"] == pytest.approx(2.55, rel=0.15)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_run_begins_as_its_trace(data: Path, name: str):
+    kind, options, *_ = KNOWN[name]
+    observation, target = known_run(data)
+    blurred = observation.y.permute(1, 2, 0).numpy()
+    assert psnr(target, np.clip(np.rint(blurred), 0, 255)) == pytest.approx(19.13, abs=0.005)
+    rows = restorer(data, kind, options, steps=6).descend(observation, target=target).rows
+    for row, expected in zip(rows, trace(name), strict=False):
+        assert row.psnr == pytest.approx(expected["psnr"], abs=0.005)
+        assert row.data == pytest.approx(expected["data"], rel=1e-3)
+
+
+def test_dmsp_sharpens_a_small_piece(data: Path):
+    observation, target = known_run(data, 96)
+    rows = (
+        restorer(data, "dmsp", DMSP | {"noise_blind": True}, steps=60)
+        .descend(observation, target=target)
+        .rows
+    )
+    assert rows[-1].psnr > rows[0].psnr + 3
+    assert rows[-1].sigma == pytest.approx(2.55, rel=0.15)
+
+
+@pytest.mark.parametrize(("name", "scale"), [("monarch", 2), ("flowers", 3), ("ppt3", 4)])
+def test_daep_enlarges_better_than_bicubic(data: Path, name: str, scale: int):
+    whole = images.read(str(data / f"images/set14/gt/{name}.png"))
+    top, left = ((side - 120) // 2 for side in whole.shape[:2])
+    target = whole[top : top + 120, left : left + 120]
+    low = imresize(target, 1 / scale)
+    degradation = {"kind": "downscale", "scale": scale}
+    degraded = Degraded(name, low, target.shape, 8, scale, degradation)
+    (restored,) = restorer(data, "daep", {}, steps=100).restore([degraded])
+
+    def quality(image: np.ndarray) -> float:
+        return psnr(*(picture[scale:-scale, scale:-scale].astype(float) for picture in (target, image)))
+
+    assert quality(np.clip(np.rint(restored), 0, 255)) > quality(imresize(low, scale)) + 1.5

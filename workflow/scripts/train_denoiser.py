@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from ensir.job import job
+
+with job(snakemake) as progress:
+    from ensir.priors import dae_training
+
+    dae_training.train(
+        Path(snakemake.output.weights),
+        checkpoint=Path(snakemake.params.checkpoint),
+        curve=Path(snakemake.output.curve),
+        photographs=list(snakemake.input.photographs),
+        training=dae_training.Training.of(snakemake.params.settings),
+        progress=progress,
+        device=snakemake.resources.device,
+    )
