@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume workflow-report test test-slow test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift lint format bench bench-gpu results-page config-docs clean
+.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift lint format bench bench-gpu results-page config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,14 +28,23 @@ resume: $(INSTALLED)  ## after a kill: remove the stale lock, redo what was unfi
 	$(SNAKEMAKE) --unlock
 	$(MAKE) run
 
-workflow-report: $(INSTALLED)  ## Snakemake's own report: results/workflow-report.html
-	$(SNAKEMAKE) --report results/workflow-report.html
+figures: $(INSTALLED)  ## draw the figures of a paper: results/figures/ (SVG, PDF, PNG, CSV)
+	$(SNAKEMAKE) --quiet rules reason host progress -- figures
+
+workflow-report: figures  ## Snakemake's own report, with the figures: results/workflow-report.html
+	$(SNAKEMAKE) --report results/workflow-report.html -- all figures
+
+screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the README; needs chromium and chromium-driver
+	$(BIN)/python docs/screenshot.py
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not slow and not faults and not faults_all and not pretrained and not meanshift" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and not faults and not faults_all and not pretrained and not browser and not meanshift" -n 2 --dist loadfile
 
 test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
 	$(BIN)/pytest -m slow -n 2
+
+test-browser: $(INSTALLED_FOR_TESTS)  ## click through the pages in Chromium (needs chromium and chromium-driver)
+	$(BIN)/pytest -rs -m browser
 
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
 	$(BIN)/pytest -m faults -n 2

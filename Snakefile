@@ -1,6 +1,6 @@
 # EnsIR-flow: a table of contents.
 #
-#   ingest → predict → partition → estimate → merge → fuse → score → report
+#   ingest → predict → partition → estimate → merge → fuse → score → report, figures
 #
 # Each stage has one name everywhere: workflow/rules/N_stage.smk, workflow/scripts/stage.py, src/ensir/stage.py.
 
@@ -25,6 +25,7 @@ include: "workflow/rules/5_merge.smk"
 include: "workflow/rules/6_fuse.smk"
 include: "workflow/rules/7_score.smk"
 include: "workflow/rules/8_report.smk"
+include: "workflow/rules/9_figures.smk"
 
 
 rule all:
@@ -52,3 +53,18 @@ rule luts:
 rule scores:
     input:
         layout.summary,
+
+
+# Figures as files, all or one kind: snakemake figures, snakemake gain
+rule figures:
+    input:
+        [file for files in figures().values() for file in files],
+
+
+for figure, files in figures().items():
+
+    rule:
+        name:
+            figure
+        input:
+            files,

@@ -19,6 +19,7 @@ class Combiner(Strict):
     """What all methods have."""
 
     needs: ClassVar[Literal["lut", "fit"] | None] = None  # what is made of the reference first
+    weighs: ClassVar[bool] = True  # whether the fused image is a weighted sum of the predictions
 
 
 class Average(Combiner):
@@ -48,6 +49,7 @@ class Regressor(Combiner):
     """Trees of scikit-learn, with its defaults: from the predictions of a value to its target."""
 
     needs: ClassVar[Literal["lut", "fit"] | None] = "fit"
+    weighs: ClassVar[bool] = False
 
     samples: int = Field(
         50_000, ge=1, description="values of the reference to fit on, drawn at random; at most all"
@@ -198,6 +200,29 @@ class Score(Strict):
         }
 
 
+class Figures(Strict):
+    """What the figures show; `images` holds for the pictures of the report, too."""
+
+    images: dict[Name, str] = Field(
+        {},
+        title="names of images by test set",
+        description="which image of a test set is pictured; the first where none is named",
+    )
+    bin_sets: list[list[Annotated[int, Field(ge=0, le=255)]]] = Field(
+        [],
+        title="list of lists of whole numbers, 0–255",
+        description="bin sets whose distributions are drawn, each named by one level of every model that lies in it; "
+        "without any, the two with the most values, and the two with the most where the models differ",
+    )
+    network: str | None = Field(
+        None,
+        pattern=r"\.(pt2|onnx)$",
+        title="path that ends in .pt2 or .onnx",
+        description="program whose output are the features that are drawn: gets (image, channel, height, width) in "
+        "[0, 1]; null: intensity, edges and texture at four scales, by scikit-image",
+    )
+
+
 class Experiment(Strict):
     """Models, a reference, tests and methods."""
 
@@ -218,6 +243,7 @@ class Experiment(Strict):
         description="methods with a LUT also write the expected squared error of each fused value: "
         "`expected_squared_error` of the fused store",
     )
+    figures: Figures = Field(Figures(), description="what figures and pictures show")
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -253,6 +279,17 @@ class Compute(Strict):
     )
 
 
+class Report(Strict):
+    """The page that people look at."""
+
+    megabytes: int = Field(
+        30,
+        ge=1,
+        description="size of the page, at most: where there are many or large pictures, they are shown smaller, with "
+        "one close-up each at their own pixels",
+    )
+
+
 class Config(Strict):
     """A whole configuration."""
 
@@ -261,3 +298,4 @@ class Config(Strict):
     denoisers: dict[Name, Denoiser] = Field({}, description="denoising autoencoders to be trained, by name")
     experiments: dict[Name, Experiment] = Field(min_length=1, description="what is compared, by name")
     compute: Compute = Field(Compute(), description="how the work is done")
+    report: Report = Field(Report(), description="the page that people look at")

@@ -170,6 +170,7 @@ def _check_experiment(
             used = _texts(experiment, "reference") + _texts(experiment, "tests")
             yield from _check_refesr(f"{key}.methods.{name}", {n: datasets[n] for n in used if n in datasets})
     yield from _check_sweep(key, experiment, listed)
+    yield from _check_figures(f"{key}.figures", experiment, listed)
 
 
 def _check_ensir(key: str, method: dict[str, Any], models: int) -> Iterator[Problem]:
@@ -225,6 +226,20 @@ def _check_sweep(key: str, experiment: dict[str, Any], models: list[str]) -> Ite
                     f"{key}.sweep.{option}",
                     f"{value} makes a method {name!r}, a name that is taken; rename that",
                 )
+
+
+def _check_figures(key: str, experiment: dict[str, Any], models: list[str]) -> Iterator[Problem]:
+    """Check that pictures are of test sets, and that bin sets have a level for every model."""
+    figures, tests = experiment.get("figures"), _texts(experiment, "tests")
+    if not isinstance(figures, dict):
+        return
+    images, bin_sets = figures.get("images"), figures.get("bin_sets")
+    for name in images if isinstance(images, dict) else []:
+        if name not in tests:
+            yield Problem(f"{key}.images", unknown(f"{name!r} is not in tests", name, tests))
+    for levels in bin_sets if isinstance(bin_sets, list) else []:
+        if isinstance(levels, list) and len(levels) != len(models):
+            yield Problem(f"{key}.bin_sets", f"{shown(levels)} must hold {len(models)} levels, one per model")
 
 
 def _sections(section: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:

@@ -147,7 +147,9 @@ def tables() -> str:
         ("Metrics", "experiments.NAME.score.metrics.NAME", config.Metric),
         ("Methods", "experiments.NAME.methods.NAME", config.Method),
         ("Sweep", "experiments.NAME.sweep", config.Sweep),
+        ("Figures", "experiments.NAME.figures", config.Figures),
         ("Compute", "compute", config.Compute),
+        ("Report", "report", config.Report),
     ):
         lines += [f"## {title}: `{path}`", ""]
         for section in sections(choice):

@@ -121,6 +121,10 @@ class Layout:
         """The folder of the tables of a paper."""
         return f"{self.root}/tables"
 
+    def figure(self, experiment: str, figure: str, what: str) -> str:
+        """Return the files of one figure, without their endings; `what` is a test set, a method or both."""
+        return f"{self.root}/figures/{experiment}/{figure}/{what}"
+
     @property
     def provenance(self) -> str:
         """The record of how everything was made."""

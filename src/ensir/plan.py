@@ -66,6 +66,8 @@ class Plan:
                     look(*names)
                 except InputError as error:
                     problems.append(str(error))
+        if not problems:
+            problems = list(self._unpictured())
         if problems:
             raise InputError("\n".join(dict.fromkeys(problems)))
 
@@ -74,6 +76,26 @@ class Plan:
         for name, experiment in self.config.experiments.items():
             for dataset in (experiment.reference, *experiment.tests):
                 yield name, dataset, experiment.models
+
+    def _unpictured(self) -> Iterator[str]:
+        """Say which images and files that the figures name are not there."""
+        for name, experiment in self.config.experiments.items():
+            key, figures = f"experiments.{name}.figures", experiment.figures
+            for dataset, image in figures.images.items():
+                if image not in self.targets(dataset):
+                    yield (
+                        f"{key}.images.{dataset}: {image!r} is no image of {dataset}; mend the name, or leave it out "
+                        f"to picture {next(iter(self.targets(dataset)))!r}"
+                    )
+            if figures.network and not Path(figures.network).is_file():
+                yield f"{key}.network: {figures.network}: no such file; mend the path"
+
+    def pictured(self, experiment: str, dataset: str) -> tuple[str, str]:
+        """Return the image of a test set that is pictured, and its part."""
+        parts = self.parts(dataset)
+        first = next(iter(parts.values()))[0]
+        image = self.config.experiments[experiment].figures.images.get(dataset, first)
+        return image, next(part for part, names in parts.items() if image in names)
 
     def _targets(self, dataset: str) -> dict[str, str]:
         """Return the file of each target by image name; empty strings where images come from a package."""

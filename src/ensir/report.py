@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +11,18 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ensir import lut, methods, provenance, store
-from ensir.figures import charts, pictures, tables
-from ensir.figures.pictures import Window
+from ensir.figures import calibration, gain, occupancy, pictures, style, tables
+from ensir.figures.calibration import Tally
+from ensir.figures.pictures import QUALITIES, Quality, Window
 from ensir.layout import Place
+from ensir.lut import LutMethod
 from ensir.publish import publish
-from ensir.scores import Scores, Table, baseline, first_metric, read
+from ensir.scores import Scores, Table, first_metric, read
 
 Progress = Callable[[int, int], None]
 PACKAGES = ("numpy", "numba", "torch", "zarr", "scikit-image", "pillow", "matplotlib")
+PICTURES = 0.8  # of the page; the rest is for tables and charts
+PIXELS_AT_ONCE = 2**20  # that a LUT weighs
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Picture:
         Its score in the experiment's first metric, with unit; empty for input and target.
     uri : str
         The picture itself.
+    close_up : str
+        A part of it at its own pixels; empty where the picture itself has them.
     """
 
     id: str
@@ -41,6 +48,7 @@ class Picture:
     name: str
     score: str
     uri: str
+    close_up: str
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,14 @@ class Weighing:
         Mean weight of each model.
     maps : dict
         For each model, a map of its weight at every pixel; empty where it is the same everywhere.
+    calibration : str
+        Its figure; empty where there are no maps.
     """
 
     method: str
     means: dict[str, float]
     maps: dict[str, str]
+    calibration: str
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,9 @@ class TestSet:
     close_up: Window
     pictures: list[Picture]
     weighings: list[Weighing]
-    chart: str
+    gain: str
     table: Table
+    rows: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,7 @@ class Experiment:
     results: Table
     tests: list[TestSet]
     luts: Table
+    occupancy: dict[str, str]
 
 
 def report(
@@ -95,6 +108,7 @@ def report(
     scores: str,
     summary: str,
     samples: list[dict[str, Any]],
+    megabytes: int,
     progress: Progress,
 ) -> None:
     """Write the page.
@@ -108,128 +122,199 @@ def report(
     scores, summary : str
         The CSV files of all scores, and of their means.
     samples : list of dict
-        For each experiment and test set, of one of its parts: `experiment`, `dataset`, `dataset_part`,
-        `predictions` (part by model), `fused` (part by method) and `fitted` (LUT, fit or None by method).
-        The first image of the part is shown.
+        For each experiment and test set, the image that is pictured: `experiment`, `dataset`, `image`,
+        `dataset_part`, `predictions` (part by model), `fused` (part by method) and `fitted` (LUT, fit or None by
+        method).
+    megabytes : int
+        Size of the page, at most: where there are many or large pictures, they are shown smaller.
     progress : callable
         Gets the number of finished samples.
     """
     table = read(scores, summary)
     shown: dict[str, list[TestSet]] = {name: [] for name in experiments}
+    budget = megabytes * 1e6 * PICTURES / max(len(samples), 1)
     for done, sample in enumerate(samples, 1):
         name = sample["experiment"]
-        shown[name].append(_test_set(name, experiments[name], sample, table))
+        shown[name].append(_test_set(name, experiments[name], sample, table, budget))
         progress(done, len(samples))
     fitted = {sample["experiment"]: sample["fitted"] for sample in samples}
     content = [
-        Experiment(
-            name,
-            section,
-            tables.results(name, section, table),
-            shown[name],
-            _lut_table(fitted.get(name, {})),
-        )
-        for name, section in experiments.items()
+        _experiment(name, experiments[name], table, shown[name], fitted.get(name, {})) for name in experiments
     ]
     with publish(place) as partial:
         partial.write_text(_page(content), encoding="utf-8")
 
 
-def _test_set(name: str, experiment: dict[str, Any], sample: dict[str, Any], scores: Scores) -> TestSet:
-    dataset = sample["dataset"]
+def _experiment(
+    name: str, section: dict[str, Any], scores: Scores, tests: list[TestSet], fitted: dict[str, str | None]
+) -> Experiment:
+    luts = {method: lut.load(path) for method, path in fitted.items() if path and path.endswith(".lut")}
+    rows = [("", method, tables.lut_row(found)) for method, found in luts.items()]
+    return Experiment(
+        name,
+        section,
+        tables.results(name, section, scores),
+        tests,
+        Table(tables.LUT_COLUMNS, rows),
+        {
+            method: style.inline(occupancy.drawing(found), salt=f"{name}/{method}")
+            for method, found in luts.items()
+        },
+    )
+
+
+def _test_set(
+    name: str, experiment: dict[str, Any], sample: dict[str, Any], scores: Scores, budget: float
+) -> TestSet:
+    dataset, image = sample["dataset"], sample["image"]
     part = store.Part(sample["dataset_part"])
-    image, shape = part.names[0], part.shapes[0]
+    index = part.names.index(image)
+    shape = part.shapes[index]
     frame = pictures.middle(shape)
-    degraded = part.input(0)
+    degraded = part.input(index)
     predictions = {model: store.Part(path).image(image) for model, path in sample["predictions"].items()}
     fused = {method: store.Part(path).image(image) for method, path in sample["fused"].items()}
     data = {} if degraded is None else {"input": pictures.enlarged(degraded, shape)}
     groups = {"Data": data | {"target": part.image(image)}, "Base models": predictions, "Methods": fused}
+    framed = {
+        (group, method): pictures.displayed(frame.of(pixels), part.bits)
+        for group, members in groups.items()
+        for method, pixels in members.items()
+    }
     x = np.stack([store.flatten(prediction) for prediction in predictions.values()])
+    weighed = {
+        method: _weigh(experiment["methods"][method], sample["fitted"][method], part, index, x)
+        for method in fused
+    }
+    maps = {
+        (method, model): frame.of(row.reshape(shape[:2]))
+        for method, found in weighed.items()
+        if found and found[0].shape[1] > 1
+        for model, row in zip(predictions, found[0], strict=True)
+    }
+    close_up = pictures.disagreement([frame.of(prediction) for prediction in predictions.values()])
+    uris, close_ups, map_uris = _encoded(framed, close_up, maps, budget)
     metric, printed = first_metric(experiment)
 
-    def picture(group: str, method: str, pixels: np.ndarray) -> Picture:
+    def picture(group: str, method: str) -> Picture:
         value = {} if group == "Data" else scores.values.get((name, dataset, method, metric), {})
         score = f"{printed.text(value[image])} {printed.unit}".strip() if image in value else ""
-        uri = pictures.data_uri(pictures.displayed(frame.of(pixels), part.bits))
-        return Picture(f"{name}.{dataset}.{group}.{method}".replace(" ", "-"), group, method, score, uri)
+        identifier = f"{name}.{dataset}.{group}.{method}".replace(" ", "-")
+        key = (group, method)
+        return Picture(identifier, group, method, score, uris[key], close_ups.get(key, ""))
 
+    table = tables.per_image(name, experiment, dataset, scores)
     return TestSet(
         id=f"{name}.{dataset}",
         name=dataset,
         image=image,
-        size=_size(shape, frame, degraded),
+        size=_size(shape, frame, degraded, bool(close_ups)),
         source=" ".join(part.attributes[key] or "" for key in ("citation", "licence")).strip(),
         frame=frame,
-        close_up=pictures.disagreement(np.stack([frame.of(pixels) for pixels in predictions.values()])),
-        pictures=[picture(group, *item) for group, members in groups.items() for item in members.items()],
+        close_up=close_up,
+        pictures=[picture(*key) for key in framed],
         weighings=[
-            weighing
-            for method in fused
-            if (
-                weighing := _weighing(
-                    method,
-                    experiment["methods"][method],
-                    sample["fitted"][method],
-                    part,
-                    list(predictions),
-                    x,
-                )
+            Weighing(
+                method,
+                dict(zip(predictions, found[0].mean(axis=1).tolist(), strict=True)),
+                {model: map_uris[method, model] for model in predictions if (method, model) in map_uris},
+                style.inline(calibration.drawing(list(predictions), found[1]), f"{name}/{dataset}/{method}")
+                if found[1]
+                else "",
             )
+            for method, found in weighed.items()
+            if found
         ],
-        chart=_chart(name, experiment, dataset, scores),
-        table=tables.per_image(name, experiment, dataset, scores),
+        gain=style.inline(gain.drawing(name, experiment, dataset, scores), salt=f"{name}/{dataset}"),
+        table=table,
+        rows=_rows(table),
     )
 
 
-def _size(shape: tuple[int, ...], frame: Window, degraded: np.ndarray | None) -> str:
+def _encoded(
+    framed: dict[Any, np.ndarray], close_up: Window, maps: dict[Any, np.ndarray], budget: float
+) -> tuple[dict[Any, str], dict[Any, str], dict[Any, str]]:
+    """Encode pictures, their close-ups and weight maps, as well as so many bytes allow.
+
+    Pictures that have their own pixels need no close-ups; pictures of the size of a stamp have none, too.
+    """
+
+    def encoded(quality: Quality, most: int | None) -> tuple[dict[Any, str], dict[Any, str], dict[Any, str]]:
+        some, some_maps = list(framed.items())[:most], list(maps.items())[:most]
+        small = {key: pictures.reduced(image, quality.longest) for key, image in some}
+        smaller = max(next(iter(framed.values())).shape[:2]) > quality.longest >= close_up.width
+        return (
+            {key: pictures.data_uri(image, quality.lossless) for key, image in small.items()},
+            {key: pictures.data_uri(close_up.of(image), quality.lossless) for key, image in some}
+            if smaller
+            else {},
+            {key: pictures.weight_map(pictures.reduced(row, quality.longest)) for key, row in some_maps},
+        )
+
+    for quality in QUALITIES:
+        first = encoded(
+            quality, 1
+        )  # of each kind stands for all: the first picture, the input, has the most noise
+        counts = (len(framed), len(framed), len(maps))
+        estimate = sum(
+            count * sum(map(len, kind.values())) for count, kind in zip(counts, first, strict=True)
+        )
+        if estimate > budget and quality != QUALITIES[-1]:
+            continue
+        found = encoded(quality, None)
+        if sum(len(uri) for kind in found for uri in kind.values()) <= budget:
+            break
+    return found
+
+
+def _size(shape: tuple[int, ...], frame: Window, degraded: np.ndarray | None, smaller: bool) -> str:
     text = f"{shape[1]}×{shape[0]} pixels"
     if (frame.width, frame.height) != (shape[1], shape[0]):
         text += f", of which the middle {frame.width}×{frame.height} are shown"
+    if smaller:
+        text += ", shown smaller but for the close-up"
     if degraded is not None and degraded.shape[0] != shape[0]:
         text += f"; the input is {degraded.shape[1]}×{degraded.shape[0]}, its pixels enlarged"
     return text
 
 
-def _weighing(
-    method: str,
+def _weigh(
     settings: dict[str, Any],
     fitted: str | None,
     part: store.Part,
-    models: list[str],
+    index: int,
     x: Shaped[np.ndarray, "model channel pixel"],
-) -> Weighing | None:
-    """Weigh the models in the first image of a part; None where the method does not."""
-    found = methods.for_image(methods.load(settings, fitted), part, 0).weights(x)
-    if found is None:
-        return None
-    weights: Float[np.ndarray, "model pixel"] = found.mean(axis=1)
-    shape = part.shapes[0]
-    maps = {}
-    if weights.shape[1] > 1:
-        frame = pictures.middle(shape)
-        maps = {
-            model: pictures.weight_map(frame.of(row.reshape(shape[:2])))
-            for model, row in zip(models, weights, strict=True)
-        }
-    return Weighing(method, dict(zip(models, weights.mean(axis=1).tolist(), strict=True)), maps)
+) -> tuple[Float[np.ndarray, "model pixel"], Tally | None] | None:
+    """Weigh the models in one image; None where the method does not.
+
+    Returns
+    -------
+    weights : float array, (model, pixel)
+        Mean over the channels; one pixel stands for all where the weights are the same everywhere.
+    tally : Tally or None
+        The calibration of weights that are not.
+    """
+    method = methods.for_image(methods.load(settings, fitted), part, index)
+    if not isinstance(method, LutMethod):
+        found = method.weights(x)
+        return None if found is None else (found.mean(axis=1), None)
+    y, pixels = part.rows(index), x.shape[2]
+    means = np.empty((len(x), pixels), np.float32)
+    total = None
+    for start in range(0, pixels, PIXELS_AT_ONCE):
+        some = slice(start, start + PIXELS_AT_ONCE)
+        weights = method.weights(x[:, :, some])
+        means[:, some] = weights.mean(axis=1)
+        tally = calibration.tally(weights, x[:, :, some], y[:, some], part.bits)
+        total = tally if total is None else total + tally
+    return means, total
 
 
-def _chart(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) -> str:
-    average, (metric, printed) = baseline(experiment), first_metric(experiment)
-    others = [method for method in experiment["methods"] if method != average]
-    if average is None or not others:
-        return ""
-    gain = {method: scores.gain((name, dataset, method, metric), average) for method in others}
-    images = sorted(scores.values.get((name, dataset, average, metric), {}))
-    rows = {method: [found.get(image, np.nan) for image in images] for method, found in gain.items()}
-    return charts.gains(images, rows, printed.unit, salt=f"{name}/{dataset}")
-
-
-def _lut_table(fitted: dict[str, str | None]) -> Table:
-    luts = {method: path for method, path in fitted.items() if path and path.endswith(".lut")}
-    rows = [("", method, tables.lut_row(lut.load(path))) for method, path in luts.items()]
-    return Table(tables.LUT_COLUMNS, rows)
+def _rows(table: Table) -> str:
+    """Return the rows of a long table for the page's script, as JSON: names, then numbers with their marks."""
+    marks = {"best": "*", "second": "_", "": ""}
+    rows = [[name, *(cell.text + marks[cell.mark] for cell in cells)] for _, name, cells in table.rows]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _page(experiments: list[Experiment]) -> str:

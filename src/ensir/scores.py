@@ -102,10 +102,16 @@ class Scores:
 
 def read(scores: str, summary: str) -> Scores:
     """Read the scores of every image, and their means."""
+    return Scores({_key(row): float(row["mean"]) for row in _rows(summary)}, read_values([scores]))
+
+
+def read_values(paths: Sequence[str]) -> dict[tuple[str, ...], dict[str, float]]:
+    """Read tables of scores: the value by (experiment, dataset, method, metric), then by image."""
     values: dict[tuple[str, ...], dict[str, float]] = {}
-    for row in _rows(scores):
-        values.setdefault(_key(row), {})[row["image"]] = float(row["value"])
-    return Scores({_key(row): float(row["mean"]) for row in _rows(summary)}, values)
+    for path in paths:
+        for row in _rows(path):
+            values.setdefault(_key(row), {})[row["image"]] = float(row["value"])
+    return values
 
 
 def _rows(path: str) -> list[dict[str, str]]:

@@ -57,7 +57,7 @@ WRONG = [
     (
         "modles",
         {},
-        "unknown key; allowed: datasets, models, denoisers, experiments, compute; did you mean 'models'?",
+        "unknown key; allowed: datasets, models, denoisers, experiments, compute, report; did you mean 'models'?",
     ),
     (
         "datasets.train.inptu",
@@ -74,7 +74,7 @@ WRONG = [
     (
         "experiments.denoise.test",
         "x",
-        "unknown key; allowed: models, reference, tests, score, methods, sweep, allow_overlap, png, expected_error; "
+        "unknown key; allowed: models, reference, tests, score, methods, sweep, allow_overlap, png, expected_error, figures; "
         "did you mean 'tests'?",
     ),
     (
@@ -491,9 +491,15 @@ def test_variables(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty; give the sections datasets, models, denoisers, experiments, compute"),
-        ("# nothing", "is empty; give the sections datasets, models, denoisers, experiments, compute"),
-        ("- datasets", "holds no keys; give the sections datasets, models, denoisers, experiments, compute"),
+        ("", "is empty; give the sections datasets, models, denoisers, experiments, compute, report"),
+        (
+            "# nothing",
+            "is empty; give the sections datasets, models, denoisers, experiments, compute, report",
+        ),
+        (
+            "- datasets",
+            "holds no keys; give the sections datasets, models, denoisers, experiments, compute, report",
+        ),
         ("models:\n  a: {kind: folder\n  b: 1\n", "line 3, column 4: expected ',' or '}', but got ':'"),
         ("models:\n\ta: 1\n", "line 2, column 1: found character '\\t' that cannot start any token"),
         ("models: !network x", "line 1, column 9: could not determine a constructor for the tag '!network'"),

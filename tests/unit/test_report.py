@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,18 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from ensir import report as report_stage
 from ensir import scores
 from ensir.config import Config
 from ensir.estimate import estimate
-from ensir.figures import charts, pictures
+from ensir.figures import pictures
 from ensir.fuse import fuse
 from ensir.ingest import ingest
 from ensir.layout import Layout
 from ensir.merge import merge
 from ensir.partition import partition
 from ensir.predict import predict
-from ensir.report import report
+from ensir.report import _encoded, report
 from ensir.score import score, summarize
 
 RAW = {
@@ -112,12 +117,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     sample = {
         "experiment": "sr_x2",
         "dataset": "test",
+        "image": "rocket",
         "dataset_part": target,
         "predictions": predictions,
         "fused": fused,
         "fitted": fitted,
     }
-    return {"experiments": {"sr_x2": experiment}, "scores": scores, "summary": summary, "samples": [sample]}
+    return {
+        "experiments": {"sr_x2": experiment},
+        "scores": scores,
+        "summary": summary,
+        "samples": [sample],
+        "megabytes": 30,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +248,9 @@ def test_grey_and_large_pictures() -> None:
     assert pictures.data_uri(grey).startswith("data:image/webp")
     noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
     assert pictures.data_uri(noise).startswith("data:image/jpeg")
-    assert pictures.middle((1500, 2000, 3)) == (488, 238, 1024, 1024)
+    assert pictures.middle((1500, 2000, 3)) == (0, 0, 2000, 1500)
+    assert pictures.middle((100, 2000, 3)) == (850, 0, 300, 100)
+    assert pictures.middle((2000, 100, 1)) == (0, 850, 100, 300)
 
 
 def test_close_up_is_where_models_disagree() -> None:
@@ -246,10 +260,70 @@ def test_close_up_is_where_models_disagree() -> None:
     assert pictures.disagreement(predictions[:, :20, :10]) == (0, 0, 10, 10)
 
 
-@pytest.mark.parametrize("count", [3, 200])
-def test_chart_leaves_out_what_is_not_finite(count: int) -> None:
-    gain = {"zzpm": [0.1] * count, "ensir": [np.inf, np.nan] + [0.2] * (count - 2)}
-    svg = charts.gains([f"image{i}" for i in range(count)], gain, "dB", salt="a/b")
-    assert svg.startswith("<svg")
-    assert "ensir" in svg
-    assert charts.gains([f"image{i}" for i in range(count)], gain, "dB", salt="a/b") == svg
+def test_the_chosen_image_is_pictured(page: str) -> None:
+    assert re.findall(r"<h3>test <small>(\w+)</small></h3>", page) == ["rocket"]
+
+
+def test_scores_of_every_image_are_in_the_page(page: str, made: dict[str, Any]) -> None:
+    (data,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
+    rows = {name: cells for name, *cells in json.loads(data)}
+    values = scores.read(made["scores"], made["summary"]).values
+    assert list(rows) == ["chelsea", "rocket"]
+    for image, cells in rows.items():
+        assert [cell.rstrip("*_") for cell in cells] == [
+            f"{values['sr_x2', 'test', method, 'psnr'][image]:.2f}"
+            for method in ("input", "bicubic", "lanczos", "average", "zzpm", "ensir")
+        ]
+        best = max(float(cell.rstrip("*_")) for cell in cells)
+        assert {float(cell.rstrip("*")) for cell in cells if cell.endswith("*")} == {best}
+
+
+def test_names_cannot_end_the_script() -> None:
+    table = scores.Table([("", ["a"])], [("", "</script><b>", [scores.Cell("1.00", 1.0, "best")])])
+    assert "<" not in report_stage._rows(table)
+    assert json.loads(report_stage._rows(table)) == [["</script><b>", "1.00*"]]
+
+
+# ── size ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("budget", [1e9, 600_000, 60_000])
+def test_pictures_are_as_large_as_the_page_may_be(budget: float) -> None:
+    random = np.random.default_rng(0)
+    framed = {i: random.integers(0, 256, (600, 500, 3), np.uint8) for i in range(4)}
+    close_up = pictures.Window(100, 120, 128, 128)
+    uris, close_ups, maps = _encoded(framed, close_up, {"map": random.random((600, 500))}, budget)
+    assert len(uris) == 4
+    assert len(maps) == 1
+    assert sum(len(uri) for kind in (uris, close_ups, maps) for uri in kind.values()) <= budget
+    sizes = {decoded(uri).size for uri in uris.values()}
+    if budget == 1e9:
+        assert sizes == {(500, 600)}
+        assert not close_ups
+    else:
+        (size,) = sizes
+        assert max(size) < 600
+        assert bool(close_ups) == (max(size) >= 128)
+        assert {decoded(uri).size for uri in close_ups.values()} <= {(128, 128)}
+
+
+def decoded(uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_small_pictures_are_exact() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    uris, _, _ = _encoded({"a": picture}, pictures.Window(0, 0, 30, 30), {}, 1e9)
+    np.testing.assert_array_equal(np.asarray(decoded(uris["a"])), picture)
+
+
+def test_a_shrunk_picture_keeps_its_mean_and_its_shape() -> None:
+    random = np.random.default_rng(0)
+    for shape in ((600, 400, 3), (601, 333, 1), (50, 700, 3)):
+        picture = random.integers(0, 256, shape, np.uint8)
+        shrunk = pictures.reduced(picture, 100)
+        assert max(shrunk.shape[:2]) == 100
+        assert shrunk.dtype == np.uint8
+        assert shrunk.mean() == pytest.approx(picture.mean(), abs=1)
+        weights = random.random(shape[:2])
+        assert pictures.reduced(weights, 100).mean() == pytest.approx(weights.mean(), abs=0.01)

@@ -1,7 +1,8 @@
 # 8 · REPORT: scores → the tables of a paper; with one test image per dataset and the LUTs → one page
 #
 # REQUIRED INPUTS
-#   results/scores.csv, results/summary.csv, the first part of each test set with all that was made of it, the LUTs
+#   results/scores.csv, results/summary.csv, of each test set the part with the pictured image and all that was made of it,
+#   the LUTs
 # OUTPUTS
 #   results/tables/{experiment}/*.{csv,md,tex}   comparison, differences; bin_width, max_steps, runtime where they apply
 #   results/report.html                          self-contained
@@ -35,8 +36,8 @@ rule tables:
 
 rule report:
     input:
-        results=[ancient(path) for path in pictured()],
-        digests=[layout.digest(path) for path in pictured()],
+        results=[path for sample in samples() for path in sampled(sample)["results"]],
+        digests=[path for sample in samples() for path in sampled(sample)["digests"]],
         scores=layout.all_scores,
         summary=layout.summary,
     output:
@@ -54,6 +55,7 @@ rule report:
     params:
         experiments=experiment_sections(),
         samples=samples(),
+        megabytes=settings.report.megabytes,
         source=source_digest("ensir.report"),
         templates=templates_digest(),
     message:

@@ -29,6 +29,7 @@ environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.devic
 source_folders = [os.path.join(workflow.basedir, "src"), os.getenv("PYTHONPATH")]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, source_folders)))
 
+FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
@@ -143,8 +144,11 @@ def metric_digests(wildcards):
 
 
 def experiment_sections():
-    """Report: the sections of all experiments, as plain data."""
-    return {name: experiment.model_dump(mode="json") for name, experiment in settings.experiments.items()}
+    """Report: the sections of all experiments, as plain data; what figures show is no business of the tables."""
+    return {
+        name: experiment.model_dump(mode="json", exclude={"figures"})
+        for name, experiment in settings.experiments.items()
+    }
 
 
 def all_seconds():
@@ -161,40 +165,61 @@ def all_seconds():
 
 
 def samples():
-    """Report: the first part of each test set, with all that was made of it."""
-    found = []
-    for name, experiment in settings.experiments.items():
-        for dataset in experiment.tests:
-            part = next(iter(plan.parts(dataset)))
-            found.append(
-                {
-                    "experiment": name,
-                    "dataset": dataset,
-                    "dataset_part": layout.part(layout.dataset(dataset), part),
-                    "predictions": {
-                        m: layout.part(layout.predictions(dataset, m), part) for m in experiment.models
-                    },
-                    "fused": {
-                        m: layout.part(layout.fused(name, dataset, m), part) for m in experiment.methods
-                    },
-                    "fitted": {m: fitted(name, m) for m in experiment.methods},
-                }
-            )
-    return found
-
-
-def pictured():
-    """Report: all results that the samples name."""
+    """Report: of each test set, the image that is pictured."""
     return [
-        path
-        for sample in samples()
-        for path in [
-            sample["dataset_part"],
-            *sample["predictions"].values(),
-            *sample["fused"].values(),
-            *filter(None, sample["fitted"].values()),
-        ]
+        sample(name, dataset)
+        for name, experiment in settings.experiments.items()
+        for dataset in experiment.tests
     ]
+
+
+def sample(name, dataset):
+    """Report, figures: the image of a test set that is pictured, its part, and all that was made of it."""
+    image, part = plan.pictured(name, dataset)
+    experiment = settings.experiments[name]
+    return {
+        "experiment": name,
+        "dataset": dataset,
+        "image": image,
+        "dataset_part": layout.part(layout.dataset(dataset), part),
+        "predictions": {m: layout.part(layout.predictions(dataset, m), part) for m in experiment.models},
+        "fused": {m: layout.part(layout.fused(name, dataset, m), part) for m in experiment.methods},
+        "fitted": {m: fitted(name, m) for m in experiment.methods},
+    }
+
+
+def drawn(figure, what, **labels):
+    """Figures: the files of one; Snakemake's report shows the SVG, and the numbers unless they are whole pictures."""
+    stem = layout.figure("{experiment}", figure, what)
+    reported = {
+        ending: report(
+            stem + ending,
+            category="Figures",
+            subcategory="{experiment}",
+            caption=f"../report/{figure}.rst",
+            labels={"figure": figure.replace("_", " "), **labels, "shown": shown},
+        )
+        for ending, shown in ((".svg", "drawing"), (".csv", "numbers"))
+        if shown == "drawing" or figure not in ("weight_maps", "features")
+    }
+    return [reported.get(ending, stem + ending) for ending in FIGURE_FILES]
+
+
+def weighing(experiment):
+    """Figures: the methods whose results are weighted sums."""
+    methods = settings.experiments[experiment].methods
+    return [name for name, options in methods.items() if options.weighs]
+
+
+def sampled(sample):
+    """Report, figures: all results that a sample names, and their digests."""
+    found = [
+        sample["dataset_part"],
+        *sample["predictions"].values(),
+        *sample["fused"].values(),
+        *filter(None, sample["fitted"].values()),
+    ]
+    return {"results": [ancient(path) for path in found], "digests": [layout.digest(path) for path in found]}
 
 
 def digested():
@@ -235,6 +260,26 @@ def sealed_stores():
 
 def image_folders():
     return [layout.images(*test) for test in tests() if settings.experiments[test[0]].png]
+
+
+def figures():
+    """The files of every figure of all experiments, by kind of figure."""
+    found = {}
+    for name, experiment in settings.experiments.items():
+        binned = [method for method, options in experiment.methods.items() if options.needs == "lut"]
+        fitted_by_em = [method for method in binned if experiment.methods[method].kind == "ensir"]
+        for figure, shown in {
+            "weight_maps": experiment.tests if weighing(name) else [],
+            "distribution": fitted_by_em,
+            "features": experiment.tests,
+            "occupancy": binned,
+            "convergence": fitted_by_em,
+            "gain": experiment.tests,
+            "calibration": [f"{dataset}/{method}" for dataset in experiment.tests for method in binned],
+        }.items():
+            stems = [layout.figure(name, figure, what) for what in shown]
+            found.setdefault(figure, []).extend(stem + ending for stem in stems for ending in FIGURE_FILES)
+    return found
 
 
 def all_luts():

@@ -10,5 +10,6 @@ with job(snakemake) as progress:
         scores=snakemake.input.scores,
         summary=snakemake.input.summary,
         samples=snakemake.params.samples,
+        megabytes=snakemake.params.megabytes,
         progress=progress,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,7 +51,9 @@ def restore(
         Path | None,
         typer.Option(metavar="CSV", help="squared residual, squared mean shift, σ and PSNR of every step"),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="SVG", help="the same as a chart")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="the same as a figure: .svg, .pdf or .png")
+    ] = None,
 ) -> None:
     """Deblur, enlarge, fill in or denoise an image. A run that was stopped goes on where it was.
 
@@ -64,14 +65,17 @@ def restore(
 
     from ensir import images
     from ensir.config_data import DaepModel, DmspModel
-    from ensir.figures.charts import descent as chart
+    from ensir.figures import descent as figure
+    from ensir.figures import style
+    from ensir.layout import Place
     from ensir.priors import operators
     from ensir.priors.shipped import SHIPPED_DAES
-    from ensir.publish import replaced
     from ensir.restorers import Degraded, load, meanshift
 
     if kernel_size and kernel_size % 2 == 0:
         raise InputError(f"--kernel-size {kernel_size}: must be odd")
+    if plot and plot.suffix not in (".svg", ".pdf", ".png"):
+        raise InputError(f"--plot {plot}: must end in .svg, .pdf or .png")
     degraded = images.read(str(image))
     options: dict[str, Any] = {"steps": steps, "seed": seed, "precision": precision}
     if method == "dmsp":
@@ -116,8 +120,7 @@ def restore(
     if trace:
         meanshift.write_trace(trace, descent.rows)
     if plot:
-        with replaced(plot) as partial:
-            partial.write_text(chart([astuple(row) for row in descent.rows]), encoding="utf-8")
+        style.write(figure.drawing(descent.rows), [Place.beside(plot)])
     if state:
         state.remove()
     last = descent.rows[-1]

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
-LONGEST = 1024  # of a larger image the middle is shown, at its own pixels
+LONGEST = 1024  # pixels of the longer side; a larger image is shown smaller
+FLATTEST = 3  # width over height, or height over width; of a longer image the middle is shown
 LOSSLESS = 2**18  # pixels; larger pictures are compressed with loss
 COLOURS = "viridis"
+
+
+class Quality(NamedTuple):
+    """How large pictures may be on the page.
+
+    Attributes
+    ----------
+    longest : int
+        Pixels of the longer side; larger ones are shown smaller, and have a close-up at their own pixels.
+    lossless : bool
+        Whether small pictures and close-ups are compressed without loss.
+    """
+
+    longest: int
+    lossless: bool
+
+
+# From the best to the smallest.
+QUALITIES = (
+    Quality(LONGEST, True),
+    *(Quality(longest, False) for longest in (LONGEST, 768, 512, 384, 256, 192, 128, 96, 64, 48, 32)),
+)
 
 
 class Window(NamedTuple):
@@ -30,8 +54,8 @@ class Window(NamedTuple):
 
 
 def middle(shape: tuple[int, ...]) -> Window:
-    """Return the part of an image of (height, width, …) that is shown."""
-    height, width = (min(side, LONGEST) for side in shape[:2])
+    """Return the part of an image of (height, width, …) that is shown: all of it, unless it is very long."""
+    height, width = (min(side, FLATTEST * other) for side, other in zip(shape[:2], shape[1::-1], strict=True))
     return Window((shape[1] - width) // 2, (shape[0] - height) // 2, width, height)
 
 
@@ -50,23 +74,46 @@ def enlarged(
     return image.repeat(shape[0] // image.shape[0], axis=0).repeat(shape[1] // image.shape[1], axis=1)
 
 
-def disagreement(predictions: Shaped[np.ndarray, "model height width channel"]) -> Window:
+def disagreement(predictions: Sequence[Shaped[np.ndarray, "height width channel"]]) -> Window:
     """Return the square in which the models differ the most: a quarter of the shorter side, 32–128 pixels."""
-    height, width = predictions.shape[1:3]
+    height, width = predictions[0].shape[:2]
     side = min(height, width, max(32, min(128, min(height, width) // 4)))
-    variance = predictions.var(axis=0).sum(axis=2)
+    mean = sum(prediction.astype(np.float32) for prediction in predictions) / len(predictions)
+    variance = sum(((prediction - mean) ** 2).sum(axis=2, dtype=np.float64) for prediction in predictions)
     total = np.pad(variance.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     inside = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
     top, left = np.unravel_index(inside.argmax(), inside.shape)
     return Window(int(left), int(top), side, side)
 
 
-def data_uri(image: UInt8[np.ndarray, "height width channel"]) -> str:
-    """Encode a picture: without loss where it is small, with little where it is large."""
+def reduced(
+    image: Shaped[np.ndarray, "height width *channel"], longest: int
+) -> Shaped[np.ndarray, "rows columns *channel"]:
+    """Shrink an image until its longer side is short enough, by the mean over the area of each pixel."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    if max(height, width) <= longest:
+        return image
+    scale = longest / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    channels = image.reshape(height, width, -1).astype(np.uint8 if image.dtype == np.uint8 else np.float32)
+    shrunk = [
+        np.asarray(Image.fromarray(channels[:, :, c]).resize(size, Image.Resampling.BOX))
+        for c in range(channels.shape[2])
+    ]
+    return np.stack(shrunk, axis=2).reshape(*size[::-1], *image.shape[2:])
+
+
+def data_uri(image: UInt8[np.ndarray, "height width channel"], lossless: bool = True) -> str:
+    """Encode a picture: without loss where it is small and that is wanted, else with little."""
     from PIL import Image
 
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     buffer = io.BytesIO()
+    if not lossless:
+        picture.save(buffer, "webp", quality=85, method=4)
+        return _uri("image/webp", buffer)
     if picture.width * picture.height <= LOSSLESS:
         picture.save(buffer, "webp", lossless=True, quality=80, method=4)
         return _uri("image/webp", buffer)

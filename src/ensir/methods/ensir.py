@@ -7,11 +7,12 @@ paper's; `released` is what the published code computes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ensir.lut import LutMethod, assemble
@@ -23,10 +24,26 @@ TOLERANCE = 1e-5  # EM stops when the mean log-likelihood per value rises by les
 VALUES_AT_ONCE = 2**23  # model × cell × level
 
 Method = LutMethod
+# Looks on: after each step of EM gets the cells that took it, their mean log-likelihood per value (Eq. 8), their
+# weights and their variances in squared levels.
+Watch = Callable[
+    [
+        Int[np.ndarray, " cell"],
+        Float[np.ndarray, " cell"],
+        Float[np.ndarray, "cell model"],
+        Float[np.ndarray, "cell model"],
+    ],
+    None,
+]
 
 
 def estimate_weights(
-    cells: Statistics, everything: Statistics, settings: dict[str, Any], device: str, progress: Progress
+    cells: Statistics,
+    everything: Statistics,
+    settings: dict[str, Any],
+    device: str,
+    progress: Progress,
+    watch: Watch | None = None,
 ) -> CellWeights:
     """Fit the mixing weights of every cell.
 
@@ -42,6 +59,8 @@ def estimate_weights(
         "cpu" or "cuda".
     progress : callable
         Gets the number of finished cells.
+    watch : callable, optional
+        See `Watch`.
     """
     released = settings["arithmetic"] == "released"
     variance = initial_variance(cells)
@@ -63,7 +82,7 @@ def estimate_weights(
         for first in range(0, len(same_width), at_once):
             group = same_width[first : first + at_once]
             em = _EM(cells, group, int(size), start[group], variance[group], settings, device)
-            weights[group], iterations[group], failed = em.run()
+            weights[group], iterations[group], failed = em.run(watch)
             weights[group[failed]] = start[group[failed]]
             status[group[failed]] = FAILED
             done += len(group)
@@ -135,6 +154,7 @@ class _EM:
         self.released = settings["arithmetic"] == "released"
         self.single = settings["precision"] == "float32"
         self.max_steps = settings["max_steps"]
+        self.cells = cells
 
         def tensor(value: np.ndarray) -> Tensor:
             return torch.as_tensor(np.ascontiguousarray(value, np.float64), device=device)
@@ -154,7 +174,7 @@ class _EM:
         if not self.released:
             self.variance = self.variance.clamp(min=1e-6)
 
-    def run(self) -> tuple[Float[np.ndarray, "cell model"], np.ndarray, np.ndarray]:
+    def run(self, watch: Watch | None) -> tuple[Float[np.ndarray, "cell model"], np.ndarray, np.ndarray]:
         """Return the weights, the steps taken, and which cells failed."""
         cells = len(self.n)
         weights = np.empty((cells, len(self.weights)))
@@ -166,6 +186,9 @@ class _EM:
         for step in range(1, limit + 1):
             dead = self._maximization(responsibility)
             likelihood, responsibility = self._expectation()
+            if watch:
+                seen = (likelihood, self.weights.T, self.variance.T)
+                watch(self.cells[active.cpu().numpy()], *(value.cpu().numpy() for value in seen))
             finished = dead | ~(likelihood - before >= TOLERANCE)
             if step == limit:
                 finished = torch.ones_like(finished)

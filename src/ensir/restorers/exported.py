@@ -52,16 +52,28 @@ class Restorer:
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
         path = settings["path"]
-        read, library = (
-            (_read_torch, "torch") if Path(path).suffix.lower() == ".pt2" else (_read_onnx, "onnxruntime")
-        )
         program = read(path, settings["device"])
-        self.parameters = {"versions": provenance.versions(library)}
+        self.parameters = {"versions": provenance.versions("torch" if _is_torch(path) else "onnxruntime")}
         self.runner = Runner(_network(program, path, settings), settings)
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
         """Yield the restored images, as floats in code values."""
         return self.runner.restore(images)
+
+
+def read(path: str, device: str) -> Program:
+    """Load a program, if it is safe to run.
+
+    Raises
+    ------
+    InputError
+        Damaged, more than a plain graph, or not one picture in and one array out.
+    """
+    return (_read_torch if _is_torch(path) else _read_onnx)(path, device)
+
+
+def _is_torch(path: str) -> bool:
+    return Path(path).suffix.lower() == ".pt2"
 
 
 def _network(program: Program, path: str, settings: dict[str, Any]) -> Network:

@@ -99,21 +99,67 @@ for (const button of document.querySelectorAll("[data-picture]")) {
   });
 }
 
-// ── sort a table by a column ───────────────────────────────────────────────────────────────────────────────────
+// ── tables: long ones are filled when they are opened; all are sorted by a column ──────────────────────────────
 
+function fill(details) {
+  const body = details.querySelector("tbody"), data = details.querySelector("script[type='application/json']");
+  if (!data || body.rows.length) return;
+  const marks = { "*": "best", _: "second" };
+  for (const [name, ...cells] of JSON.parse(data.textContent)) {
+    const row = body.insertRow(), heading = document.createElement("th");
+    heading.scope = "row";
+    heading.textContent = name;
+    row.append(heading);
+    for (const text of cells) {
+      const cell = row.insertCell(), mark = marks[text.at(-1)];
+      cell.textContent = mark ? text.slice(0, -1) : text;
+      if (mark) cell.className = mark;
+    }
+  }
+}
+for (const details of document.querySelectorAll("details.images")) {
+  details.addEventListener("toggle", () => fill(details));
+}
+
+function number(cell) {
+  const text = cell.dataset.value ?? cell.textContent;
+  return Number(text.replace("∞", "Infinity").replace("inf", "Infinity").replace("–", "NaN"));
+}
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.querySelectorAll("th:has(button)")];
   headings.forEach((heading, column) => {
     heading.querySelector("button").addEventListener("click", () => {
-      const descending = heading.ariaSort ? heading.ariaSort === "ascending" : column > 0;  // numbers: largest first
+      const before = heading.getAttribute("aria-sort");
+      const descending = before ? before === "ascending" : column > 0;  // numbers: largest first
       for (const other of headings) other.removeAttribute("aria-sort");
       heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
-      const value = (row) => row.cells[column].dataset.value.replace("inf", "Infinity");
-      const order = (a, b) => column ? value(a) - value(b) : value(a).localeCompare(value(b), "en", { numeric: true });
-      const body = table.tBodies[0];
-      body.append(...[...body.rows].sort((a, b) => descending ? order(b, a) : order(a, b)));
+      const text = (row) => row.cells[0].textContent;
+      function order(a, b) {
+        if (!column) return (descending ? -1 : 1) * text(a).localeCompare(text(b), "en", { numeric: true });
+        const [x, y] = [number(a.cells[column]), number(b.cells[column])];
+        if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);  // what is missing comes last
+        return x === y ? 0 : (descending ? y > x : x > y) ? 1 : -1;
+      }
+      for (const body of table.tBodies) body.append(...[...body.rows].filter((row) => row.cells.length > 1).sort(order));
     });
   });
 }
 
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+// ── navigation: the section that is read is marked ─────────────────────────────────────────────────────────────
+
+const links = new Map([...document.querySelectorAll("nav a[href^='#']")].map((link) => [link.hash.slice(1), link]));
+const sections = [...document.querySelectorAll("main section[id]")];
+function mark() {
+  const read = sections.findLast((section) => section.getBoundingClientRect().top < innerHeight / 3);
+  for (const [id, link] of links) {
+    if (id === read?.id) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+addEventListener("scroll", mark, { passive: true });
+mark();
+
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => {
+  fill(part);
+  part.open = true;
+}));

@@ -1,0 +1,154 @@
+"""Calibration: whether the weight that a method gives a model tells how right that model is.
+
+Values are sorted into tenths of the weight. Where weights are calibrated, a model of weight 0.7 is the nearest to the
+target in 70 % of such values, and its error falls as its weight rises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from ensir import methods, store
+from ensir.figures import style
+from ensir.figures.style import Drawing
+from ensir.layout import Place
+from ensir.methods import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TENTHS = 10
+FEWEST = 100  # a point stands for at least so many values
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over the values whose weight lies in one tenth; all float arrays, (model, tenth).
+
+    Attributes
+    ----------
+    count : values
+    weight : Σ w_m
+    nearest : values in which the model is the nearest to the target; models that tie share one
+    square : Σ (x_m − y)², in squared levels of 0–255
+    """
+
+    count: Float[np.ndarray, "model tenth"]
+    weight: Float[np.ndarray, "model tenth"]
+    nearest: Float[np.ndarray, "model tenth"]
+    square: Float[np.ndarray, "model tenth"]
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(a + b for a, b in zip(self.columns, other.columns, strict=True)))
+
+    @property
+    def columns(self) -> tuple[np.ndarray, ...]:
+        """The sums, in order."""
+        return self.count, self.weight, self.nearest, self.square
+
+
+def draw(
+    places: list[Place],
+    settings: dict[str, Any],
+    fitted: str,
+    models: list[str],
+    dataset_parts: list[str],
+    prediction_parts: list[list[str]],
+    progress: Progress,
+) -> None:
+    """Draw the calibration of a method on all images of a test set.
+
+    Parameters
+    ----------
+    places : list of Place
+        Where the files go.
+    settings : dict
+        The method's section of the configuration, as plain data.
+    fitted : str
+        Its LUT.
+    models : list of str
+    dataset_parts : list of str
+        All parts of the test set.
+    prediction_parts : list of list of str
+        For each of those, the models' predictions.
+    progress : callable
+        Gets the number of finished parts.
+    """
+    method = methods.load(settings, fitted)
+    total = Tally(*np.zeros((4, len(models), TENTHS)))
+    for done, (path, paths) in enumerate(zip(dataset_parts, prediction_parts, strict=True), 1):
+        part, *predictions = map(store.Part, [path, *paths])
+        store.aligned([part, *predictions])
+        for i in range(len(part.names)):
+            x = np.stack([prediction.rows(i) for prediction in predictions])
+            weights = methods.for_image(method, part, i).weights(x)
+            assert weights is not None
+            total += tally(weights, x, part.rows(i), part.bits)
+        progress(done, len(dataset_parts))
+    style.write(drawing(models, total), places)
+
+
+def tally(
+    weights: Float[np.ndarray, "model channel pixel"],
+    x: Shaped[np.ndarray, "model channel pixel"],
+    y: Shaped[np.ndarray, "channel pixel"],
+    bits: int,
+) -> Tally:
+    """Sum up one image; weights below zero and above one count to the first and the last tenth."""
+    error = np.abs(x.astype(np.float32) - y) / (1 if bits == 8 else 257)
+    nearest = error == error.min(axis=0)
+    share = nearest / nearest.sum(axis=0)
+    weights = np.broadcast_to(weights, x.shape)
+    tenth = np.clip((weights * TENTHS).astype(np.int64), 0, TENTHS - 1)
+    summed: tuple[list[np.ndarray], ...] = ([], [], [], [])
+    for m in range(len(x)):
+        into = tenth[m].ravel()
+        for rows, value in zip(summed, (None, weights[m], share[m], error[m] ** 2), strict=True):
+            rows.append(np.bincount(into, None if value is None else value.ravel(), TENTHS).astype(float))
+    return Tally(*(np.stack(rows) for rows in summed))
+
+
+def drawing(models: Sequence[str], total: Tally) -> Drawing:
+    """Return the figure: how often each model is the nearest, and its error, by its weight."""
+    with np.errstate(invalid="ignore"):
+        weight, nearest, square = (column / total.count for column in total.columns[1:])
+    error, enough = np.sqrt(square), total.count >= FEWEST
+
+    def plot(figure: Figure) -> None:
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        upper.plot([0, 1], [0, 1], color=style.INK, linewidth=0.6, linestyle=":")
+        for m, model in enumerate(models):
+            shown, looks = enough[m], style.of(m)
+            for axes, height in ((upper, nearest), (lower, error)):
+                axes.plot(
+                    weight[m, shown],
+                    height[m, shown],
+                    marker=style.MARKERS[m % len(style.MARKERS)],
+                    label=style.short(model, 18),
+                    **looks,
+                )
+        upper.set_ylim(0, 1)
+        upper.set_ylabel("nearest to the target,\nshare of the values")
+        lower.set_ylabel("RMSE of the model,\nlevels")
+        lower.set_ylim(bottom=0)
+        lower.set_xlim(0, 1)
+        lower.set_xlabel("weight of the model")
+        upper.set_aspect("auto")
+        for axes in (upper, lower):
+            axes.grid()
+        figure.legend(*upper.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+
+    rows = [
+        (model, int(total.count[m, tenth]), *(float(c[m, tenth]) for c in (weight, nearest, error)))
+        for m, model in enumerate(models)
+        for tenth in np.flatnonzero(total.count[m])
+    ]
+    lines = -(-len(models) // 3)
+    return Drawing(
+        style.COLUMN, 2.9 + style.ROW * lines, plot, ["model", "values", "weight", "nearest", "rmse"], rows
+    )

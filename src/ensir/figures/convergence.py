@@ -1,0 +1,133 @@
+"""EM convergence: how the likelihood of the cells rises step by step, and when their EM stops."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ensir import lut, methods, statistics
+from ensir.figures import style
+from ensir.figures.style import Drawing
+from ensir.layout import Place
+from ensir.methods import ESTIMATED, Progress, ensir
+from ensir.statistics import Statistics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LEAST = 1e-7  # smaller rises, and falls, are drawn here
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What EM did, step by step; one cell, one vote.
+
+    Attributes
+    ----------
+    running : int64 array, (step,)
+        Cells that took the step.
+    rise : float array, (step, 3)
+        Rise of their mean log-likelihood per value: 10 %, 50 % and 90 % quantile; NaN in the first step.
+    stopped, values_stopped : float arrays, (step,)
+        Shares of the cells, and of the values in them, whose EM has stopped after the step.
+    """
+
+    running: Int[np.ndarray, " step"]
+    rise: Float[np.ndarray, "step 3"]
+    stopped: Float[np.ndarray, " step"]
+    values_stopped: Float[np.ndarray, " step"]
+
+
+def draw(
+    places: list[Place], settings: dict[str, Any], statistics_path: str, lut_path: str, progress: Progress
+) -> None:
+    """Run EM once more, and draw its course.
+
+    Parameters
+    ----------
+    places : list of Place
+        Where the files go.
+    settings : dict
+        The method's section of the configuration, as plain data.
+    statistics_path, lut_path : str
+        The statistics of the reference, and the LUT that was made of them: it knows what "auto" has chosen.
+    progress : callable
+    """
+    settings = settings | json.loads(lut.load(lut_path).attributes["settled"])
+    everything, _ = statistics.load(statistics_path)
+    cells = methods.cells_of(everything, settings).without_folds()
+    style.write(drawing(course(cells, settings, progress)), places)
+
+
+def course(cells: Statistics, settings: dict[str, Any], progress: Progress) -> Course:
+    """Follow EM through its steps in all cells."""
+    before = np.full(len(cells), np.nan)
+    step = np.zeros(len(cells), np.int64)
+    rises: list[list[np.ndarray]] = []
+
+    def watch(cell: np.ndarray, likelihood: np.ndarray, *_: Any) -> None:
+        at = step[cell[0]]  # cells that run together are at one step
+        if at == len(rises):
+            rises.append([])
+        rises[at].append(likelihood - before[cell])
+        before[cell] = likelihood
+        step[cell] += 1
+
+    found = ensir.estimate_weights(cells, cells, settings, "cpu", progress, watch)
+    ran = found.status == ESTIMATED
+    last, count = found.iterations[ran], cells.count[ran]
+    steps = np.arange(1, len(rises) + 1)
+    joined = [np.concatenate(rise) for rise in rises]
+    return Course(
+        np.array([len(rise) for rise in joined], np.int64),
+        np.array([np.quantile(rise, QUANTILES) for rise in joined]).reshape(-1, len(QUANTILES)),
+        np.array([(last <= s).mean() for s in steps]),
+        np.array([count[last <= s].sum() / count.sum() for s in steps]),
+    )
+
+
+def drawing(course: Course) -> Drawing:
+    """Return the figure: the rise of the likelihood, and how many cells have stopped."""
+    steps = np.arange(1, len(course.running) + 1)
+
+    def plot(figure: Figure) -> None:
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        low, middle, high = np.maximum(course.rise, LEAST).T
+        upper.fill_between(
+            steps, low, high, color=style.COLOURS[0], alpha=0.25, linewidth=0, label="10–90 % of the cells"
+        )
+        upper.plot(steps, middle, color=style.COLOURS[0], label="median")
+        upper.axhline(ensir.TOLERANCE, color=style.INK, linewidth=0.6, linestyle=":")
+        upper.set_yscale("log")
+        upper.set_ylabel("rise of the mean\nlog-likelihood")
+        lower.step(steps, course.stopped * 100, where="post", color=style.COLOURS[0], label="cells")
+        lower.step(
+            steps,
+            course.values_stopped * 100,
+            where="post",
+            color=style.COLOURS[1],
+            linestyle="--",
+            label="values",
+        )
+        lower.set_ylabel("% stopped")
+        lower.set_ylim(0, 104)
+        lower.set_xlabel("EM step")
+        if len(steps) > 20:
+            lower.set_xscale("log")
+        for axes in (upper, lower):
+            axes.grid()
+            axes.legend(loc="upper right" if axes is upper else "lower right")
+
+    rows = [
+        (int(s), int(running), *map(float, rise), float(stopped), float(values))
+        for s, running, rise, stopped, values in zip(
+            steps, course.running, course.rise, course.stopped, course.values_stopped, strict=True
+        )
+    ]
+    columns = ["step", "running_cells", "rise_10", "rise_50", "rise_90", "cells_stopped", "values_stopped"]
+    return Drawing(style.COLUMN, 2.6, plot, columns, rows)

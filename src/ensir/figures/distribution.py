@@ -1,0 +1,207 @@
+"""Distributions in bin sets: target and predictions of the reference, and the mixture that EM has fitted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ensir import lut, methods, statistics, store
+from ensir.figures import style
+from ensir.figures.style import Drawing
+from ensir.layout import Place
+from ensir.lut import LUT, LutMethod
+from ensir.methods import ESTIMATED, Progress, ensir
+from ensir.statistics import Statistics, bins_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+AGREEING, DIFFERING = 2, 2  # bin sets that are drawn where none are named
+COLUMNS = 2
+LEVELS = 256
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is drawn of one cell; x and y in levels of 0–255.
+
+    Attributes
+    ----------
+    title : str
+        The ranges of its bins, in the order of the models, and the channel where cells are per channel.
+    count : int
+        N.
+    target : float array, (level,)
+        Share of y at each level.
+    predictions : float array, (model, level)
+        Shares of each x_m.
+    weights, mean, variance : float arrays, (model,)
+        The fitted mixture.
+    """
+
+    title: str
+    count: int
+    target: Float[np.ndarray, " level"]
+    predictions: Float[np.ndarray, "model level"]
+    weights: Float[np.ndarray, " model"]
+    mean: Float[np.ndarray, " model"]
+    variance: Float[np.ndarray, " model"]
+
+    @property
+    def density(self) -> Float[np.ndarray, "model level"]:
+        """Weighted density of each component, at the levels."""
+        y = np.arange(LEVELS)
+        variance = self.variance[:, None]
+        gauss = np.exp(-((y - self.mean[:, None]) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+        return self.weights[:, None] * gauss
+
+
+def draw(
+    places: list[Place],
+    settings: dict[str, Any],
+    bin_sets: list[list[int]],
+    statistics_path: str,
+    lut_path: str,
+    prediction_parts: list[list[str]],
+    progress: Progress,
+) -> None:
+    """Draw the distributions in some bin sets of the reference.
+
+    Parameters
+    ----------
+    places : list of Place
+        Where the files go.
+    settings : dict
+        The method's section of the configuration, as plain data.
+    bin_sets : list of list of int
+        Each by one level of every model; without any, those with the most values are drawn.
+    statistics_path, lut_path : str
+        The statistics of the reference, and the LUT that was made of them.
+    prediction_parts : list of list of str
+        For each part of the reference, the models' predictions.
+    progress : callable
+        Gets the number of finished parts.
+    """
+    table = lut.load(lut_path)
+    settings = settings | json.loads(table.attributes["settled"])
+    everything, _ = statistics.load(statistics_path)
+    cells = methods.cells_of(everything, settings).without_folds()
+    chosen = choose(cells, table, bin_sets)
+    shares = predicted(table, chosen, prediction_parts, progress)
+    found = [_cell(cells.taken(slice(i, i + 1)), settings, shares[:, row]) for row, i in enumerate(chosen)]
+    style.write(drawing(cells.models, found), places)
+
+
+def choose(cells: Statistics, table: LUT, bin_sets: list[list[int]]) -> list[int]:
+    """Return the rows of the cells to be drawn; of the channels of a bin set, the one with the most values."""
+    bins = bins_of(cells.key, cells.bins, len(cells.models))
+    order = np.argsort(-cells.count, kind="stable")
+    if bin_sets:
+        wanted = [(np.array(levels) // cells.bin_width) for levels in bin_sets]
+        matches = [[int(i) for i in order if (bins[i] == bin_set).all()] for bin_set in wanted]
+        return [rows[0] for rows in matches if rows]  # what no reference value is in has no distribution
+    order = order[table.status[order] == ESTIMATED]
+    differ = (bins[order] != bins[order, :1]).any(axis=1)
+    return [*map(int, order[~differ][:AGREEING]), *map(int, order[differ][:DIFFERING])]
+
+
+def predicted(
+    table: LUT, rows: list[int], prediction_parts: list[list[str]], progress: Progress
+) -> Int[np.ndarray, "model row level"]:
+    """Read the reference's predictions, and count the levels that they have in some cells of the LUT."""
+    method = LutMethod({}, table)
+    counts = np.zeros((len(table.models), len(rows), LEVELS), np.int64)
+    for done, paths in enumerate(prediction_parts, 1):
+        parts = [store.Part(path) for path in paths]
+        for i in range(len(parts[0].names)):
+            x = np.stack([part.rows(i) for part in parts])
+            numbers = method.numbers(x)
+            levels = x if table.bits == 8 else np.rint(x / 257).astype(np.int64)
+            for row, cell in enumerate(rows):
+                inside = numbers == table.number[cell]
+                for m, level in enumerate(levels):
+                    counts[m, row] += np.bincount(level[inside], minlength=LEVELS)
+        progress(done, len(prediction_parts))
+    return counts
+
+
+def _cell(cell: Statistics, settings: dict[str, Any], counts: Int[np.ndarray, "model level"]) -> Cell:
+    """Fit the mixture of one cell once more: a LUT keeps weights, no variances."""
+    variance = ensir.initial_variance(cell)
+
+    def watch(_: Any, likelihood: Any, weights: Any, latest: np.ndarray) -> None:
+        variance[...] = latest
+
+    found = ensir.estimate_weights(cell, cell, settings, "cpu", lambda done, total: None, watch)
+    levels = np.rint(cell.level / cell.unit).astype(np.int64)
+    bins = bins_of(cell.key, cell.bins, len(cell.models))[0] * cell.bin_width
+    title = " × ".join(f"[{start}, {min(start + cell.bin_width, 256)})" for start in bins)
+    if settings["channels"] == "separate":
+        title += f", channel {cell.channel[0]}"
+    return Cell(
+        title,
+        int(cell.count[0]),
+        np.bincount(levels, cell.level_count, LEVELS) / cell.count[0],
+        counts / counts.sum(axis=1, keepdims=True),
+        found.weights[0],
+        cell.sum[0] / (cell.count[0] * cell.unit),
+        variance[0],
+    )
+
+
+def drawing(models: Sequence[str], cells: list[Cell]) -> Drawing:
+    """Return the figure: a panel per cell."""
+
+    def plot(figure: Figure) -> None:
+        panels = figure.subplots(-(-len(cells) // COLUMNS), COLUMNS, squeeze=False).ravel()
+        for axes, cell in zip(panels, cells, strict=False):
+            _panel(axes, models, cell)
+        for axes in panels[len(cells) :]:
+            axes.axis("off")
+        for axes in panels[max(0, len(cells) - COLUMNS) : len(cells)]:
+            axes.set_xlabel("level")
+        if cells:
+            handles, labels = panels[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)))
+
+    columns = ["bin_set", "values", "level", "quantity", "model", "share"]
+    return Drawing(
+        style.TEXT, 0.5 + 1.5 * max(1, -(-len(cells) // COLUMNS)), plot, columns, list(_rows(models, cells))
+    )
+
+
+def _panel(axes: Any, models: Sequence[str], cell: Cell) -> None:
+    y = np.arange(LEVELS)
+    density = cell.density
+    axes.fill_between(y, cell.target, step="mid", color="0.8", linewidth=0, label="target")
+    for m, model in enumerate(models):
+        looks = style.of(m)
+        axes.step(y, cell.predictions[m], where="mid", linewidth=0.9, label=style.short(model), **looks)
+        axes.plot(y, density[m], linewidth=0.6, color=looks["color"], linestyle=":")
+    axes.plot(y, density.sum(axis=0), color=style.INK, linewidth=1.2, label="fitted mixture")
+    axes.set_title(f"{cell.title}\nN = {cell.count:,}; weights {', '.join(f'{w:.2f}' for w in cell.weights)}")
+    seen = np.flatnonzero(np.cumsum(cell.target) * (1 - np.cumsum(cell.target)) > 1e-3)
+    inside = np.flatnonzero(cell.predictions.sum(axis=0))
+    axes.set_xlim(
+        min(seen[0], inside[0]) - 2 if len(seen) else inside[0] - 2, max([*seen[-1:], inside[-1]]) + 2
+    )
+    tallest = max(cell.target.max(), np.sort(cell.predictions.ravel())[-len(models) - 1])
+    axes.set_ylim(0, 1.15 * min(tallest, 4 * cell.target.max()))
+    axes.set_ylabel("share")
+    axes.grid(axis="y")
+
+
+def _rows(models: Sequence[str], cells: list[Cell]) -> Any:
+    for cell in cells:
+        mixture = cell.density
+        curves = [("target", "", cell.target), ("mixture", "", mixture.sum(axis=0))]
+        curves += [("prediction", model, cell.predictions[m]) for m, model in enumerate(models)]
+        curves += [("component", model, mixture[m]) for m, model in enumerate(models)]
+        for quantity, model, curve in curves:
+            for level in np.flatnonzero(curve > 1e-6):
+                yield cell.title, cell.count, int(level), quantity, model, float(curve[level])

@@ -1,0 +1,180 @@
+"""Features with PCA: what a pre-trained network sees in the target, the predictions and the results.
+
+The network is a program from a file. Without one, the features are those of scikit-image's
+`multiscale_basic_features`: intensity, edges and texture (the eigenvalues of the Hessian) at four scales.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from ensir import InputError, store
+from ensir.figures import panels, style
+from ensir.figures.panels import Column, Panel
+from ensir.figures.pictures import displayed, reduced
+from ensir.figures.style import Drawing
+from ensir.layout import Place
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LONGEST = 384  # pixels: of a larger image the middle is looked at
+SCALES = (1, 8)  # pixels: standard deviations of the finest and the coarsest of the four scales
+DISTANCE = "distance to the target"
+
+
+def draw(places: list[Place], sample: dict[str, Any], network: str | None) -> None:
+    """Draw the features of one image.
+
+    Parameters
+    ----------
+    places : list of Place
+        Where the files go.
+    sample : dict
+        `image`, `dataset_part`, `predictions` (part by model), `fused` (part by method).
+    network : str or None
+        Program whose output the features are.
+
+    Raises
+    ------
+    InputError
+        The network cannot be read, or makes no features of a picture.
+    """
+    part, name = store.Part(sample["dataset_part"]), sample["image"]
+    images = {"target": part.image(name)}
+    images |= {
+        key: store.Part(path).image(name)
+        for kind in ("predictions", "fused")
+        for key, path in sample[kind].items()
+    }
+    shown = {key: displayed(_middle(image), part.bits) for key, image in images.items()}
+    found = from_network(shown, network) if network else from_filters(shown)
+    style.write(drawing(shown, found), places)
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+    top, left = ((side - min(side, LONGEST)) // 2 for side in image.shape[:2])
+    return image[top : top + LONGEST, left : left + LONGEST]
+
+
+def from_filters(
+    images: dict[str, UInt8[np.ndarray, "height width channel"]],
+) -> dict[str, Float[np.ndarray, "height width feature"]]:
+    """Return intensity, edges and texture at four scales."""
+    from skimage.feature import multiscale_basic_features
+
+    return {
+        name: multiscale_basic_features(
+            image.astype(np.float32) / 255,
+            sigma_min=SCALES[0],
+            sigma_max=SCALES[1],
+            num_sigma=4,
+            workers=1,
+            channel_axis=2,
+        )
+        for name, image in images.items()
+    }
+
+
+def from_network(
+    images: dict[str, UInt8[np.ndarray, "height width channel"]], path: str
+) -> dict[str, Float[np.ndarray, "rows columns feature"]]:
+    """Return the output of a program; grey images are given three channels where it wants three.
+
+    Raises
+    ------
+    InputError
+        The program cannot be read, or does not take such images.
+    """
+    from ensir.restorers import exported
+
+    program = exported.read(path, "cpu")
+    channels = program.shape[1]
+    found = {}
+    for name, image in images.items():
+        x = image.transpose(2, 0, 1)[None].astype(program.dtype) / 255
+        if channels == 3 and x.shape[1] == 1:
+            x = np.repeat(x, 3, axis=1)
+        try:
+            y = program.run(x)
+        except Exception as error:
+            raise InputError(
+                f"{path}: takes no image of shape {x.shape} ({' '.join(str(error).split())[:200]}); export it for any "
+                "height and width"
+            ) from error
+        if y.ndim != 4 or y.shape[0] != 1:
+            raise InputError(
+                f"{path}: makes {y.shape} of an image of {x.shape}; features are (1, channel, height, width)"
+            )
+        found[name] = y[0].transpose(1, 2, 0).astype(np.float32)
+    return found
+
+
+def components(
+    found: dict[str, Float[np.ndarray, "height width feature"]],
+) -> tuple[dict[str, Float[np.ndarray, "height width"]], dict[str, Float[np.ndarray, "height width"]], float]:
+    """Return, of each image, the first principal component of the target's features and the distance to them.
+
+    Features are scaled to variance one in the target; a distance is the root mean square over the features.
+
+    Returns
+    -------
+    first, distance : dict of arrays
+    explained : float
+        Share of the target's variance in the component.
+    """
+    from sklearn.decomposition import PCA
+
+    target = found["target"].reshape(-1, found["target"].shape[2]).astype(np.float64)
+    varying = target.std(axis=0) > 1e-4
+    if not varying.any():  # a picture of one colour
+        none = {name: np.zeros(feature.shape[:2]) for name, feature in found.items()}
+        return none, none, 0.0
+    centre, scale = target.mean(axis=0)[varying], target.std(axis=0)[varying]
+    scaled = {name: (feature[..., varying] - centre) / scale for name, feature in found.items()}
+    pca = PCA(1, svd_solver="covariance_eigh").fit(scaled["target"].reshape(len(target), -1))
+    first = {name: feature @ pca.components_[0] for name, feature in scaled.items()}
+    distance = {
+        name: np.sqrt(((feature - scaled["target"]) ** 2).mean(axis=2)) for name, feature in scaled.items()
+    }
+    return first, distance, float(pca.explained_variance_ratio_[0])
+
+
+def drawing(
+    images: dict[str, UInt8[np.ndarray, "height width channel"]],
+    found: dict[str, Float[np.ndarray, "height width feature"]],
+) -> Drawing:
+    """Return the figure: a column per image; picture, first component, distance to the target's features."""
+    first, distance, explained = components(found)
+    columns = [
+        Column(
+            name,
+            [
+                Panel(reduced(image, panels.LONGEST)),
+                Panel(reduced(first[name], panels.LONGEST)),
+                None
+                if name == "target"
+                else Panel(reduced(distance[name], panels.LONGEST), f"mean {distance[name].mean():.3f}"),
+            ],
+        )
+        for name, image in images.items()
+    ]
+    rows = ["picture", "first component", "distance"]
+    everything = np.stack(list(first.values()))
+    low, high = map(float, np.quantile(everything, [0.01, 0.99]))
+    far = float(np.quantile(np.stack(list(distance.values())), 0.99))
+    scales = [
+        None,
+        (f"first component ({explained:.0%} of the target's variance)", low, high),
+        (DISTANCE, 0.0, far),
+    ]
+    shape = next(iter(images.values())).shape
+    width, height = panels.size(columns, shape, len(rows))
+
+    def plot(figure: Figure) -> None:
+        panels.show(figure, columns, rows, scales)
+
+    return Drawing(width, height, plot, *panels.table(columns, rows, lambda row: row > 0))

@@ -1,0 +1,69 @@
+"""Bin occupancy: how many reference values the cells of a LUT have, and what became of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ensir import lut
+from ensir.figures import style
+from ensir.figures.style import Drawing
+from ensir.layout import Place
+from ensir.lut import LUT
+from ensir.methods import ESTIMATED, FAILED, FEW
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FATES = {  # of a cell: what is printed, colour
+    ESTIMATED: ("estimated", style.COLOURS[0]),
+    FEW: ("few values", style.COLOURS[1]),
+    FAILED: ("failed", style.COLOURS[4]),
+}
+
+
+def draw(places: list[Place], lut_path: str) -> None:
+    """Draw the occupancy of the cells of a LUT."""
+    style.write(drawing(lut.load(lut_path)), places)
+
+
+def drawing(table: LUT) -> Drawing:
+    """Return the figure: cells by their number of values, and the share of all values that they hold."""
+    size = np.log2(table.count).astype(np.int64)  # cells of 2^size values or more
+    sizes = np.arange(size.max(initial=0) + 1)
+    fates = {fate: looks for fate, looks in FATES.items() if (table.status == fate).any()}
+    cells = {fate: np.bincount(size[table.status == fate], minlength=len(sizes)) for fate in fates}
+    values = {
+        fate: np.bincount(size[table.status == fate], table.count[table.status == fate], len(sizes))
+        for fate in fates
+    }
+    empty = table.cells - len(table.count)
+
+    def plot(figure: Figure) -> None:
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        for axes, heights in ((upper, cells), (lower, values)):
+            below = np.zeros(len(sizes))
+            for fate, (label, colour) in fates.items():
+                share = heights[fate] if axes is upper else heights[fate] / max(table.count.sum(), 1) * 100
+                axes.bar(sizes, share, 0.9, below, align="edge", color=colour, label=label)
+                below = below + share
+            axes.grid(axis="y")
+        upper.set_ylabel("cells")
+        lower.set_ylabel("% of the values")
+        lower.set_xlabel("reference values in the cell")
+        ticks = sizes[:: max(1, -(-len(sizes) // 8))]
+        lower.set_xticks(ticks, [f"$2^{{{tick}}}$" for tick in ticks])
+        upper.set_title(
+            f"{len(table.count):,} of {table.cells:,} cells occupied, {empty:,} empty", loc="left"
+        )
+        figure.legend(*upper.get_legend_handles_labels(), loc="outside upper left", ncols=3, columnspacing=1)
+
+    rows = [
+        (2 ** int(low), 2 ** (int(low) + 1), label, int(cells[fate][low]), int(values[fate][low]))
+        for fate, (label, _) in fates.items()
+        for low in sizes
+    ]
+    return Drawing(
+        style.COLUMN, 2.3, plot, ["values_from", "values_below", "fate", "cells", "reference_values"], rows
+    )

@@ -1,0 +1,48 @@
+"""Figures are made when they are asked for, by name, and again when what they show has changed."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from conftest import Run
+
+
+def drawn(run: Run, *targets: str) -> list[str]:
+    """Return the messages of the jobs that would draw."""
+    output = run.run("--dry-run", *targets)
+    return re.findall(r"^Job \d+: (draw .*)$", output, re.MULTILINE)
+
+
+def test_figures_by_name(finished: Run, tmp_path: Path):
+    assert drawn(finished) == []
+    assert len(drawn(finished, "figures")) == 7
+    run = finished.copy(tmp_path / "run")
+    run.run("gain", "distribution")
+    files = sorted(
+        path.relative_to(run.folder / "results/figures/one")
+        for path in (run.folder / "results/figures/one").rglob("*.*")
+    )
+    endings = (".csv", ".pdf", ".png", ".svg")
+    assert list(map(str, files)) == [
+        f"{stem}{e}" for stem in ("distribution/ensir", "gain/test") for e in endings
+    ]
+    with open(run.folder / "results/figures/one/gain/test.csv", newline="") as file:
+        gains = {(row["method"], row["image"]): float(row["gain"]) for row in csv.DictReader(file)}
+    with open(run.folder / "results/scores.csv", newline="") as file:
+        psnr = {
+            (row["method"], row["image"]): float(row["value"])
+            for row in csv.DictReader(file)
+            if row["metric"] == "psnr"
+        }
+    assert len(gains) == 4 * 3
+    for (method, image), gain in gains.items():
+        assert abs(gain - psnr[method, image] + psnr["average", image]) < 2e-6
+
+    config = run.config
+    config["experiments"]["one"]["figures"] = {"bin_sets": [[100, 100, 100]]}
+    config["report"] = {"megabytes": 10}
+    config["experiments"]["one"]["png"] = True
+    run.config = config
+    assert drawn(run, "gain", "distribution") == ["draw distributions in bin sets of ensir in one"]
