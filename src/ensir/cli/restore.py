@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +9,6 @@ import typer
 
 from ensir import InputError
 from ensir.job import shown
-from ensir.layout import Place
 
 
 def restore(
@@ -69,12 +67,15 @@ def restore(
     from ensir.config_data import DaepModel, DmspModel
     from ensir.figures import descent as figure
     from ensir.figures import style
+    from ensir.layout import Place
     from ensir.priors import operators
     from ensir.priors.shipped import SHIPPED_DAES
     from ensir.restorers import Degraded, load, meanshift
 
     if kernel_size and kernel_size % 2 == 0:
         raise InputError(f"--kernel-size {kernel_size}: must be odd")
+    if plot and plot.suffix not in (".svg", ".pdf", ".png"):
+        raise InputError(f"--plot {plot}: must end in .svg, .pdf or .png")
     degraded = images.read(str(image))
     options: dict[str, Any] = {"steps": steps, "seed": seed, "precision": precision}
     if method == "dmsp":
@@ -119,7 +120,7 @@ def restore(
     if trace:
         meanshift.write_trace(trace, descent.rows)
     if plot:
-        style.write(figure.drawing([astuple(row) for row in descent.rows]), [Place.beside(plot)])
+        style.write(figure.drawing(descent.rows), [Place.beside(plot)])
     if state:
         state.remove()
     last = descent.rows[-1]
