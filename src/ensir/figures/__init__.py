@@ -1,1 +1,1 @@
-"""Parts of the report: tables, pictures and charts."""
+"""Figures and parts of the page: tables, pictures, drawings."""
