@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ import typer
 
 from ensir import InputError
 from ensir.job import shown
+from ensir.layout import Place
 
 
 def restore(
@@ -67,7 +69,6 @@ def restore(
     from ensir.config_data import DaepModel, DmspModel
     from ensir.figures import descent as figure
     from ensir.figures import style
-    from ensir.layout import Place
     from ensir.priors import operators
     from ensir.priors.shipped import SHIPPED_DAES
     from ensir.restorers import Degraded, load, meanshift
@@ -120,7 +121,7 @@ def restore(
     if trace:
         meanshift.write_trace(trace, descent.rows)
     if plot:
-        style.write(figure.drawing(descent.rows), [Place.beside(plot)])
+        style.write(figure.drawing([astuple(row) for row in descent.rows]), [Place.beside(plot)])
     if state:
         state.remove()
     last = descent.rows[-1]

@@ -1,4 +1,4 @@
-"""Mean-shift descent: what it lowers step by step and, where the target is known, the PSNR."""
+"""Descent: what a mean-shift restorer lowers step by step and, where the target is known, the PSNR."""
 
 from __future__ import annotations
 
@@ -11,27 +11,31 @@ from ensir.figures.style import Drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ensir.restorers.meanshift import Row
-
-COLUMNS = ("step", "data", "prior", "sigma", "psnr")
+Row = tuple[int, float, float, float, float | None]
 
 
 def drawing(rows: Sequence[Row]) -> Drawing:
-    """Return the figure of a trace: a panel of mean squares in squared levels of 0–255, and one of the PSNR in dB."""
-    told = rows[-1].psnr is not None
-    steps = [row.step for row in rows]
+    """Return the figure of a trace.
+
+    Parameters
+    ----------
+    rows : list of (step, data, prior, sigma, psnr)
+        Mean squared residual and mean squared length of the mean shift, in squared levels of 0–255; the noise that is
+        assumed, in levels; PSNR in dB, or None.
+    """
+    step, data, prior, _, psnr = zip(*rows, strict=True)
 
     def plot(figure: Figure) -> None:
-        panels = figure.subplots(1, 2 if told else 1, squeeze=False)[0]
-        panels[0].plot(steps, [row.data for row in rows], **style.of(0), label="residual of the observation")
-        panels[0].plot(steps, [row.prior for row in rows], **style.of(1), label="mean shift")
-        panels[0].set(yscale="log", xlabel="step", ylabel="mean square (levels²)")
-        panels[0].legend()
-        if told:
-            panels[1].plot(steps, [row.psnr for row in rows], **style.of(2))
-            panels[1].set(xlabel="step", ylabel="PSNR (dB)")
-        for axes in panels:
+        energies, *quality = figure.subplots(1, 1 if psnr[0] is None else 2, squeeze=False)[0]
+        energies.plot(step, data, label="residual of the observation", **style.of(0))
+        energies.plot(step, prior, label="mean shift", **style.of(1))
+        energies.set(yscale="log", xlabel="step", ylabel="mean square (levels²)")
+        energies.legend()
+        for axes in quality:
+            axes.plot(step, psnr, **style.of(2))
+            axes.set(xlabel="step", ylabel="PSNR (dB)")
+        for axes in figure.axes:
             axes.grid()
 
-    values = [(row.step, row.data, row.prior, row.sigma, row.psnr) for row in rows]
-    return Drawing(style.TEXT if told else style.COLUMN, 2.2, plot, COLUMNS, values)
+    width = style.COLUMN if psnr[0] is None else style.TEXT
+    return Drawing(width, 2.2, plot, ["step", "data", "prior", "sigma", "psnr"], rows)
