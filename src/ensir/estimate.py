@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ensir import devices, methods, provenance, statistics, store
+from ensir import methods, provenance, statistics, store
 from ensir.layout import Place
 from ensir.statistics import Statistics
 
@@ -45,7 +45,7 @@ def estimate(
         Seconds that the fit took: reading and writing are not in them, and no result holds them.
     """
     everything, _ = statistics.load(statistics_path)
-    device, module = devices.choose(device), methods.module(settings)
+    module = methods.module(settings)
     started = time.perf_counter()
     settings = settle(everything, settings, device)
     everything = methods.cells_of(everything, settings)

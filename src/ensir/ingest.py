@@ -125,9 +125,10 @@ def scale_of(settings: dict[str, Any]) -> int:
 def photograph(name: str, size: int | None) -> Shaped[np.ndarray, "height width channel"]:
     """Load a photograph that ships inside scikit-image or scikit-learn, at most 512×512 of hubble, RGB, uint8."""
     import skimage.data
-    import sklearn.datasets
 
     if name in ("china", "flower"):
+        import sklearn.datasets  # takes a second
+
         image = sklearn.datasets.load_sample_image(f"{name}.jpg")
     elif name == "motorcycle":
         image = skimage.data.stereo_motorcycle()[0]

@@ -13,6 +13,7 @@ from ensir.counting import count
 from ensir.layout import Place
 from ensir.lut import load
 from ensir.methods import ensir, least_squares
+from ensir.methods.em import EM
 
 
 def solved(bin_width, strength="auto", channels="joint"):
@@ -84,7 +85,7 @@ def test_likelihood_never_falls_with_the_arithmetic_of_the_paper(seed):
     start = ensir.initial_weights(cells, None, released=False)
     group = np.flatnonzero(cells.count >= ensir.FEWEST)
     options = released(32, arithmetic="paper")
-    em = ensir._EM(cells, group, 256, start[group], ensir.initial_variance(cells)[group], options, "cpu")
+    em = EM(cells, group, 256, start[group], ensir.initial_variance(cells)[group], options, "cpu")
     likelihood, responsibility = em._expectation()
     for _ in range(50):
         em._maximization(responsibility)

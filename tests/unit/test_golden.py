@@ -10,6 +10,7 @@ from ensir import counting, score, store
 from ensir.config import METRICS
 from ensir.lut import LutMethod
 from ensir.methods import average, ensir, zzpm
+from ensir.methods.em import EM
 
 LUTS = [
     ("inputs", "lut_M2_b32"),
@@ -105,7 +106,7 @@ def test_em_step_by_step(golden, cell):
         return
     variance = ensir.initial_variance(cells)
     np.testing.assert_allclose(variance[0], expected["var0"], rtol=1e-12)
-    em = ensir._EM(cells, np.array([0]), 256, start, variance, options, "cpu")
+    em = EM(cells, np.array([0]), 256, start, variance, options, "cpu")
     np.testing.assert_allclose(em.mean[:, 0], expected["mu"], rtol=1e-12)
     _, responsibility = em._expectation()
     for pi, spread, likelihood in zip(expected["pi"], expected["var"], expected["ll"], strict=True):
@@ -114,7 +115,7 @@ def test_em_step_by_step(golden, cell):
         np.testing.assert_allclose(em.weights[:, 0], pi, rtol=0, atol=1e-9)
         np.testing.assert_allclose(em.variance[:, 0], spread, rtol=1e-9)
         np.testing.assert_allclose(found[0], likelihood, rtol=1e-9)
-    _, steps, _ = ensir._EM(cells, np.array([0]), 256, start, variance, options, "cpu").run()
+    _, steps, _ = EM(cells, np.array([0]), 256, start, variance, options, "cpu").run()
     assert steps[0] == len(expected["ll"])
 
 

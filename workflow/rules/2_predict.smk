@@ -53,7 +53,7 @@ rule predict:
         "results/benchmarks/predict/{dataset}/{model}/{part}.tsv"
     conda:
         environment
-    threads: lambda w: 4 if plan.network(w.model) else 1
+    threads: lambda w: max(1, min(4, (workflow.cores or 1) // 2)) if plan.network(w.model) else 1
     resources:
         mem_mb=lambda w: 16000 if plan.network(w.model) else 4000,
         runtime=240,
