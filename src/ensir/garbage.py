@@ -11,7 +11,7 @@ from ensir.plan import Plan
 from ensir.publish import remove
 
 DIGESTED = ("datasets", "predictions", "statistics", "weights", "fits", "luts", "fused")
-NOT_DIGESTED = ("denoisers", "images", "scores", "seconds")
+NOT_DIGESTED = ("denoisers", "images", "scores", "seconds", "figures")
 
 
 def needed(plan: Plan) -> set[Path]:
@@ -30,6 +30,7 @@ def needed(plan: Plan) -> set[Path]:
     for denoiser in plan.config.denoisers:
         found |= {layout.denoiser(denoiser), layout.denoiser_curve(denoiser)}
     for name, experiment in plan.config.experiments.items():
+        found.add(layout.figures(name))
         for method, options in experiment.methods.items():
             if options.needs == "lut":
                 found |= {layout.statistics(name), layout.lut(name, method)}

@@ -121,9 +121,13 @@ class Layout:
         """The folder of the tables of a paper."""
         return f"{self.root}/tables"
 
+    def figures(self, experiment: str) -> str:
+        """Return the folder of an experiment's figures."""
+        return f"{self.root}/figures/{experiment}"
+
     def figure(self, experiment: str, figure: str, what: str) -> str:
         """Return the files of one figure, without their endings; `what` is a test set, a method or both."""
-        return f"{self.root}/figures/{experiment}/{figure}/{what}"
+        return f"{self.figures(experiment)}/{figure}/{what}"
 
     @property
     def provenance(self) -> str:

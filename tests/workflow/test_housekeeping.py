@@ -42,6 +42,7 @@ def test_gc_removes_what_a_smaller_configuration_leaves(
 ):
     run = finished.copy(tmp_path / "run")
     monkeypatch.chdir(run.folder)
+    (run.folder / "results/figures/gone").mkdir(parents=True)
     before = (run.folder / "config.yaml").rename(run.folder / "before.yaml")
     smaller = {**finished.config}
     smaller["experiments"]["one"]["models"].remove("f")
@@ -53,8 +54,8 @@ def test_gc_removes_what_a_smaller_configuration_leaves(
         assert result.exit_code == 0, result.output
         return result.output
 
-    assert "0 results, 0.00 MB: not needed" in collected(str(before))
-    assert "0 results" in collected("config.yaml", str(before))  # what either needs stays
+    assert "1 results, 0.00 MB: not needed" in collected(str(before))  # figures of an experiment that is gone
+    assert "1 results" in collected("config.yaml", str(before))  # what either needs stays
     listed = collected("config.yaml")
     for path in (
         "predictions/ref/f.zarr",
