@@ -56,7 +56,7 @@ def read(path: str, array: str | None) -> Shaped[np.ndarray, "height width chann
 @contextmanager
 def _opened(path: str, array: str | None) -> Iterator[Any]:
     """Open an array without reading its values."""
-    try:
+    with images.clear_errors(path, "an array"):
         if Path(path).suffix.lower() == ".npy":
             yield _checked(path, np.load(path, mmap_mode="r", allow_pickle=False))
         else:
@@ -64,13 +64,6 @@ def _opened(path: str, array: str | None) -> Iterator[Any]:
 
             with h5py.File(path, "r") as file:
                 yield _checked(path, _find(path, file, array))
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as an array ({reason}); replace the file") from error
 
 
 def _find(path: str, file: Any, array: str | None) -> Any:

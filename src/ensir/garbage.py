@@ -59,10 +59,9 @@ def garbage(layout: Layout, plans: list[Plan]) -> Iterator[Path]:
     kept = set[Path]().union(*map(needed, plans))
     digests = {Path(layout.digest(str(path))) for path in kept}
     kept |= digests | {layout.origin_of(digest) for digest in digests}
+    above = {parent for path in kept for parent in path.parents}
     for folder in (*DIGESTED, *NOT_DIGESTED, *(f"digests/{name}" for name in DIGESTED)):
-        yield from _unneeded(
-            Path(layout.root) / folder, kept, {parent for path in kept for parent in path.parents}
-        )
+        yield from _unneeded(Path(layout.root) / folder, kept, above)
 
 
 def _unneeded(path: Path, kept: set[Path], above: set[Path]) -> Iterator[Path]:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ensir import InputError
+from ensir.publish import replaced
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -110,7 +111,7 @@ def shape(path: str) -> tuple[int, int, int]:
     """Read (height, width, channel) of an image from its header alone."""
     if Path(path).suffix.lower() in (".tif", ".tiff"):
         return read(path).shape
-    with _clear_errors(path), _opened(path) as image:
+    with clear_errors(path, "an image"), _opened(path) as image:
         return image.height, image.width, len(image.getbands())
 
 
@@ -126,7 +127,7 @@ def read(path: str) -> Shaped[np.ndarray, "height width channel"]:
     InputError
         Not an image, truncated, palette or alpha, or neither 8 nor 16 bit.
     """
-    with _clear_errors(path):
+    with clear_errors(path, "an image"):
         image = _decode(path)
     if image.ndim == 2:
         image = image[:, :, None]
@@ -180,8 +181,8 @@ def _believe(path: str, height: int, width: int) -> None:
 
 
 @contextmanager
-def _clear_errors(path: str) -> Iterator[None]:
-    """Turn what decoders raise on a broken file into one InputError that names it."""
+def clear_errors(path: str, what: str) -> Iterator[None]:
+    """Turn what decoders raise on a broken file into one InputError that names it, and what it should have been."""
     try:
         yield
     except InputError:
@@ -190,14 +191,14 @@ def _clear_errors(path: str) -> Iterator[None]:
         raise InputError(f"{path}: no such file") from error
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as an image ({reason}); replace the file") from error
+        raise InputError(f"{path}: cannot be read as {what} ({reason}); replace the file") from error
 
 
 def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -> None:
     """Write a uint8 or uint16 image as PNG, grey or RGB, under its final name at once."""
     import imagecodecs
 
-    with _at_once(path) as partial:
+    with replaced(path) as partial:
         partial.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(_plane(image))))
 
 
@@ -206,26 +207,13 @@ def write_map(path: str | Path, value: Float[np.ndarray, "height width channel"]
     import tifffile
 
     kind = "minisblack" if value.shape[2] == 1 else "rgb"
-    with _at_once(path) as partial:
+    with replaced(path) as partial:
         tifffile.imwrite(partial, _plane(value), photometric=kind, compression="adobe_deflate")
 
 
 def _plane(image: Shaped[np.ndarray, "height width channel"]) -> np.ndarray:
     """Drop the only channel."""
     return image[:, :, 0] if image.shape[2] == 1 else image
-
-
-@contextmanager
-def _at_once(path: str | Path) -> Iterator[Path]:
-    """Yield a file name; what is written there gets its final name in the end."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def to_integers(

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ensir import methods
+from ensir.counting import count
 from ensir.lut import LUT, assemble
 from ensir.statistics import Statistics
 
@@ -77,3 +78,9 @@ def fitted(statistics, options) -> LUT:
     cells = everything.without_folds()
     found = module.estimate_weights(cells, everything, options, "cpu", silent)
     return assemble(cells, found, module.fill(everything, options))
+
+
+def made(seed, models=3, bits=8, channels="joint", arithmetic="released"):
+    """Fit a LUT of b = 32 to made-up pixels."""
+    options = released(32, channels=channels, arithmetic=arithmetic)
+    return fitted(count(*pixels(seed, models, bits), NAMES[:models], 32), options)

@@ -4,20 +4,14 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from examples import NAMES, fitted, pixels, released, seeds
+from examples import made, pixels, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ensir.lut
 from ensir import InputError
-from ensir.counting import count
 from ensir.layout import Place
 from ensir.lut import LutMethod, load, save
-
-
-def made(seed, models=3, bits=8, channels="joint", arithmetic="released"):
-    options = released(32, channels=channels, arithmetic=arithmetic)
-    return fitted(count(*pixels(seed, models, bits), NAMES[:models], 32), options)
 
 
 @given(

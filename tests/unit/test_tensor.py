@@ -7,19 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from examples import NAMES, fitted, pixels, released, seeds
+from examples import made, pixels, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensir import InputError
-from ensir.counting import count
 from ensir.lut import LutMethod
 from ensir.tensor import TensorLUT, fuse
-
-
-def made(seed, models=3, bits=8, channels="joint", arithmetic="released"):
-    options = released(32, channels=channels, arithmetic=arithmetic)
-    return fitted(count(*pixels(seed, models, bits), NAMES[:models], 32), options)
 
 
 @given(

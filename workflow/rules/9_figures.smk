@@ -172,20 +172,7 @@ rule draw_gain:
 
 rule draw_calibration:
     input:
-        dataset=lambda w: parts(layout.dataset(w.dataset), w.dataset),
-        predictions=lambda w: [
-            part
-            for model in experiment_of(w).models
-            for part in parts(layout.predictions(w.dataset, model), w.dataset)
-        ],
-        digests=lambda w: [
-            digest
-            for store in [
-                layout.dataset(w.dataset),
-                *(layout.predictions(w.dataset, model) for model in experiment_of(w).models),
-            ]
-            for digest in digests(store, w.dataset)
-        ],
+        unpack(lambda w: predicted(w.dataset, experiment_of(w).models)),
         lut=ancient(layout.lut("{experiment}", "{method}")),
         lut_digest=layout.digest(layout.lut("{experiment}", "{method}")),
     output:

@@ -79,13 +79,16 @@ def function_digest(model):
 
 def reference_of(wildcards):
     """Partition, fit: all parts of the reference, and of each model's predictions for it."""
-    reference = experiment_of(wildcards).reference
-    dataset = layout.dataset(reference)
-    stores = [layout.predictions(reference, model) for model in experiment_of(wildcards).models]
+    return predicted(experiment_of(wildcards).reference, experiment_of(wildcards).models)
+
+
+def predicted(name, models):
+    """Partition, fit, figures: all parts of a dataset, and of each model's predictions for it."""
+    dataset, stores = layout.dataset(name), [layout.predictions(name, model) for model in models]
     return {
-        "dataset": parts(dataset, reference),
-        "predictions": [part for store in stores for part in parts(store, reference)],
-        "digests": [digest for store in [dataset, *stores] for digest in digests(store, reference)],
+        "dataset": parts(dataset, name),
+        "predictions": [part for store in stores for part in parts(store, name)],
+        "digests": [digest for store in [dataset, *stores] for digest in digests(store, name)],
     }
 
 
