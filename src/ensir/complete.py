@@ -1,7 +1,8 @@
-"""A Zarr store in which every chunk must be there: Zarr reads a missing one as zeros."""
+"""Zarr stores in which every chunk must be there, for Zarr reads a missing one as zeros, and be what it was."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from zarr.abc.store import ByteRequest, Store
@@ -27,4 +28,37 @@ class CompleteStore(WrapperStore[Store]):
         found = await super().get(key, prototype, byte_range)
         if found is None and CHUNK.search(key):
             raise FileNotFoundError(f"{key} is missing")
+        return found
+
+
+class CheckedStore(WrapperStore[Store]):
+    """Any store of Zarr's, of which nothing is read but whole objects with known digests.
+
+    Parameters
+    ----------
+    store : Store
+    files : dict
+        SHA-256 of each object, by key.
+    """
+
+    def __init__(self, store: Store, files: dict[str, str]):
+        super().__init__(store)
+        self.files = files
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a key.
+
+        Raises
+        ------
+        ValueError
+            It is missing, or is not what its digest says.
+        """
+        assert byte_range is None, "objects are read whole"
+        found = await super().get(key, prototype)
+        if found is None:
+            raise ValueError(f"{key} is missing")
+        if hashlib.sha256(found.to_bytes()).hexdigest() != self.files.get(key):
+            raise ValueError(f"{key} is not what was published there (its digest differs)")
         return found

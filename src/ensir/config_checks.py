@@ -72,7 +72,12 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
 def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) -> Iterator[Problem]:
     """Check a model against the datasets that it is used with."""
     kind, path = model.get("kind"), model.get("path")
-    if kind == "folder" and isinstance(path, str) and "{dataset}" not in path and len(datasets) > 1:
+    if (
+        kind in ("folder", "store")
+        and isinstance(path, str)
+        and "{dataset}" not in path
+        and len(datasets) > 1
+    ):
         yield Problem(
             f"models.{name}.path", f"{shown(path)} must contain {{dataset}}: {', '.join(datasets)} use it"
         )

@@ -10,6 +10,7 @@ Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", title="name (letters and digits, then also - and _)")
 ]
 Function = Annotated[str, Field(pattern=r"^[\w.]+:\w+$", title="package.module:name")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", title="SHA-256 (64 digits of 0–9 and a–f)")]
 Photo = Literal["astronaut", "chelsea", "china", "coffee", "flower", "hubble", "motorcycle", "rocket"]
 
 
@@ -127,6 +128,23 @@ class FolderModel(Strict):
     suffix: str = Field("", description="end of the file stems that is not part of the image name")
     value_range: list[float] | None = Field(None, description="black and white of arrays of floats")
     array: str | None = Field(None, description="path of the array in HDF5 files that hold more than one")
+
+
+class StoreModel(Strict):
+    """Predictions that somebody shares: a sealed store at a path or URL, as `ensir publish` leaves it."""
+
+    kind: Literal["store"]
+    path: str = Field(
+        pattern=r"^(s3://|https?://)[^?#@]+$|^[^:?#]+$",
+        title="path, s3:// or http(s):// URL without user and query",
+        description="where it is; `{dataset}` stands for the dataset's name; S3 credentials come from the environment",
+    )
+    digests: dict[Name, Digest] = Field(
+        {},
+        title="SHA-256 by dataset",
+        description="what `ensir publish` printed, by dataset: any other store is an error",
+    )
+    fetch: bool = Field(False, description="copy the predictions, instead of reading them where they are")
 
 
 class FunctionModel(Strict):
@@ -247,6 +265,7 @@ class DmspModel(Computed):
 
 Model = Annotated[
     FolderModel
+    | StoreModel
     | FunctionModel
     | ClassicalModel
     | CheckpointModel

@@ -74,7 +74,7 @@ def check_before_reading(result: str | Path) -> None:
     if digest is None:
         return
     store = result.is_dir()
-    for name, sha in _expected(digest).items():
+    for name, sha in read(digest).items():
         if store and not name.endswith("zarr.json"):
             continue
         file = (result if store else result.parent) / name
@@ -90,15 +90,17 @@ def _digest_of(result: Path) -> Path | None:
     return next(filter(Path.is_file, found), None)
 
 
-def _expected(digest: Path) -> dict[str, str]:
-    return {name: sha for sha, name in (line.split("  ", 1) for line in digest.read_text().splitlines())}
+def read(digest: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that a digest file speaks for, by name."""
+    lines = Path(digest).read_text().splitlines()
+    return {name: sha for sha, name in (line.split("  ", 1) for line in lines)}
 
 
 def check(result: Path, digest: Path) -> list[str]:
     """Return what differs between a result and its digest file."""
     if not result.exists():
         return ["missing"]
-    expected = _expected(digest)
+    expected = read(digest)
     folder = result if result.is_dir() else result.parent
     problems = [f"{name}: missing" for name in expected if not (folder / name).is_file()]
     problems += [

@@ -82,6 +82,7 @@ def predict(
         "value_range": part.attributes["value_range"],
         "dataset_digest": digests.sha256(dataset_digest),
         "versions": provenance.versions("numpy"),
+        **store.identity(part),
     }
     size = part.value.size * part.dtype.itemsize
     started = time.monotonic()

@@ -22,12 +22,14 @@ from jaxtyping import Shaped
 from ensir import InputError, digests
 from ensir.layout import Layout, Place
 from ensir.publish import publish
+from ensir.shared import Gathered
 
 if TYPE_CHECKING:
     import zarr
 
 FORMAT_VERSION = 1
 CHUNK_VALUES = 2**22
+DIGEST = "SHA-256 of the image's values, whatever file held them"
 
 
 # ── write a part ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -177,14 +179,7 @@ class ImageWriter:
         channels = shapes[0][2]
         name, meaning = ("input", "degraded input") if prefix else ("value", "value, row-major per image")
         self.pixels = PixelWriter(group, name, (channels, sum(sizes)), dtype, meaning, prefix)
-        if not prefix:
-            write_array(group, "image", names, ("image",), long_name="image name")
-        for name, column, meaning in (
-            ("height", [s[0] for s in shapes], "image height in pixels"),
-            ("width", [s[1] for s in shapes], "image width in pixels"),
-            ("offset", np.cumsum([0, *sizes[:-1]]), "first pixel of the image"),
-        ):
-            write_array(group, prefix + name, np.asarray(column, np.int64), ("image",), long_name=meaning)
+        write_columns(group, names, shapes, prefix)
         self.group, self.prefix, self.digests = group, prefix, list[str]()
 
     def append(self, value: Shaped[np.ndarray, "channel pixel"]) -> None:
@@ -196,8 +191,22 @@ class ImageWriter:
     def close(self) -> None:
         """Check that every announced pixel has come, and write the digest of each image."""
         self.pixels.close()
-        meaning = "SHA-256 of the image's values, whatever file held them"
-        write_array(self.group, f"{self.prefix}digest", self.digests, ("image",), long_name=meaning)
+        write_array(self.group, f"{self.prefix}digest", self.digests, ("image",), long_name=DIGEST)
+
+
+def write_columns(
+    group: zarr.Group, names: list[str], shapes: list[tuple[int, int, int]], prefix: str = ""
+) -> None:
+    """Write the names of a part's images, and where each lies; see `ImageWriter`."""
+    if not prefix:
+        write_array(group, "image", names, ("image",), long_name="image name")
+    pixels = [height * width for height, width, _ in shapes]
+    for name, column, meaning in (
+        ("height", [s[0] for s in shapes], "image height in pixels"),
+        ("width", [s[1] for s in shapes], "image width in pixels"),
+        ("offset", np.cumsum([0, *pixels[:-1]]), "first pixel of the image"),
+    ):
+        write_array(group, prefix + name, np.asarray(column, np.int64), ("image",), long_name=meaning)
 
 
 def flatten(image: Shaped[np.ndarray, "height width channel"]) -> Shaped[np.ndarray, "channel pixel"]:
@@ -279,8 +288,8 @@ class Part:
     names : list of str
         Image names.
     shapes : list of (height, width, channel)
-    value : zarr.Array
-        (channel, pixel)
+    value : zarr.Array or Gathered
+        (channel, pixel); gathered from a shared store, where the part only refers to one.
     attributes : dict
 
     Raises
@@ -293,13 +302,20 @@ class Part:
         self.path = os.fspath(path)
         self.group = open_group(self.path)
         self.attributes: dict[str, Any] = dict(self.group.attrs)
-        self.value = self.array("value")
         self.names = [str(name) for name in self.column("image")]
-        self.shapes = [
-            (int(height), int(width), self.value.shape[0])
-            for height, width in zip(self.column("height"), self.column("width"), strict=True)
-        ]
+        sizes = [(int(h), int(w)) for h, w in zip(self.column("height"), self.column("width"), strict=True)]
+        self.value = self._referred(sizes) if "location" in self.attributes else self.array("value")
+        self.shapes = [(*size, self.value.shape[0]) for size in sizes]
         self.offsets = [int(offset) for offset in self.column("offset")]
+
+    def _referred(self, sizes: list[tuple[int, int]]) -> Gathered:
+        return Gathered(
+            self.attributes["location"],
+            self.attributes["location_digests"],
+            self.column("source_part").tolist(),
+            self.column("source_offset").tolist(),
+            [height * width for height, width in sizes],
+        )
 
     def array(self, name: str) -> zarr.Array:
         """Return one of the part's arrays."""
@@ -328,7 +344,7 @@ class Part:
         return self._read(self.value, self._chunk, start, stop)
 
     @staticmethod
-    def _read(array: zarr.Array, chunk: Any, start: int, stop: int) -> np.ndarray:
+    def _read(array: zarr.Array | Gathered, chunk: Any, start: int, stop: int) -> np.ndarray:
         size = array.chunks[1]
         pieces = []
         for i in range(start // size, -(-stop // size)):
@@ -363,7 +379,7 @@ class Part:
         return np.ascontiguousarray(rows.T.reshape(height, width, array.shape[0]))
 
 
-def _chunk_reader(array: zarr.Array, path: str) -> Any:
+def _chunk_reader(array: zarr.Array | Gathered, path: str) -> Any:
     """Return a function that reads a chunk."""
     size = array.chunks[1]
 
@@ -371,10 +387,21 @@ def _chunk_reader(array: zarr.Array, path: str) -> Any:
     def chunk(i: int) -> np.ndarray:
         try:
             return np.asarray(array[:, i * size : (i + 1) * size])
+        except InputError:
+            raise
         except Exception as error:
             raise _damaged(f"{path}/{array.basename}: chunk {i}", error, path) from error
 
     return chunk
+
+
+def identity(part: Part) -> dict[str, Any]:
+    """Return the attributes by which predictions for a part of a dataset are known again, wherever they lie."""
+    return {
+        "images": part.names,
+        "target_digests": part.column("digest").tolist(),
+        "input_digests": part.column("input_digest").tolist() if "input_digest" in part.group else None,
+    }
 
 
 def aligned(parts: Sequence[Part]) -> None:
@@ -398,7 +425,7 @@ def aligned(parts: Sequence[Part]) -> None:
 
 
 def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
-    """Write the root group of a store: it names all parts, with their metadata and digests.
+    """Write the root group of a store: it names all parts, with their metadata and the digests of all their files.
 
     Parameters
     ----------
@@ -417,24 +444,24 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
     """
     metadata: dict[str, Any] = {}
     kinds: dict[tuple, str] = {}
+    files: dict[str, str] = {}
     for part in parts:
+        written = digests.read(layout.digest(f"{store}/{part}"))
+        files |= {f"{part}/{name}": sha for name, sha in written.items()}
         node = json.loads(Path(store, part, "zarr.json").read_text())
         members = node.pop("consolidated_metadata")["metadata"]
         empty = {"kind": "inline", "must_understand": False, "metadata": {}}
         metadata[part] = {**node, "consolidated_metadata": empty}
         metadata |= {f"{part}/{name}": member for name, member in members.items()}
-        kinds.setdefault((members["value"]["shape"][0], node["attributes"]["bits"]), part)
+        if "value" in members:  # not where the part refers to another store
+            kinds.setdefault((members["value"]["shape"][0], node["attributes"]["bits"]), part)
     if len(kinds) > 1:
         (a, one), (b, other) = list(kinds.items())[:2]
         raise InputError(
             f"{store}: part {one} has {a[0]} channels of {a[1]} bit, part {other} {b[0]} of {b[1]}; "
             "a dataset holds images of one kind: split it in two"
         )
-    attributes = {
-        "format_version": FORMAT_VERSION,
-        "parts": parts,
-        "digests": {part: digests.sha256(layout.digest(f"{store}/{part}")) for part in parts},
-    }
+    attributes = {"format_version": FORMAT_VERSION, "parts": parts, "files": files}
     root = {
         "zarr_format": 3,
         "node_type": "group",

@@ -4,9 +4,11 @@
 # REQUIRED INPUTS
 #   the photographs of a denoising autoencoder
 #   results/datasets/{dataset}.zarr/{part}, and the files of the predictions where they exist already, or of the network
+#   adopt: the root of a shared store, at a path or URL
 # OUTPUTS
 #   results/denoisers/{denoiser}.safetensors            float32 weights; .csv: step, seconds, learning_rate, loss, psnr
 #   results/predictions/{dataset}/{model}.zarr/{part}   value (channel, pixel), dtype of the targets; image, …
+#       adopted: source_part, source_offset (image) in place of value, unless `fetch: true`
 #   results/predictions/{dataset}/{model}.zarr/zarr.json   the seal
 
 
@@ -69,6 +71,40 @@ rule predict:
         "predict {wildcards.dataset} with {wildcards.model}, part {wildcards.part}"
     script:
         "../scripts/predict.py"
+
+
+# Models of `kind: store` have no predict jobs.
+rule adopt:
+    input:
+        dataset=lambda w: ancient(layout.part(layout.dataset(w.dataset), w.part)),
+        dataset_digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
+        root=lambda w: plan.root(w.dataset, w.model),
+    output:
+        part=directory(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
+        digest=layout.digest(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
+    log:
+        "results/logs/adopt/{dataset}/{model}/{part}.log",
+    benchmark:
+        "results/benchmarks/adopt/{dataset}/{model}/{part}.tsv"
+    wildcard_constraints:
+        model="|".join(shared_models()) or NOTHING,
+    conda:
+        environment
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        settings=lambda w: plan.model_settings(w.model),
+        shared=lambda w: plan.shared(w.dataset, w.model),
+        source=source_digest("ensir.adopt"),
+    message:
+        "adopt {wildcards.dataset} of {wildcards.model} from {params.shared[location]}, part {wildcards.part}"
+    script:
+        "../scripts/adopt.py"
+
+
+ruleorder: adopt > predict
 
 
 rule seal_predictions:

@@ -31,6 +31,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, source_folders)))
 
 FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+NOTHING = "(?!)"  # a pattern that matches no name
 
 
 wildcard_constraints:
@@ -64,6 +65,11 @@ def method_of(wildcards):
 
 
 # ── what each stage reads, in the order of the stages ────────────────────────────────────────────────────────
+
+
+def shared_models():
+    """Adopt: the models whose predictions stand in shared stores."""
+    return [model for model, section in settings.models.items() if section.kind == "store"]
 
 
 def device_of(wildcards):

@@ -1,4 +1,4 @@
-"""For people: fit, fuse and score folders of images; restore one; look at LUTs, results and tables."""
+"""For people: fit, fuse and score folders of images; restore one; share and look at results."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ for command in (
     folders.fuse,
     folders.score,
     restore.restore,
+    results.publish,
     results.verify,
     results.gc,
     results.table,

@@ -1,52 +1,102 @@
-"""`ensir verify` and `ensir table`: what a run of the workflow has left."""
+"""`ensir publish`, `verify`, `gc` and `table`: what a run of the workflow has left."""
 
 from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ensir import InputError
+from ensir.job import shown
 from ensir.layout import Layout
 from ensir.scores import METRICS, Cell, Metric, ranked
 
 MARKS = {"best": "[bold]{}[/bold]", "second": "[underline]{}[/underline]", "": "{}"}
 
 
+def publish(
+    store: Annotated[Path, typer.Argument(help="a sealed store of a results folder")],
+    location: Annotated[str, typer.Argument(help="where it goes: a folder, or s3://BUCKET/…")],
+) -> None:
+    """Put a store at a path or URL, where models of `kind: store` find it; again, after an interruption.
+
+    Credentials for S3 come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, …).
+
+    Example: ensir publish results/predictions/set5/IMDN.zarr s3://bucket/set5/IMDN.zarr
+    """
+    from ensir.shared import SharedStore
+    from ensir.upload import upload
+
+    location = location.rstrip("/")
+    with shown(f"publish {store}") as progress:
+        done = upload(str(store), location, progress)
+    shared = SharedStore(location, done.digest)
+    typer.echo(
+        f"{done.objects} objects uploaded ({done.size / 1e6:,.2f} MB), {done.there} were there already"
+    )
+    made = shared.attributes(shared.parts[0])
+    if made["kind"] == "prediction":
+        line = f'{{kind: store, path: "{location}", digests: {{{made["dataset"]}: {done.digest}}}}}'
+        typer.echo(f"for others, under models:\n  {made['model']}: {line}")
+
+
 def verify(
-    path: Annotated[Path, typer.Argument(help="a results folder, or a store, part or LUT in it")] = Path(
-        "results"
-    ),
+    path: Annotated[
+        str,
+        typer.Argument(
+            help="a results folder, a store, part or LUT in it, or the path or URL of a shared store"
+        ),
+    ] = "results",
 ) -> None:
     """Compare results with their digests, byte by byte, and name what is damaged.
 
     Example: ensir verify results/predictions/set5/IMDN.zarr
     """
-    from ensir.digests import verify as verified
-
     good = bad = 0
-    for result, problems in verified(path, _layout_of(path)):
+    for result, problems, mend in _verified(path):
         good += not problems
         bad += bool(problems)
         for problem in problems:
             typer.echo(f"{result}: {problem}", err=True)
         if problems:
-            typer.echo(f"  mend: rm -r {result}, then run the workflow again", err=True)
+            typer.echo(f"  mend: {mend}", err=True)
     typer.echo(f"{good + bad} results checked, {bad} damaged")
     if not good + bad:
         typer.echo(f"{path}: no digest speaks for anything here", err=True)
     raise typer.Exit(1 if bad or not good else 0)
 
 
-def _layout_of(path: Path) -> Layout:
+def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:
+    """Yield each result, or each part of a shared store, what is wrong with it, and what to do about that."""
+    from ensir import digests
+    from ensir.shared import ROOT, SharedStore, is_url
+
+    layout = None if is_url(path) else _layout_of(Path(path))
+    if layout:
+        for result, problems in digests.verify(path, layout):
+            yield str(result), problems, f"rm -r {result}, then run the workflow again"
+    elif is_url(path) or Path(path, ROOT).is_file():
+        shared = SharedStore(path)
+        for part in shared.parts:
+            yield (
+                f"{path}: part {part}",
+                shared.problems(part),
+                "whoever published it runs `ensir publish` again",
+            )
+    else:
+        raise InputError(
+            f"{path}: is no shared store, and belongs to no results folder (none above it has a folder `digests`)"
+        )
+
+
+def _layout_of(path: Path) -> Layout | None:
     """Find the results folder that a path belongs to: the nearest that has digests."""
-    for folder in (path, *path.absolute().parents):
-        if (folder / "digests").is_dir():
-            return Layout(str(folder))
-    raise InputError(f"{path}: belongs to no results folder (none above it has a folder `digests`)")
+    found = (folder for folder in (path, *path.absolute().parents) if (folder / "digests").is_dir())
+    return next((Layout(str(folder)) for folder in found), None)
 
 
 def gc(

@@ -1,0 +1,142 @@
+"""Adopt: the predictions of a shared store for one part of a dataset → a part that refers to them, or a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ensir import InputError, digests, provenance, store
+from ensir.layout import Place
+from ensir.shared import Found, Gathered, SharedStore
+
+Progress = Callable[[int, int], None]
+NAMED = 5  # images that an error names
+COLUMNS = ("height", "width", "offset", "digest")
+
+
+def adopt(
+    place: Place,
+    dataset_part: str,
+    dataset_digest: str,
+    model: str,
+    settings: dict[str, Any],
+    location: str,
+    digest: str | None,
+    progress: Progress,
+) -> None:
+    """Write a part of a prediction store whose predictions stand in a shared store.
+
+    Parameters
+    ----------
+    place : Place
+        Where the part goes.
+    dataset_part, dataset_digest : str
+        The part of the dataset, and its digest file.
+    model : str
+        Name of the model.
+    settings : dict
+        What of the model's section its predictions depend on, as plain data.
+    location : str
+        Path or URL of the shared store.
+    digest : str or None
+        SHA-256 that its root must have.
+    progress : callable
+
+    Raises
+    ------
+    InputError
+        The shared store has no prediction for an image, or one for another target or input, is damaged, or is another.
+    """
+    part, shared = store.Part(dataset_part), SharedStore(location, digest)
+    found = find(part, shared)
+    columns = {name: shared.columns(name, *COLUMNS) for name in dict.fromkeys(where.part for where in found)}
+    height, width, offset, image_digest = (
+        [columns[where.part][i][where.position] for where in found] for i in range(len(COLUMNS))
+    )
+    sizes = [(int(h), int(w)) for h, w in zip(height, width, strict=True)]
+    values = {key: sha for name in columns for key, sha in shared.digests_of(name, "value").items()}
+    gathered = Gathered(location, values, [where.part for where in found], offset, [h * w for h, w in sizes])
+    shapes = [(*size, gathered.shape[0]) for size in sizes]
+    _check_shapes(part, shapes, location)
+    attributes = {
+        "kind": "prediction",
+        "dataset": part.attributes["dataset"],
+        "model": model,
+        "settings": settings,
+        "parameters": {"published": {name: _made(shared.attributes(name)) for name in columns}},
+        "bits": part.bits,
+        "value_range": part.attributes["value_range"],
+        "dataset_digest": digests.sha256(dataset_digest),
+        "versions": provenance.versions("numpy"),
+        **store.identity(part),
+    }
+    with store.new_group(place, attributes, gathered.size if settings["fetch"] else 0) as group:
+        if not settings["fetch"]:
+            group.update_attributes({"location": location, "location_digests": values})
+            store.write_columns(group, part.names, shapes)
+            store.write_array(group, "digest", image_digest, ("image",), long_name=store.DIGEST)
+            store.write_array(group, "source_part", [where.part for where in found], ("image",))
+            store.write_array(group, "source_offset", np.asarray(offset, np.int64), ("image",))
+            return
+        writer = store.ImageWriter(group, part.names, shapes, gathered.dtype)
+        for i, (start, (h, w)) in enumerate(zip(part.offsets, sizes, strict=True)):
+            writer.append(gathered[:, start : start + h * w])
+            progress(i + 1, len(sizes))
+        writer.close()
+
+
+def find(part: store.Part, shared: SharedStore) -> list[Found]:
+    """Find a part's images in a shared store: by name, with the same target and, where both know it, input.
+
+    Raises
+    ------
+    InputError
+        Images are missing, or are others: all of them at once.
+    """
+    problems = []
+    missing = [name for name in part.names if name not in shared.images]
+    if missing:
+        problems.append(
+            f"has no prediction for {_named(missing)}; leave them out with the dataset's `exclude`"
+        )
+    present = [name for name in part.names if name in shared.images]
+    ours = dict(_identities(store.identity(part)))
+    theirs = {name: digests for key in shared.parts for name, digests in _identities(shared.attributes(key))}
+    for i, what in enumerate(("target", "input")):
+        others = [
+            name for name in present if ours[name][i] and theirs[name][i] and ours[name][i] != theirs[name][i]
+        ]
+        if others:
+            problems.append(f"was made with another {what} for {_named(others)}; use the publisher's")
+    if problems:
+        where = f"{shared.location}, for dataset {part.attributes['dataset']!r}"
+        raise InputError("\n".join(f"{where}: {problem}" for problem in problems))
+    return [shared.images[name] for name in part.names]
+
+
+def _identities(attributes: dict[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the name of each image of a part, with the digests of its target and input."""
+    names, targets = attributes.get("images", []), attributes.get("target_digests", [])
+    inputs = attributes.get("input_digests") or [""] * len(names)
+    for name, *two in zip(names, targets, inputs, strict=True):
+        yield name, tuple(two)
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{'image' if len(names) == 1 else 'images'} {', '.join(map(repr, names[:NAMED]))}{more}"
+
+
+def _check_shapes(part: store.Part, shapes: list[tuple[int, int, int]], location: str) -> None:
+    for name, ours, theirs in zip(part.names, part.shapes, shapes, strict=True):
+        if ours != theirs:
+            raise InputError(
+                f"{location}: image {name!r} is {theirs}, its target {ours}: (height, width, channel)"
+            )
+
+
+def _made(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Tell how a part of a shared store was made."""
+    return {name: attributes.get(name) for name in ("model", "settings", "parameters", "versions")}
