@@ -56,10 +56,14 @@ def adopt(
         [columns[where.part][i][where.position] for where in found] for i in range(len(COLUMNS))
     )
     sizes = [(int(h), int(w)) for h, w in zip(height, width, strict=True)]
-    values = {key: sha for name in columns for key, sha in shared.digests_of(name, "value").items()}
-    gathered = Gathered(location, values, [where.part for where in found], offset, [h * w for h, w in sizes])
+    source = {
+        "location": location,
+        "arrays": {name: shared.metadata(name, "value") for name in columns},
+        "digests": {key: sha for name in columns for key, sha in shared.chunks(name, "value").items()},
+    }
+    places = [where.part for where in found]
+    gathered = Gathered(source, places, offset, [h * w for h, w in sizes])
     shapes = [(*size, gathered.shape[0]) for size in sizes]
-    _check_shapes(part, shapes, location)
     attributes = {
         "kind": "prediction",
         "dataset": part.attributes["dataset"],
@@ -74,10 +78,10 @@ def adopt(
     }
     with store.new_group(place, attributes, gathered.size if settings["fetch"] else 0) as group:
         if not settings["fetch"]:
-            group.update_attributes({"location": location, "location_digests": values})
+            group.update_attributes({"source": source})
             store.write_columns(group, part.names, shapes)
             store.write_array(group, "digest", image_digest, ("image",), long_name=store.DIGEST)
-            store.write_array(group, "source_part", [where.part for where in found], ("image",))
+            store.write_array(group, "source_part", places, ("image",))
             store.write_array(group, "source_offset", np.asarray(offset, np.int64), ("image",))
             return
         writer = store.ImageWriter(group, part.names, shapes, gathered.dtype)
@@ -93,8 +97,11 @@ def find(part: store.Part, shared: SharedStore) -> list[Found]:
     Raises
     ------
     InputError
-        Images are missing, or are others: all of them at once.
+        The store holds no predictions, or images are missing, or are others: all of them at once.
     """
+    kinds = {shared.attributes(key).get("kind") for key in shared.parts} - {"prediction"}
+    if kinds:
+        raise InputError(f"{shared.location}: holds {kinds.pop()!r}, not predictions; mend the path")
     problems = []
     missing = [name for name in part.names if name not in shared.images]
     if missing:
@@ -127,14 +134,6 @@ def _identities(attributes: dict[str, Any]) -> Iterator[tuple[str, tuple[str, st
 def _named(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{'image' if len(names) == 1 else 'images'} {', '.join(map(repr, names[:NAMED]))}{more}"
-
-
-def _check_shapes(part: store.Part, shapes: list[tuple[int, int, int]], location: str) -> None:
-    for name, ours, theirs in zip(part.names, part.shapes, shapes, strict=True):
-        if ours != theirs:
-            raise InputError(
-                f"{location}: image {name!r} is {theirs}, its target {ours}: (height, width, channel)"
-            )
 
 
 def _made(attributes: dict[str, Any]) -> dict[str, Any]:

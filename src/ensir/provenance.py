@@ -24,6 +24,13 @@ def versions(*packages: str) -> dict[str, str]:
     return {"ensir": __version__} | {package: metadata.version(package) for package in packages}
 
 
+@cache
+def installed_digest() -> str:
+    """Return a digest of the name and version of every installed package."""
+    installed = sorted(f"{found.name}=={found.version}" for found in metadata.distributions())
+    return hashlib.sha256("\n".join(installed).encode()).hexdigest()[:16]
+
+
 def origin() -> dict[str, str]:
     """Return where and when this is, and which code runs: what no digest may depend on."""
     return {

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -155,9 +156,10 @@ class SharedStore:
                 f"{location}: is no sealed store of this version; publish one with `ensir publish`"
             ) from error
         for attributes in self._attributes.values():
-            if "location" in attributes:
+            if "source" in attributes:
+                third = attributes["source"]["location"]
                 raise InputError(
-                    f"{location}: only refers to {attributes['location']}; name that, or make it with `fetch: true`"
+                    f"{location}: only refers to {third}; name that, or make it with `fetch: true`"
                 )
 
     def attributes(self, part: str) -> dict[str, Any]:
@@ -175,20 +177,26 @@ class SharedStore:
 
     def columns(self, part: str, *names: str) -> list[np.ndarray]:
         """Read per-image arrays of a part, such as ``height``."""
-        arrays = [open_array(self.checked, f"{part}/{name}", self.location) for name in names]
-        try:
-            return [np.asarray(array[...]) for array in arrays]
-        except Exception as error:
-            raise unreadable(self.location, error) from error
+        with clear_errors(self.location):
+            return [np.asarray(self._array(part, name)[...]) for name in names]
+
+    def metadata(self, part: str, name: str) -> dict[str, Any]:
+        """Return the metadata of an array of a part, as plain data."""
+        with clear_errors(self.location):
+            return self._array(part, name).metadata.to_dict()
+
+    def _array(self, part: str, name: str) -> zarr.Array:
+        import zarr
+
+        return zarr.open_array(self._checked, path=f"{part}/{name}", mode="r", zarr_format=3)
 
     @cached_property
-    def checked(self) -> CheckedStore:
-        """The store, as Zarr reads it."""
+    def _checked(self) -> CheckedStore:
         return checked(self.location, self.files)
 
-    def digests_of(self, part: str, array: str) -> dict[str, str]:
-        """Return the digests of what an array of a part consists of, by key."""
-        return {key: sha for key, sha in self.files.items() if key.startswith(f"{part}/{array}/")}
+    def chunks(self, part: str, name: str) -> dict[str, str]:
+        """Return the digests of the chunks of an array of a part, by key."""
+        return {key: sha for key, sha in self.files.items() if key.startswith(f"{part}/{name}/c/")}
 
     def problems(self, part: str) -> list[str]:
         """Read every object of a part; return what is missing or has changed."""
@@ -213,28 +221,16 @@ def checked(location: str, files: dict[str, str]) -> CheckedStore:
     return CheckedStore(ObjectStore(objects_at(location), read_only=True), files)
 
 
-def open_array(store: CheckedStore, path: str, location: str) -> zarr.Array:
-    """Open an array of a shared store.
-
-    Raises
-    ------
-    InputError
-        It is missing, has changed, or cannot be reached.
-    """
-    import zarr
-
+@contextmanager
+def clear_errors(location: str) -> Iterator[None]:
+    """Tell of a shared store that is damaged, has changed or cannot be reached."""
     try:
-        return zarr.open_array(store, path=path, mode="r", zarr_format=3)
+        yield
     except Exception as error:
-        raise unreadable(location, error) from error
-
-
-def unreadable(location: str, error: Exception) -> InputError:
-    """Return the error of a shared store that is damaged, has changed or cannot be reached."""
-    return InputError(
-        f"{location}: {reason(error)}; `ensir verify {location}` tells more; where another store was put in its place, "
-        "delete what was adopted from it and run again"
-    )
+        raise InputError(
+            f"{location}: {reason(error)}; `ensir verify {location}` tells more; where another store was put in its "
+            "place, delete what was adopted from it and run again"
+        ) from error
 
 
 class Gathered:
@@ -242,10 +238,9 @@ class Gathered:
 
     Parameters
     ----------
-    location : str
-        Path or URL of the store.
-    files : dict
-        SHA-256 of the objects that hold the values, by key.
+    source : dict
+        `location`, the path or URL of the store; `arrays`, the metadata of `value` by part; `digests`, the SHA-256 of
+        the chunks by key.
     parts : list of str
         For each image, the part that it stands in.
     offsets, pixels : list of int
@@ -260,17 +255,16 @@ class Gathered:
     basename = "value"
 
     def __init__(
-        self,
-        location: str,
-        files: dict[str, str],
-        parts: Sequence[str],
-        offsets: Sequence[int],
-        pixels: Sequence[int],
+        self, source: dict[str, Any], parts: Sequence[str], offsets: Sequence[int], pixels: Sequence[int]
     ):
-        self.location = location
-        store = checked(location, files)
+        import zarr
+        from zarr.storage import StorePath
+
+        self.location = source["location"]
+        store = checked(self.location, source["digests"])
         self.arrays = {
-            part: open_array(store, f"{part}/value", location) for part in dict.fromkeys(map(str, parts))
+            part: zarr.Array.from_dict(StorePath(store, f"{part}/value"), dict(metadata))
+            for part, metadata in source["arrays"].items()
         }
         self.first = np.cumsum([0, *pixels])  # of each image, here
         self.images = list(zip(map(str, parts), map(int, offsets), strict=True))
@@ -286,10 +280,8 @@ class Gathered:
         for part, runs in groupby(self._runs(start, stop), key=lambda run: run.part):
             here = list(runs)
             low, high = min(run.there for run in here), max(run.there + run.pixels for run in here)
-            try:
+            with clear_errors(self.location):
                 values = np.asarray(self.arrays[part][:, low:high])
-            except Exception as error:
-                raise unreadable(self.location, error) from error
             for run in here:
                 at, there = run.here - start, run.there - low
                 found[:, at : at + run.pixels] = values[:, there : there + run.pixels]

@@ -304,14 +304,13 @@ class Part:
         self.attributes: dict[str, Any] = dict(self.group.attrs)
         self.names = [str(name) for name in self.column("image")]
         sizes = [(int(h), int(w)) for h, w in zip(self.column("height"), self.column("width"), strict=True)]
-        self.value = self._referred(sizes) if "location" in self.attributes else self.array("value")
+        self.value = self._referred(sizes) if "source" in self.attributes else self.array("value")
         self.shapes = [(*size, self.value.shape[0]) for size in sizes]
         self.offsets = [int(offset) for offset in self.column("offset")]
 
     def _referred(self, sizes: list[tuple[int, int]]) -> Gathered:
         return Gathered(
-            self.attributes["location"],
-            self.attributes["location_digests"],
+            self.attributes["source"],
             self.column("source_part").tolist(),
             self.column("source_offset").tolist(),
             [height * width for height, width in sizes],

@@ -58,10 +58,9 @@ def upload(store: str, location: str, progress: Progress) -> Uploaded:
     tree = json.loads(text)
     files: dict[str, str] = tree["attributes"].get("files", {})
     for part, node in tree["consolidated_metadata"]["metadata"].items():
-        if "location" in node["attributes"]:
-            raise InputError(
-                f"{store}/{part}: only refers to {node['attributes']['location']}; adopt it with `fetch: true` first"
-            )
+        if "source" in node["attributes"]:
+            other = node["attributes"]["source"]["location"]
+            raise InputError(f"{store}/{part}: only refers to {other}; adopt it with `fetch: true` first")
     if not files:
         raise InputError(f"{store}: is no sealed store of this version; delete its {ROOT} and run again")
     objects = objects_at(location, writable=True)

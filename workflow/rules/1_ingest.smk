@@ -29,6 +29,7 @@ rule ingest:
         mem_mb=2000,
         runtime=30,
     params:
+        identity=identity,
         names=lambda w: plan.parts(w.dataset)[w.part],
         settings=lambda w: plan.dataset_settings(w.dataset),
         sizes=lambda w: [

@@ -21,7 +21,8 @@ rule train_denoiser:
     log:
         "results/logs/train_denoiser/{denoiser}.log",
     benchmark:
-        "results/benchmarks/train_denoiser/{denoiser}.tsv"
+        benchmark_of("results/benchmarks/train_denoiser/{denoiser}.tsv")
+    cache: caching
     conda:
         environment
     threads: 4
@@ -31,6 +32,7 @@ rule train_denoiser:
         gpu=1 if settings.compute.device == "cuda" else 0,
         device=settings.compute.device,
     params:
+        identity=identity,
         checkpoint=lambda w: layout.checkpoint(w.denoiser),
         settings=lambda w: settings.denoisers[w.denoiser].model_dump(mode="json", exclude={"photographs"}),
         source=source_digest("ensir.priors.dae_training"),
@@ -52,7 +54,8 @@ rule predict:
     log:
         "results/logs/predict/{dataset}/{model}/{part}.log",
     benchmark:
-        "results/benchmarks/predict/{dataset}/{model}/{part}.tsv"
+        benchmark_of("results/benchmarks/predict/{dataset}/{model}/{part}.tsv")
+    cache: caching
     conda:
         environment
     threads: lambda w: max(1, min(4, (workflow.cores or 1) // 2)) if plan.network(w.model) else 1
@@ -63,6 +66,7 @@ rule predict:
         device=lambda w: device_of(w),
         batch=lambda w: getattr(settings.models[w.model], "batch", 1),
     params:
+        identity=identity,
         settings=lambda w: plan.model_settings(w.model),
         crop=lambda w: getattr(settings.datasets[w.dataset], "crop", None),
         source=lambda w: source_digest("ensir.predict", f"ensir.restorers.{settings.models[w.model].kind}"),
@@ -95,6 +99,7 @@ rule adopt:
         mem_mb=2000,
         runtime=240,
     params:
+        identity=identity,
         settings=lambda w: plan.model_settings(w.model),
         shared=lambda w: plan.shared(w.dataset, w.model),
         source=source_digest("ensir.adopt"),

@@ -17,7 +17,8 @@ rule partition:
     log:
         "results/logs/partition/{experiment}.log",
     benchmark:
-        "results/benchmarks/partition/{experiment}.tsv"
+        benchmark_of("results/benchmarks/partition/{experiment}.tsv")
+    cache: caching
     conda:
         environment
     threads: max(1, workflow.cores or 1)
@@ -25,6 +26,7 @@ rule partition:
         mem_mb=4000,
         runtime=120,
     params:
+        identity=identity,
         reference=lambda w: experiment_of(w).reference,
         models=lambda w: experiment_of(w).models,
         bin_width=lambda w: experiment_of(w).bin_width,

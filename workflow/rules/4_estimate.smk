@@ -22,7 +22,8 @@ rule estimate:
     log:
         "results/logs/estimate/{experiment}/{method}/{shard}.log",
     benchmark:
-        "results/benchmarks/estimate/{experiment}/{method}/{shard}.tsv"
+        benchmark_of("results/benchmarks/estimate/{experiment}/{method}/{shard}.tsv")
+    cache: caching
     conda:
         environment
     threads: 1
@@ -31,6 +32,7 @@ rule estimate:
         runtime=120,
         gpu=1 if settings.compute.device == "cuda" else 0,
     params:
+        identity=identity,
         settings=lambda w: method_of(w).model_dump(mode="json"),
         reference=lambda w: experiment_of(w).reference,
         shards=settings.compute.shards,
@@ -52,7 +54,8 @@ rule fit:
     log:
         "results/logs/fit/{experiment}/{method}.log",
     benchmark:
-        "results/benchmarks/fit/{experiment}/{method}.tsv"
+        benchmark_of("results/benchmarks/fit/{experiment}/{method}.tsv")
+    cache: caching
     conda:
         environment
     threads: 1
@@ -60,6 +63,7 @@ rule fit:
         mem_mb=4000,
         runtime=120,
     params:
+        identity=identity,
         settings=lambda w: method_of(w).model_dump(mode="json"),
         reference=lambda w: experiment_of(w).reference,
         models=lambda w: experiment_of(w).models,

@@ -18,7 +18,8 @@ rule merge:
     log:
         "results/logs/merge/{experiment}/{method}.log",
     benchmark:
-        "results/benchmarks/merge/{experiment}/{method}.tsv"
+        benchmark_of("results/benchmarks/merge/{experiment}/{method}.tsv")
+    cache: caching
     conda:
         environment
     threads: 1
@@ -26,6 +27,7 @@ rule merge:
         mem_mb=2000,
         runtime=30,
     params:
+        identity=identity,
         settings=lambda w: method_of(w).model_dump(mode="json"),
         source=lambda w: source_digest("ensir.merge", f"ensir.methods.{method_of(w).kind}"),
     message:

@@ -6,11 +6,12 @@ import ensir.config_reading
 from snakemake.exceptions import WorkflowError
 
 from ensir import InputError
+from ensir.digests import sha256
 from ensir.garbage import NOT_DIGESTED, needed
 from ensir.layout import Layout
 from ensir.methods import module_name
 from ensir.plan import Plan
-from ensir.provenance import file_digest_of_module, source_digest, templates_digest
+from ensir.provenance import file_digest_of_module, installed_digest, source_digest, templates_digest
 
 layout = Layout("results")
 try:
@@ -29,6 +30,8 @@ environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.devic
 source_folders = [os.path.join(workflow.basedir, "src"), os.getenv("PYTHONPATH")]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, source_folders)))
 
+# With `--cache`, results of the expensive rules are shared between working directories. Such rules may have no benchmark.
+caching = workflow.workflow_settings.cache is not None and "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 NOTHING = "(?!)"  # a pattern that matches no name
@@ -62,6 +65,18 @@ def experiment_of(wildcards):
 
 def method_of(wildcards):
     return experiment_of(wildcards).methods[wildcards.method]
+
+
+def benchmark_of(path):
+    return None if caching else path
+
+
+def identity(wildcards, input):
+    """What Snakemake's hash of a cached job leaves out: its names, which file is which, and the installed versions."""
+    if not caching:
+        return None  # in no case does a change of it rerun anything: it depends on the input
+    files = [file for file in map(str, input) if not file.startswith(f"{layout.root}/")]
+    return [dict(wildcards.items()), [sha256(file) for file in files], installed_digest()]
 
 
 # ── what each stage reads, in the order of the stages ────────────────────────────────────────────────────────

@@ -1,0 +1,53 @@
+"""Snakemake's between-workflow cache: a second folder gets expensive results from it, and never the wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Run, prepare
+
+from ensir import digests, images, store
+from ensir.layout import Layout
+
+EXPENSIVE = ("predict", "partition", "estimate", "merge")
+
+
+def ran(run: Run) -> set[str]:
+    """Return the expensive rules of which a job was at work here."""
+    return {rule for rule in EXPENSIVE if any((run.folder / "results/logs" / rule).rglob("*.log"))}
+
+
+@pytest.fixture
+def cached(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose LUTs went into the cache."""
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path / "cache"))
+    run = prepare(tmp_path / "first", repository)
+    run.run("--cache", "--", "luts")
+    assert ran(run) == set(EXPENSIVE)
+    return run
+
+
+def test_a_second_folder_gets_its_results_from_the_cache(cached: Run, tmp_path: Path, repository: Path):
+    second = prepare(tmp_path / "second", repository)
+    second.run("--cache", "--", "luts")
+    assert ran(second) == set()
+    assert second.digests() == cached.digests()
+    results = second.folder / "results"
+    verified = dict(digests.verify(results, Layout(str(results))))
+    assert len(verified) > len(EXPENSIVE)
+    assert not any(verified.values())
+
+    swapped = prepare(tmp_path / "swapped", repository)
+    one, other = (swapped.folder / f"ref/pred/a/{name}.png" for name in ("r1", "r2"))
+    one.rename(one.with_suffix(".tmp")), other.rename(one), one.with_suffix(".tmp").rename(other)
+    swapped.run("--cache", "--", "luts")
+    assert ran(swapped) == set(EXPENSIVE)
+    for path in (swapped.folder / "results/predictions/ref/a.zarr").glob("[0-9a-f]*"):
+        part = store.Part(path)
+        for name in part.names:
+            assert (part.image(name) == images.read(str(swapped.folder / f"ref/pred/a/{name}.png"))).all()
+    assert (
+        swapped.run("--dry-run", "--", "luts").count("rule ") == 0
+    )  # without the cache, too, nothing is left to do
