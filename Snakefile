@@ -68,3 +68,10 @@ for figure, files in figures().items():
             figure
         input:
             files,
+
+
+# Snakemake refuses to cache a rule that has a benchmark, and knows no other way to go without.
+if caching:
+    for cached in workflow.rules:
+        if cached.cache.output:
+            cached._benchmark = None

@@ -106,12 +106,12 @@ WRONG = [
     (
         "models.spare.kind",
         GONE,
-        "is missing; allowed: folder, function, classical, checkpoint, exported, dae, daep, dmsp",
+        "is missing; allowed: folder, store, function, classical, checkpoint, exported, dae, daep, dmsp",
     ),
     (
         "models.spare.kind",
         3,
-        "3 is wrong; allowed: folder, function, classical, checkpoint, exported, dae, daep, dmsp",
+        "3 is wrong; allowed: folder, store, function, classical, checkpoint, exported, dae, daep, dmsp",
     ),
     (
         "experiments.folders.methods.spare.kind",
@@ -418,6 +418,28 @@ def test_no_bins():
 @pytest.mark.parametrize(("key", "value", "message"), WRONG + UNSEEN + CLASHES)
 def test_one_error(key, value, message):
     assert errors(parse, changed((key, value)), "my.yaml") == [f"my.yaml: {key}: {message}"]
+
+
+WHERE = "path, s3:// or http(s):// URL without user and query"
+SHA = "a1" * 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "message"),
+    [
+        ({"path": "https://me:secret@host/{dataset}"}, "path", f"'https://me:secret@host/{{dataset}}' is wrong; allowed: {WHERE}"),
+        ({"path": "https://host/{dataset}?key=1"}, "path", f"'https://host/{{dataset}}?key=1' is wrong; allowed: {WHERE}"),
+        ({"path": "gs://bucket/{dataset}"}, "path", f"'gs://bucket/{{dataset}}' is wrong; allowed: {WHERE}"),
+        ({"path": "s3://bucket/IMDN"}, "path", "'s3://bucket/IMDN' must contain {dataset}: bare, test, train use it"),
+        ({"digests": {"test": "a1"}}, "digests.test", "'a1' is wrong; allowed: SHA-256 (64 digits of 0–9 and a–f)"),
+        ({"copy": True}, "copy", "unknown key; allowed: kind, path, digests, fetch"),
+    ],
+)  # fmt: skip
+def test_stores(changes, key, message):
+    store = {"kind": "store", "path": "s3://bucket/{dataset}", "digests": {"test": SHA}, "fetch": True}
+    assert parse(changed(("models.IMDN", store)), "my.yaml").models["IMDN"].digests == {"test": SHA}
+    raw = changed(("models.IMDN", store | changes))
+    assert errors(parse, raw, "my.yaml") == [f"my.yaml: models.IMDN.{key}: {message}"]
 
 
 @pytest.mark.parametrize("change", UNSUITED, ids=lambda change: change[0])

@@ -21,7 +21,7 @@ rule train_denoiser:
     log:
         "results/logs/train_denoiser/{denoiser}.log",
     benchmark:
-        benchmark_of("results/benchmarks/train_denoiser/{denoiser}.tsv")
+        "results/benchmarks/train_denoiser/{denoiser}.tsv"
     cache: caching
     conda:
         environment
@@ -54,7 +54,7 @@ rule predict:
     log:
         "results/logs/predict/{dataset}/{model}/{part}.log",
     benchmark:
-        benchmark_of("results/benchmarks/predict/{dataset}/{model}/{part}.tsv")
+        "results/benchmarks/predict/{dataset}/{model}/{part}.tsv"
     cache: caching
     conda:
         environment

@@ -17,7 +17,7 @@ rule partition:
     log:
         "results/logs/partition/{experiment}.log",
     benchmark:
-        benchmark_of("results/benchmarks/partition/{experiment}.tsv")
+        "results/benchmarks/partition/{experiment}.tsv"
     cache: caching
     conda:
         environment

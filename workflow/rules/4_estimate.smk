@@ -22,7 +22,7 @@ rule estimate:
     log:
         "results/logs/estimate/{experiment}/{method}/{shard}.log",
     benchmark:
-        benchmark_of("results/benchmarks/estimate/{experiment}/{method}/{shard}.tsv")
+        "results/benchmarks/estimate/{experiment}/{method}/{shard}.tsv"
     cache: caching
     conda:
         environment
@@ -54,7 +54,7 @@ rule fit:
     log:
         "results/logs/fit/{experiment}/{method}.log",
     benchmark:
-        benchmark_of("results/benchmarks/fit/{experiment}/{method}.tsv")
+        "results/benchmarks/fit/{experiment}/{method}.tsv"
     cache: caching
     conda:
         environment

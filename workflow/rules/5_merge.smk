@@ -18,7 +18,7 @@ rule merge:
     log:
         "results/logs/merge/{experiment}/{method}.log",
     benchmark:
-        benchmark_of("results/benchmarks/merge/{experiment}/{method}.tsv")
+        "results/benchmarks/merge/{experiment}/{method}.tsv"
     cache: caching
     conda:
         environment

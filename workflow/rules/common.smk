@@ -30,7 +30,7 @@ environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.devic
 source_folders = [os.path.join(workflow.basedir, "src"), os.getenv("PYTHONPATH")]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, source_folders)))
 
-# With `--cache`, results of the expensive rules are shared between working directories. Such rules may have no benchmark.
+# With `--cache`, results of the expensive rules are shared between working directories.
 caching = workflow.workflow_settings.cache is not None and "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -65,10 +65,6 @@ def experiment_of(wildcards):
 
 def method_of(wildcards):
     return experiment_of(wildcards).methods[wildcards.method]
-
-
-def benchmark_of(path):
-    return None if caching else path
 
 
 def identity(wildcards, input):
