@@ -129,6 +129,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "summary": summary,
         "samples": [sample],
         "megabytes": 30,
+        "threads": 2,
     }
 
 
