@@ -11,5 +11,6 @@ with job(snakemake) as progress:
         summary=snakemake.input.summary,
         samples=snakemake.params.samples,
         megabytes=snakemake.params.megabytes,
+        threads=snakemake.threads,
         progress=progress,
     )
