@@ -76,7 +76,8 @@ def adopt(
         "versions": provenance.versions("numpy"),
         **store.identity(part),
     }
-    with store.new_group(place, attributes, gathered.size if settings["fetch"] else 0) as group:
+    size = gathered.size * gathered.dtype.itemsize if settings["fetch"] else 0
+    with store.new_group(place, attributes, size) as group:
         if not settings["fetch"]:
             group.update_attributes({"source": source})
             store.write_columns(group, part.names, shapes)
@@ -85,8 +86,9 @@ def adopt(
             store.write_array(group, "source_offset", np.asarray(offset, np.int64), ("image",))
             return
         writer = store.ImageWriter(group, part.names, shapes, gathered.dtype)
+        read = store.pixel_reader(gathered, location)
         for i, (start, (h, w)) in enumerate(zip(part.offsets, sizes, strict=True)):
-            writer.append(gathered[:, start : start + h * w])
+            writer.append(read(start, start + h * w))
             progress(i + 1, len(sizes))
         writer.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -27,6 +27,7 @@ from ensir.shared import Gathered
 if TYPE_CHECKING:
     import zarr
 
+PixelReader = Callable[[int, int], np.ndarray]  # (start, stop) → (channel, pixel)
 FORMAT_VERSION = 1
 CHUNK_VALUES = 2**22
 DIGEST = "SHA-256 of the image's values, whatever file held them"
@@ -340,23 +341,15 @@ class Part:
 
     def pixels(self, start: int, stop: int) -> Shaped[np.ndarray, "channel pixel"]:
         """Read a run of pixels; the last chunk is kept, so that a walk along the part decodes each chunk once."""
-        return self._read(self.value, self._chunk, start, stop)
-
-    @staticmethod
-    def _read(array: zarr.Array | Gathered, chunk: Any, start: int, stop: int) -> np.ndarray:
-        size = array.chunks[1]
-        pieces = []
-        for i in range(start // size, -(-stop // size)):
-            pieces.append(chunk(i)[:, max(start - i * size, 0) : stop - i * size])
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+        return self._read(start, stop)
 
     @cached_property
-    def _chunk(self) -> Any:
-        return _chunk_reader(self.value, self.path)
+    def _read(self) -> PixelReader:
+        return pixel_reader(self.value, self.path)
 
     @cached_property
-    def _input_chunk(self) -> Any:
-        return _chunk_reader(self.array("input"), self.path)
+    def _read_input(self) -> PixelReader:
+        return pixel_reader(self.array("input"), self.path)
 
     def rows(self, index: int) -> Shaped[np.ndarray, "channel pixel"]:
         """Return one image, flattened."""
@@ -374,12 +367,12 @@ class Part:
             return None
         array = self.array("input")
         height, width, offset = (int(self.column(f"input_{n}")[index]) for n in ("height", "width", "offset"))
-        rows = self._read(array, self._input_chunk, offset, offset + height * width)
+        rows = self._read_input(offset, offset + height * width)
         return np.ascontiguousarray(rows.T.reshape(height, width, array.shape[0]))
 
 
-def _chunk_reader(array: zarr.Array | Gathered, path: str) -> Any:
-    """Return a function that reads a chunk."""
+def pixel_reader(array: zarr.Array | Gathered, path: str) -> PixelReader:
+    """Return a function that reads a run of pixels of an array (channel, pixel), and keeps the last chunk."""
     size = array.chunks[1]
 
     @lru_cache(maxsize=1)
@@ -391,7 +384,13 @@ def _chunk_reader(array: zarr.Array | Gathered, path: str) -> Any:
         except Exception as error:
             raise _damaged(f"{path}/{array.basename}: chunk {i}", error, path) from error
 
-    return chunk
+    def read(start: int, stop: int) -> np.ndarray:
+        pieces = []
+        for i in range(start // size, -(-stop // size)):
+            pieces.append(chunk(i)[:, max(start - i * size, 0) : stop - i * size])
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+
+    return read
 
 
 def identity(part: Part) -> dict[str, Any]:

@@ -70,7 +70,9 @@ def method_of(wildcards):
 def identity(wildcards, input):
     """What Snakemake's hash of a cached job leaves out: its names, which file is which, and the installed versions."""
     if not caching:
-        return None  # in no case does a change of it rerun anything: it depends on the input
+        return (
+            None  # caching or not reruns nothing: Snakemake does not compare params that depend on the input
+        )
     files = [file for file in map(str, input) if not file.startswith(f"{layout.root}/")]
     return [dict(wildcards.items()), [sha256(file) for file in files], installed_digest()]
 
