@@ -15,7 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
+import zarr
 from typer.testing import CliRunner
+from zarr.storage import ObjectStore
 
 from ensir import InputError, digests, store
 from ensir.adopt import adopt
@@ -150,7 +153,17 @@ def test_predictions_are_read_wherever_they_are(
         assert [theirs[name] for name in part.names] == part.column("digest").tolist()
 
 
-def test_a_public_bucket_needs_no_credentials(
+def test_any_reader_of_zarr_opens_a_published_store(publisher: Side, tmp_path: Path, serve: Callable):
+    upload(publisher.store, str(tmp_path / "web/model.zarr"), silent)
+    published = ObjectStore(objects_at(f"{serve(tmp_path / 'web')}/model.zarr"), read_only=True)
+    assert sorted(zarr.open_group(published, mode="r").group_keys()) == sorted(publisher.parts)
+    ours = publisher.predictions()[0]
+    with xr.open_zarr(published, group=min(publisher.parts, key=lambda part: publisher.parts[part])) as part:
+        assert part["image"].values.tolist() == ours.names
+        np.testing.assert_array_equal(part["value"].values, ours.value[:])
+
+
+def test_without_credentials_requests_are_not_signed(
     publisher: Side, consumer: Side, bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ):
     upload(publisher.store, f"{bucket}/model.zarr", silent)
