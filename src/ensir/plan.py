@@ -63,7 +63,7 @@ class Plan:
             looks = [(look, (dataset,)) for look in (self.parts, self.inputs, self.sizes, self.kernel)]
             looks += [(self.predictions, (dataset, model)) for model in models]
             looks += [(self.network, (model,)) for model in models]
-            looks += [(self.root, (dataset, model)) for model in models]
+            looks += [(self.shared, (dataset, model)) for model in models]
             for look, names in looks:
                 try:
                     look(*names)
@@ -128,22 +128,16 @@ class Plan:
         return images.match(self.targets(dataset), found, key)
 
     def shared(self, dataset: str, model: str) -> dict[str, str | None] | None:
-        """Return where the predictions of a shared store are, and its digest; None for other models."""
+        """Return where the predictions of a shared store are, and its digest, asking no URL; None for other models."""
         settings = self.config.models[model]
         if not isinstance(settings, StoreModel):
             return None
         location = settings.path.replace("{dataset}", dataset).rstrip("/")
+        if not is_url(location) and not Path(location, ROOT).is_file():
+            raise InputError(
+                f"models.{model}.path: {location}/{ROOT}: no such file; mend the path, or seal the store"
+            )
         return {"location": location, "digest": settings.digests.get(dataset)}
-
-    def root(self, dataset: str, model: str) -> list[str]:
-        """Return the root of a shared store that is a folder here; nothing is asked of URLs while planning."""
-        shared = self.shared(dataset, model)
-        if not shared or is_url(str(shared["location"])):
-            return []
-        root = f"{shared['location']}/{ROOT}"
-        if not Path(root).is_file():
-            raise InputError(f"models.{model}.path: {root}: no such file; mend the path, or seal the store")
-        return [root]
 
     def _prediction_shape(self, model: str, file: str) -> tuple[int, int, int]:
         settings = self.config.models[model]

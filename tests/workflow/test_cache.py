@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from conftest import Run, prepare
 
 from ensir import digests, images, store
 from ensir.layout import Layout
+from ensir.upload import upload
 
 EXPENSIVE = ("predict", "partition", "estimate", "merge")
 
@@ -54,3 +56,23 @@ def test_a_second_folder_gets_its_results_from_the_cache(cached: Run, tmp_path: 
             file = swapped.folder / f"ref/pred/a/{name}.png"
             np.testing.assert_array_equal(part.image(name), images.read(str(file)))
     assert "Nothing to be done" in swapped.run("--dry-run", "--", "predictions")  # without the cache, too
+
+
+@pytest.mark.slow
+def test_another_store_at_the_same_place_is_no_result_of_the_cache(
+    cached: Run, tmp_path: Path, repository: Path
+):
+    statistics = []
+    for model in ("a", "b"):
+        shutil.rmtree(tmp_path / "shared", ignore_errors=True)
+        for dataset in ("ref", "test"):
+            predictions = cached.folder / f"results/predictions/{dataset}/{model}.zarr"
+            upload(str(predictions), str(tmp_path / f"shared/{dataset}.zarr"), lambda done, total: None)
+        run = prepare(tmp_path / model, repository)
+        config = run.config
+        config["models"]["a"] = {"kind": "store", "path": f"{tmp_path}/shared/{{dataset}}.zarr"}
+        run.config = config
+        run.run("--cache", "--", "luts")
+        assert ran(run) == {"partition", "estimate", "merge"}
+        statistics.append(run.digests()["digests/statistics/one.zarr.sha256"])
+    assert statistics[0] != statistics[1]

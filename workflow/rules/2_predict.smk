@@ -82,7 +82,6 @@ rule adopt:
     input:
         dataset=lambda w: ancient(layout.part(layout.dataset(w.dataset), w.part)),
         dataset_digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
-        root=lambda w: plan.root(w.dataset, w.model),
     output:
         part=directory(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
         digest=layout.digest(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
@@ -99,7 +98,7 @@ rule adopt:
         mem_mb=2000,
         runtime=240,
     params:
-        identity=identity,
+        identity=adopted_identity,
         settings=lambda w: plan.model_settings(w.model),
         shared=lambda w: plan.shared(w.dataset, w.model),
         source=source_digest("ensir.adopt"),

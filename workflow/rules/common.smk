@@ -1,6 +1,7 @@
 # What all rules share: the checked configuration, the plan of parts, the paths, and what a job depends on.
 
 import os
+from functools import cache
 
 import ensir.config_reading
 from snakemake.exceptions import WorkflowError
@@ -12,6 +13,7 @@ from ensir.layout import Layout
 from ensir.methods import module_name
 from ensir.plan import Plan
 from ensir.provenance import file_digest_of_module, installed_digest, source_digest, templates_digest
+from ensir.shared import SharedStore
 
 layout = Layout("results")
 try:
@@ -75,6 +77,17 @@ def identity(wildcards, input):
         )
     files = [file for file in map(str, input) if not file.startswith(f"{layout.root}/")]
     return [dict(wildcards.items()), [sha256(file) for file in files], installed_digest()]
+
+
+def adopted_identity(wildcards, input):
+    """Adopt: the same, and which store is there: the one thing that planning asks of a URL, and with --cache alone."""
+    store = caching and shared_digest(plan.shared(wildcards.dataset, wildcards.model)["location"])
+    return [identity(wildcards, input), store]
+
+
+@cache
+def shared_digest(location):
+    return SharedStore(location).digest
 
 
 # ── what each stage reads, in the order of the stages ────────────────────────────────────────────────────────
