@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ensir import InputError, digests, provenance, store
 from ensir.layout import Place
-from ensir.shared import Found, Gathered, SharedStore
+from ensir.shared import Found, Gathered, SharedStore, images_of
 
 Progress = Callable[[int, int], None]
 NAMED = 5  # images that an error names
@@ -101,7 +101,7 @@ def find(part: store.Part, shared: SharedStore) -> list[Found]:
     InputError
         The store holds no predictions, or images are missing, or are others: all of them at once.
     """
-    kinds = {shared.attributes(key).get("kind") for key in shared.parts} - {"prediction"}
+    kinds = {str(shared.attributes(key).get("kind")) for key in shared.parts} - {"prediction"}
     if kinds:
         raise InputError(f"{shared.location}: holds {kinds.pop()!r}, not predictions; mend the path")
     problems = []
@@ -110,27 +110,18 @@ def find(part: store.Part, shared: SharedStore) -> list[Found]:
         problems.append(
             f"has no prediction for {_named(missing)}; leave them out with the dataset's `exclude`"
         )
-    present = [name for name in part.names if name in shared.images]
-    ours = dict(_identities(store.identity(part)))
-    theirs = {name: digests for key in shared.parts for name, digests in _identities(shared.attributes(key))}
-    for i, what in enumerate(("target", "input")):
-        others = [
-            name for name in present if ours[name][i] and theirs[name][i] and ours[name][i] != theirs[name][i]
-        ]
+    ours = images_of("", store.identity(part))
+    both = [(name, ours[name], shared.images[name]) for name in part.names if name not in missing]
+    for what, others in (
+        ("target", [name for name, one, other in both if one.target != other.target]),
+        ("input", [name for name, one, other in both if one.input and other.input not in ("", one.input)]),
+    ):
         if others:
             problems.append(f"was made with another {what} for {_named(others)}; use the publisher's")
     if problems:
         where = f"{shared.location}, for dataset {part.attributes['dataset']!r}"
         raise InputError("\n".join(f"{where}: {problem}" for problem in problems))
     return [shared.images[name] for name in part.names]
-
-
-def _identities(attributes: dict[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield the name of each image of a part, with the digests of its target and input."""
-    names, targets = attributes.get("images", []), attributes.get("target_digests", [])
-    inputs = attributes.get("input_digests") or [""] * len(names)
-    for name, *two in zip(names, targets, inputs, strict=True):
-        yield name, tuple(two)
 
 
 def _named(names: list[str]) -> str:

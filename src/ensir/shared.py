@@ -99,10 +99,24 @@ def reason(error: Exception) -> str:
 
 
 class Found(NamedTuple):
-    """Where an image stands in a shared store: its part, and its position there."""
+    """An image of a store: its part and position there, the digests of its target and, where it has one, its input."""
 
     part: str
     position: int
+    target: str
+    input: str
+
+
+def images_of(part: str, attributes: dict[str, Any]) -> dict[str, Found]:
+    """Return the images that the attributes of a part of predictions tell of, by name."""
+    names = attributes.get("images", [])
+    nothing = [""] * len(names)
+    targets, inputs = (attributes.get(f"{what}_digests") or nothing for what in ("target", "input"))
+    rows = zip(names, targets, inputs, strict=True)
+    return {
+        str(name): Found(part, i, str(target), str(degraded))
+        for i, (name, target, degraded) in enumerate(rows)
+    }
 
 
 class SharedStore:
@@ -122,6 +136,8 @@ class SharedStore:
     parts : list of str
     files : dict
         SHA-256 of every file of every part, by key.
+    images : dict
+        Every image, by name.
 
     Raises
     ------
@@ -151,7 +167,10 @@ class SharedStore:
             self.files: dict[str, str] = root["attributes"]["files"]
             metadata = root["consolidated_metadata"]["metadata"]
             self._attributes = {part: metadata[part]["attributes"] for part in self.parts}
-        except (ValueError, KeyError, TypeError) as error:
+            self.images: dict[str, Found] = {}
+            for part, attributes in self._attributes.items():
+                self.images |= images_of(part, attributes)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{location}: is no sealed store of this version; publish one with `ensir publish`"
             ) from error
@@ -165,15 +184,6 @@ class SharedStore:
     def attributes(self, part: str) -> dict[str, Any]:
         """Return the attributes of a part."""
         return self._attributes[part]
-
-    @cached_property
-    def images(self) -> dict[str, Found]:
-        """Where each image stands, by name."""
-        return {
-            name: Found(part, position)
-            for part in self.parts
-            for position, name in enumerate(self._attributes[part].get("images", []))
-        }
 
     def columns(self, part: str, *names: str) -> list[np.ndarray]:
         """Read per-image arrays of a part, such as ``height``."""

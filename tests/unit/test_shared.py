@@ -265,6 +265,27 @@ def test_a_damaged_root_is_an_error(publisher: Side, consumer: Side, tmp_path: P
         consumer.adopt(str(folder), digest=digest)
 
 
+RUBBISH = (None, 3, "x", [], {}, ["x"], {"x": 1})
+
+
+@pytest.mark.parametrize("key", ["kind", "images", "target_digests", "input_digests", "", "parts", "files"])
+def test_rubbish_in_the_root_is_an_error(publisher: Side, tmp_path: Path, key: str):
+    folder = tmp_path / "shared.zarr"
+    upload(publisher.store, str(folder), silent)
+    side, sound = Side(tmp_path / "consumer", ["a"], 1), (folder / "zarr.json").read_text()
+    for rubbish in RUBBISH:
+        root = json.loads(sound)
+        parts, attributes = root["consolidated_metadata"]["metadata"], root["attributes"]
+        (part,) = (name for name, held in publisher.parts.items() if "a" in held)
+        of_part = parts[part]["attributes"]
+        section = attributes if key in attributes else of_part if key else parts[part]
+        section[key or "attributes"] = rubbish
+        (folder / "zarr.json").write_text(json.dumps(root))
+        if not (key == "input_digests" and not rubbish):  # as of a dataset without inputs
+            with pytest.raises(InputError, match=re.escape(str(folder))):
+                side.adopt(str(folder))
+
+
 def test_another_sound_chunk_is_an_error(publisher: Side, consumer: Side, tmp_path: Path):
     folder = tmp_path / "shared.zarr"
     upload(publisher.store, str(folder), silent)
