@@ -24,18 +24,18 @@ def ran(run: Run) -> set[str]:
 
 @pytest.fixture
 def cached(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run whose LUTs went into the cache."""
+    """A run whose LUTs and predictions went into the cache."""
     (tmp_path / "cache").mkdir()
     monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path / "cache"))
     run = prepare(tmp_path / "first", repository)
-    run.run("--cache", "--", "luts")
+    run.run("--cache", "--", "luts", "predictions")
     assert ran(run) == set(EXPENSIVE)
     return run
 
 
 def test_a_second_folder_gets_its_results_from_the_cache(cached: Run, tmp_path: Path, repository: Path):
     second = prepare(tmp_path / "second", repository)
-    second.run("--cache", "--", "luts")
+    second.run("--cache", "--", "luts", "predictions")
     assert ran(second) == set()
     assert second.digests() == cached.digests()
     results = second.folder / "results"
@@ -72,7 +72,7 @@ def test_another_store_at_the_same_place_is_no_result_of_the_cache(
         config = run.config
         config["models"]["a"] = {"kind": "store", "path": f"{tmp_path}/shared/{{dataset}}.zarr"}
         run.config = config
-        run.run("--cache", "--", "luts")
+        run.run("--cache", "--", "luts", "predictions")
         assert ran(run) == {"partition", "estimate", "merge"}
         statistics.append(run.digests()["digests/statistics/one.zarr.sha256"])
     assert statistics[0] != statistics[1]
