@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Shaped
@@ -375,6 +375,15 @@ def _chunk_reader(array: zarr.Array, path: str) -> Any:
             raise _damaged(f"{path}/{array.basename}: chunk {i}", error, path) from error
 
     return chunk
+
+
+@runtime_checkable
+class ChecksPart(Protocol):
+    """A model or method that may not be used on every image."""
+
+    def check(self, part: Part) -> None:
+        """Raise an InputError where it may not be used on a part of a dataset."""
+        ...
 
 
 def aligned(parts: Sequence[Part]) -> None:

@@ -36,6 +36,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 wildcard_constraints:
     dataset=NAME,
     denoiser=NAME,
+    refiner=rf"{NAME}(?:/{NAME})?",
     model=NAME,
     experiment=NAME,
     method=NAME,
@@ -69,6 +70,34 @@ def method_of(wildcards):
 def device_of(wildcards):
     """Predict: where a network runs, which shows in no result: a resource, so that a change reruns nothing."""
     return getattr(settings.models[wildcards.model], "device", None) or settings.compute.device
+
+
+def learned_of(wildcards):
+    """Train refiner: all parts of its training set and of what it refines there, and the networks that it looks at."""
+    refinement = plan.refiners()[wildcards.refiner]
+    name = refinement.settings.training.dataset
+    stores = [layout.dataset(name), refinement.store(layout, name)]
+    return {
+        "dataset": parts(stores[0], name),
+        "base": parts(stores[1], name),
+        "digests": [digest for store in stores for digest in digests(store, name)],
+        "prior": plan.prior_files(wildcards.refiner),
+        "perceptual": plan.perceptual(wildcards.refiner),
+    }
+
+
+def refined_of(wildcards):
+    """Predict: the part with the predictions that a refiner refines, and its digest."""
+    refinement = plan.refiners().get(wildcards.model)
+    if refinement is None:
+        return {}
+    part = layout.part(refinement.store(layout, wildcards.dataset), wildcards.part)
+    return {"base": ancient(part), "base_digest": layout.digest(part)}
+
+
+def refiner_of(wildcards):
+    """Fuse: the refiner that a method is; None where it is another."""
+    return plan.refiners().get(f"{wildcards.experiment}/{wildcards.method}")
 
 
 def function_digest(model):
@@ -110,8 +139,15 @@ def fitted(experiment, method):
 
 
 def test_part_of(wildcards):
-    """Fuse: one part of a test set and of each model's predictions, and the LUT or fit where the method needs one."""
-    stores = [layout.predictions(wildcards.dataset, model) for model in experiment_of(wildcards).models]
+    """Fuse: one part of a test set and of each model's predictions, and the LUT or fit where the method needs one.
+
+    Of a refiner: its network, and what it refines.
+    """
+    refiner = refiner_of(wildcards)
+    if refiner:
+        stores = [refiner.store(layout, wildcards.dataset)]
+    else:
+        stores = [layout.predictions(wildcards.dataset, model) for model in experiment_of(wildcards).models]
     dataset, *predictions = [
         layout.part(store, wildcards.part) for store in [layout.dataset(wildcards.dataset), *stores]
     ]
@@ -122,6 +158,8 @@ def test_part_of(wildcards):
     }
     if made := fitted(wildcards.experiment, wildcards.method):
         read |= {"fitted": ancient(made), "fitted_digest": layout.digest(made)}
+    if refiner:
+        read["network"] = plan.refiner_files(f"{wildcards.experiment}/{wildcards.method}")
     return read
 
 
