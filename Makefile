@@ -98,5 +98,5 @@ $(INSTALLED): pyproject.toml envs/constraints.txt
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --constraint envs/constraints.txt --editable ".[test,pretrained,onnx]"
+	$(PIP) install --constraint envs/constraints.txt --editable ".[test,pretrained,onnx,clip]"
 	@touch $@

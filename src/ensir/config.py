@@ -169,15 +169,14 @@ SWEPT = {"bin_width": "b", "max_steps": "s"}  # the options that `sweep` varies,
 class Sweep(Strict):
     """Values of one option: each makes one more instance of every method that has it, equal in all else.
 
-    Bin width 16 makes `ensir_b16` of an `ensir` method `ensir`, 10 steps make `ensir_s10`; the ablation `plain` makes
-    `refined_plain` of a `ptgrm` method `refined`.
+    Bin width 16 makes `ensir_b16` of `ensir`, 10 steps make `ensir_s10`; the ablation `plain` makes `refined_plain`.
     """
 
     bin_width: list[Annotated[int, Field(ge=1, le=256)]] = Field([], description="bin widths")
     max_steps: list[Annotated[int, Field(ge=1)]] = Field([], description="steps after which EM stops")
 
     ablation: list[Ablation] = Field(
-        [], description="refiners without a part, with another prior, or plain ones"
+        [], description="refiners without a component, with another prior, or plain ones"
     )
 
     def instances(self, name: str, method: Method) -> dict[str, Method]:

@@ -247,13 +247,10 @@ class DmspModel(Computed):
 
 # ── the refiner ─────────────────────────────────────────────────────────────────────────────────────────────
 
-PriorNetwork = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$|\.(pth|pt|ckpt|safetensors)$",
-        title="sigma11, sigma25, name of one of `denoisers`, or path that ends in .pth, .pt, .ckpt or .safetensors",
-    ),
-]
+NETWORKS = r"^[A-Za-z0-9][A-Za-z0-9_-]*$|\.(pth|pt|ckpt|safetensors)$"
+NETWORKS_TITLE = (
+    "sigma11, sigma25, name of one of `denoisers`, or path that ends in .pth, .pt, .ckpt or .safetensors"
+)
 
 
 class NoPrior(Strict):
@@ -276,8 +273,11 @@ class RestorationPrior(Strict):
     """Features of a restoration network that keeps the size: what its last convolution gets."""
 
     kind: Literal["restoration"]
-    network: PriorNetwork = Field(
-        "sigma25", description="a denoising autoencoder, or a network that spandrel knows"
+    network: str = Field(
+        "sigma25",
+        pattern=NETWORKS,
+        title=NETWORKS_TITLE,
+        description="a denoising autoencoder, or a network that spandrel knows",
     )
     spatial: bool = Field(True, description="features of the pixels (2-D) instead of their mean (1-D)")
 
@@ -305,8 +305,10 @@ class RefinerTraining(Strict):
     patience: int | None = Field(
         None, ge=1, description="measurements without a better PSNR after which it stops; null: never"
     )
-    perceptual: PriorNetwork | None = Field(
+    perceptual: str | None = Field(
         None,
+        pattern=NETWORKS,
+        title=NETWORKS_TITLE,
         description="network whose features of output and target are compared, too, with a weight of 0.1",
     )
     precision: Precision = "float32"
@@ -318,7 +320,7 @@ class RefinerTraining(Strict):
         return self.model_dump(exclude={"dataset", "perceptual"})
 
 
-Part = Literal["sve", "channel", "spatial", "position"]
+Component = Literal["sve", "channel", "spatial", "position"]
 
 
 class Refiner(Strict):
@@ -332,9 +334,9 @@ class Refiner(Strict):
         title="path that ends in .safetensors",
         description="what `ensir ptgrm train` or another run has trained, with the same prior",
     )
-    without: list[Part] = Field(
+    without: list[Component] = Field(
         [],
-        description="parts to leave out: spatial-varying enhancement, channel attention, spatial attention, position "
+        description="components to leave out: spatial-varying enhancement, channel or spatial attention, position "
         "embedding",
     )
     plain: bool = Field(

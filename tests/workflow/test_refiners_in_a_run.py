@@ -62,7 +62,9 @@ def test_refiners_behind_a_model_and_behind_the_ensemble(run: Run):
     assert sorted(network.facts["images"]) == ["p", "q", "r"]
     (path,) = (results / "predictions/test/refined.zarr").glob("[0-9a-f]*")
     refined = store.Part(path)
-    assert refined.attributes["parameters"]["network"][0] == digests.sha256(results / "refiners/refined.safetensors")
+    assert refined.attributes["parameters"]["network"][0] == digests.sha256(
+        results / "refiners/refined.safetensors"
+    )
     (path,) = (results / "fused/one/test/behind.zarr").glob("[0-9a-f]*")
     behind = store.Part(path)
     assert (behind.dtype, behind.attributes["models"]) == ("float32", ["ensemble"])
@@ -72,6 +74,10 @@ def test_refiners_behind_a_model_and_behind_the_ensemble(run: Run):
         methods = {row["method"] for row in csv.DictReader(file) if row["metric"] == "psnr"}
     assert methods == {"refined", "median", "ensemble", "behind", "behind_plain"}
 
+
+@pytest.mark.slow
+def test_what_reruns_a_refiner(run: Run, monkeypatch: pytest.MonkeyPatch):
+    run.run()
     assert run.planned() == []
     changed = run.config
     changed["models"]["refined"] |= {"device": "cpu", "batch": 2}
@@ -79,18 +85,25 @@ def test_refiners_behind_a_model_and_behind_the_ensemble(run: Run):
     run.config = changed
     assert run.planned() == ["make results/report.html"]
     del changed["report"]
-    changed["experiments"]["one"]["methods"]["behind"]["prior"] = {"kind": "restoration", "network": "sigma11"}
+    changed["experiments"]["one"]["methods"]["behind"]["prior"] = {
+        "kind": "restoration",
+        "network": "sigma11",
+    }
     run.config = changed
+    (part,) = (path.name for path in (run.folder / "results/datasets/test.zarr").glob("[0-9a-f]*"))
     planned = run.planned()
     assert [job for job in planned if job.startswith(("train", "predict", "fuse"))] == [
-        f"fuse test by behind of one, part {path.name}",
+        f"fuse test by behind of one, part {part}",
         "train refiner one/behind",
     ]
-    kept = [Plan(load(str(run.config_file)), Layout(str(results)))]
-    assert list(garbage(Layout(str(results)), kept)) == []
+    monkeypatch.chdir(run.folder)
+    assert list(garbage(Layout(), [Plan(load("config.yaml"), Layout())])) == []
     changed["experiments"]["one"]["methods"].pop("behind")
     changed["experiments"]["one"].pop("sweep")
     run.config = changed
-    unneeded = {str(path.relative_to(results)) for path in garbage(Layout(str(results)), [Plan(load(str(run.config_file)), Layout(str(results)))])}
+    unneeded = {
+        str(path.relative_to(results))
+        for path in garbage(Layout(str(results)), [Plan(load(str(run.config_file)), Layout(str(results)))])
+    }
     assert {"refiners/one", "fused/one/test/behind.zarr", "fused/one/train"} <= unneeded
     assert not any("train/smooth" in path for path in unneeded)

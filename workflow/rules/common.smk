@@ -205,6 +205,18 @@ def all_seconds():
     return found
 
 
+def refiner_curves():
+    """Report: of each experiment, the curves of the refiners that are trained here."""
+    return {
+        name: {
+            refiner: layout.refiner_curve(refiner)
+            for refiner, refinement in plan.refiners_of(name)
+            if refinement.settings.training
+        }
+        for name in settings.experiments
+    }
+
+
 def samples():
     """Report: of each test set, the image that is pictured."""
     return [

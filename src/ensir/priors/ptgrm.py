@@ -28,7 +28,7 @@ Features = Float[Tensor, "image feature quarter_height quarter_width"]
 WIDTH = 16  # features, at a quarter of the resolution
 GUIDED, POSITION = 64, 16  # channels of T(g) and of the position embedding
 KERNEL = 3  # side of the kernels of the spatial attention
-PARTS = ("sve", "channel", "spatial", "position")  # what an ablation may leave out
+COMPONENTS = ("sve", "channel", "spatial", "position")  # what an ablation may leave out
 TRUSTED = 4.0  # of I_m before the sigmoid, at the start: 98 % of the base model's change
 
 
@@ -41,7 +41,7 @@ class Architecture:
     guide : int
         Channels of the prior g; zero: it has none.
     without : tuple of str
-        Some of `PARTS`: the spatial-varying enhancement, the channel or the spatial attention, the position embedding.
+        Some of `COMPONENTS`: spatial-varying enhancement, channel attention, spatial attention, position embedding.
     plain : bool
         Nothing of all that, but a plain convolutional network of the same size, to compare with.
     """
@@ -75,7 +75,7 @@ class Refiner(nn.Module):
         super().__init__()
         guided = GUIDED if architecture.guide else 0
         position = 0 if "position" in architecture.without else POSITION
-        has = {part: part not in architecture.without for part in PARTS}
+        has = {component: component not in architecture.without for component in COMPONENTS}
         self.encoder = Encoder()
         self.enhancement = Enhancement(architecture.guide, guided, position) if has["sve"] else None
         self.attention = Attention(architecture.guide, guided, position, has["channel"], has["spatial"])

@@ -19,7 +19,7 @@ from jaxtyping import Float, Float32, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ensir import InputError, devices, metrics, store
+from ensir import InputError, devices, digests, metrics, store
 from ensir.priors import features, operators, ptgrm, training
 from ensir.priors.ptgrm import Architecture
 from ensir.priors.training import Course, Progress
@@ -205,7 +205,7 @@ def train(
         "architecture": asdict(made) | {"without": list(made.without)},
         "prior": guide.identity,
         "examples": examples.digest(),
-        "perceptual": bool(perceptual),
+        "perceptual": digests.sha256(perceptual) if perceptual else None,
         **{name: getattr(course, name) for name in ("patch", "batch", "validation", "seed")},
     }
     network, rows = training.train(
