@@ -40,8 +40,8 @@ def train(
         typer.Option("--2d/--1d", help="features of pixels or of the image [default: 2-D, of CLIP 1-D]"),
     ] = None,
     without: Annotated[
-        list[Literal["sve", "channel", "spatial", "position"]] | None,
-        typer.Option(help="component to leave out"),
+        list[str] | None,
+        typer.Option(metavar="COMPONENT", help="leave out: sve, channel, spatial or position"),
     ] = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="a plain network of the same size; needs --prior none")
@@ -68,8 +68,11 @@ def train(
     Example: ensir ptgrm train datasets/train.zarr predictions/train/IMDN.zarr --steps 20000 -o mine.safetensors
     """
     from ensir.priors import ptgrm_training
+    from ensir.priors.ptgrm import COMPONENTS
     from ensir.priors.shipped import SHIPPED_DAES
 
+    for component in set(without or []) - set(COMPONENTS):
+        raise InputError(f"--without {component}: must be one of {', '.join(COMPONENTS)}")
     if patch % 4:
         raise InputError(f"--patch {patch}: must be a multiple of 4")
     if plain and prior != "none":

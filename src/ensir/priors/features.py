@@ -53,12 +53,12 @@ class Prior:
         if kind == "none":
             return
         spatial = settings["spatial"]
-        self.identity |= {"spatial": spatial, "files": [digests.sha256(file) for file in files]}
         if kind == "clip":
             self.network = Clip(files[0], spatial, device)
         else:
             look = Penultimate(files[0], device)
             self.network = look if spatial else lambda images: look(images).mean((2, 3), keepdim=True)
+        self.identity |= {"spatial": spatial, "files": [digests.sha256(file) for file in files]}
         self.channels = self(torch.zeros(1, 3, SMALLEST, SMALLEST, device=device)).shape[1]  # type: ignore[union-attr]
 
     def __call__(self, images: Images) -> Features | None:
