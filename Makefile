@@ -99,6 +99,7 @@ clean:  ## remove results (not the environment)
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) install --constraint envs/constraints.txt --editable .
+	$(BIN)/python -m ensir.compile_ahead
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)

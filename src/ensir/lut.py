@@ -246,40 +246,45 @@ def _fuse(x, tables, weights, group, fused, errors, expected):
 # ── on disk ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 _CELL_COLUMNS = ("key", "channel", "count", "iterations", "status", "expected_squared_error")
+_CHECKED = {"compression": "gzip", "compression_opts": 4, "fletcher32": True}
 
 
 def save(lut: LUT, place: Place) -> None:
-    """Write a LUT as one NetCDF-4 file, atomically."""
-    import xarray as xr
+    """Write a LUT as one NetCDF-4 file, atomically.
 
-    columns = {name: ("cell", getattr(lut, name)) for name in _CELL_COLUMNS}
+    Not through xarray, whose import of pandas and Dask takes longer than all else that a small job does.
+    """
+    import h5netcdf
+    import h5py
+
     bins = bins_of(lut.key, lut.bins, len(lut.models)).astype(np.int16)
-    data = xr.Dataset(
-        {
-            "weights": (("cell", "model"), lut.weights, {"long_name": "mixing weight of each model"}),
-            "bin": (("cell", "model"), bins, {"long_name": "bin of each model: values from bin × bin_width"}),
-            **columns,
-            "fill_weights": ("model", lut.fill_weights),
-            "reference_digest": ("image", np.asarray(lut.reference_digests, object)),
-        },
-        coords={"model": list(lut.models), "image": np.asarray(lut.reference_images, object)},
-        attrs={
-            "kind": "lut",
-            "format_version": FORMAT_VERSION,
-            "bin_width": lut.bin_width,
-            "bins": lut.bins,
-            "bits": lut.bits,
-            "channels": lut.channels,
-            "fill": lut.fill,
-            **lut.attributes,
-        },
-    )
-    checked = {"zlib": True, "complevel": 4, "fletcher32": True}
-    encoding = {
-        name: checked for name, value in data.data_vars.items() if value.dtype != object and value.size
+    words = {
+        "model": ("model", lut.models),
+        "image": ("image", lut.reference_images),
+        "reference_digest": ("image", lut.reference_digests),
     }
-    with publish(place, data.nbytes) as partial:
-        data.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+    numbers = {
+        "weights": (("cell", "model"), lut.weights),
+        "bin": (("cell", "model"), bins),
+        **{name: (("cell",), getattr(lut, name)) for name in _CELL_COLUMNS},
+        "fill_weights": (("model",), lut.fill_weights),
+    }
+    size = sum(values.nbytes for _, values in numbers.values())
+    with publish(place, size) as partial, h5netcdf.File(partial, "w") as file:
+        file.dimensions = {
+            "cell": len(lut.key),
+            "model": len(lut.models),
+            "image": len(lut.reference_images),
+        }
+        for name, (dimension, strings) in words.items():
+            values = np.asarray(strings, object)
+            file.create_variable(name, (dimension,), h5py.string_dtype(), data=values)
+        for name, (dimensions, values) in numbers.items():
+            file.create_variable(name, dimensions, data=values, **(_CHECKED if values.size else {}))
+        file["weights"].attrs["long_name"] = "mixing weight of each model"
+        file["bin"].attrs["long_name"] = "bin of each model: values from bin × bin_width"
+        described = {name: getattr(lut, name) for name in ("bin_width", "bins", "bits", "channels", "fill")}
+        file.attrs.update({"kind": "lut", "format_version": FORMAT_VERSION} | described | lut.attributes)
 
 
 def load(path: str) -> LUT:
@@ -290,15 +295,16 @@ def load(path: str) -> LUT:
     InputError
         Not a LUT, damaged, or of another format version.
     """
-    import xarray as xr
+    import h5netcdf
 
     digests.check_before_reading(path)
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            data = file.load()
+        with h5netcdf.File(path, "r", decode_vlen_strings=True) as file:
+            attributes: dict[str, Any] = dict(file.attrs)
+            data = {name: variable[...] for name, variable in file.variables.items()}
     except Exception as error:
         raise InputError(f"{path}: cannot be read as a LUT ({error}); make it again") from error
-    attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in data.attrs.items()}
+    attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in attributes.items()}
     if attributes.pop("kind", None) != "lut":
         raise InputError(f"{path}: is not a LUT")
     if (version := attributes.pop("format_version", None)) != FORMAT_VERSION:
@@ -308,18 +314,18 @@ def load(path: str) -> LUT:
         )
     try:
         bins = attributes.pop("bins")
-        columns: dict[str, Any] = {name: data[name].values for name in _CELL_COLUMNS}
+        columns: dict[str, Any] = {name: data[name] for name in _CELL_COLUMNS}
         columns |= {name: attributes.pop(name) for name in ("bin_width", "bits", "channels", "fill")}
         lut = LUT(
-            models=tuple(str(model) for model in data["model"].values),
-            weights=data["weights"].values,
-            fill_weights=data["fill_weights"].values,
+            models=tuple(map(str, data["model"])),
+            weights=data["weights"],
+            fill_weights=data["fill_weights"],
             **columns,
-            reference_images=tuple(map(str, data["image"].values)),
-            reference_digests=tuple(map(str, data["reference_digest"].values)),
+            reference_images=tuple(map(str, data["image"])),
+            reference_digests=tuple(map(str, data["reference_digest"])),
             attributes=attributes,
         )
-        sound = _is_sound(lut, bins, data["bin"].values)
+        sound = _is_sound(lut, bins, data["bin"])
     except Exception as error:
         raise InputError(f"{path}: lacks what a LUT holds ({error}); make it again") from error
     if not sound:

@@ -53,13 +53,13 @@ def partition(
     """
     import dask
 
-    names = sorted(name for path in dataset_parts for name in store.Part(path).names)
-    folds = fold_of(names)
+    parts = [store.Part(path) for path in dataset_parts]
+    folds = fold_of(sorted(name for part in parts for name in part.names))
     tasks = []
     columns: dict[str, list[str]] = {"image": [], "digest": []}
     predictions: dict[str, list[str]] = {model: [] for model in models}
-    for dataset_part, predicted in zip(dataset_parts, prediction_parts, strict=True):
-        part, *others = map(store.Part, [dataset_part, *predicted])
+    for part, predicted in zip(parts, prediction_parts, strict=True):
+        others = [store.Part(path) for path in predicted]
         store.aligned([part, *others])
         columns["image"] += part.names
         columns["digest"] += [str(digest) for digest in part.column("digest")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +112,7 @@ def report(
     samples: list[dict[str, Any]],
     curves: dict[str, dict[str, str]],
     megabytes: int,
+    threads: int,
     progress: Progress,
 ) -> None:
     """Write the page.
@@ -131,6 +133,8 @@ def report(
         For each experiment, the CSV files of its refiners' trainings, by name.
     megabytes : int
         Size of the page, at most: where there are many or large pictures, they are shown smaller.
+    threads : int
+        Threads that encode pictures.
     progress : callable
         Gets the number of finished samples.
     """
@@ -139,7 +143,7 @@ def report(
     budget = megabytes * 1e6 * PICTURES / max(len(samples), 1)
     for done, sample in enumerate(samples, 1):
         name = sample["experiment"]
-        shown[name].append(_test_set(name, experiments[name], sample, table, budget))
+        shown[name].append(_test_set(name, experiments[name], sample, table, budget, threads))
         progress(done, len(samples))
     fitted = {sample["experiment"]: sample["fitted"] for sample in samples}
     content = [
@@ -175,7 +179,12 @@ def _experiment(
 
 
 def _test_set(
-    name: str, experiment: dict[str, Any], sample: dict[str, Any], scores: Scores, budget: float
+    name: str,
+    experiment: dict[str, Any],
+    sample: dict[str, Any],
+    scores: Scores,
+    budget: float,
+    threads: int,
 ) -> TestSet:
     dataset, image = sample["dataset"], sample["image"]
     part = store.Part(sample["dataset_part"])
@@ -205,7 +214,7 @@ def _test_set(
         for model, row in zip(predictions, found[0], strict=True)
     }
     close_up = pictures.disagreement([frame.of(prediction) for prediction in predictions.values()])
-    uris, close_ups, map_uris = _encoded(framed, close_up, maps, budget)
+    uris, close_ups, map_uris = _encoded(framed, close_up, maps, budget, threads)
     metric, printed = first_metric(experiment)
 
     def picture(group: str, method: str) -> Picture:
@@ -244,7 +253,11 @@ def _test_set(
 
 
 def _encoded(
-    framed: dict[Any, np.ndarray], close_up: Window, maps: dict[Any, np.ndarray], budget: float
+    framed: dict[Any, np.ndarray],
+    close_up: Window,
+    maps: dict[Any, np.ndarray],
+    budget: float,
+    threads: int,
 ) -> tuple[dict[Any, str], dict[Any, str], dict[Any, str]]:
     """Encode pictures, their close-ups and weight maps, as well as so many bytes allow.
 
@@ -252,16 +265,24 @@ def _encoded(
     """
 
     def encoded(quality: Quality, most: int | None) -> tuple[dict[Any, str], dict[Any, str], dict[Any, str]]:
-        some, some_maps = list(framed.items())[:most], list(maps.items())[:most]
-        small = {key: pictures.reduced(image, quality.longest) for key, image in some}
+        some, some_maps = dict(list(framed.items())[:most]), dict(list(maps.items())[:most])
         smaller = max(next(iter(framed.values())).shape[:2]) > quality.longest >= close_up.width
-        return (
-            {key: pictures.data_uri(image, quality.lossless) for key, image in small.items()},
-            {key: pictures.data_uri(close_up.of(image), quality.lossless) for key, image in some}
-            if smaller
-            else {},
-            {key: pictures.weight_map(pictures.reduced(row, quality.longest)) for key, row in some_maps},
-        )
+
+        def picture(image: np.ndarray) -> str:
+            return pictures.data_uri(pictures.reduced(image, quality.longest), quality.lossless)
+
+        def cut_out(image: np.ndarray) -> str:
+            return pictures.data_uri(close_up.of(image), quality.lossless)
+
+        def weight_map(row: np.ndarray) -> str:
+            return pictures.weight_map(pictures.reduced(row, quality.longest))
+
+        with ThreadPoolExecutor(threads) as pool:  # encoders work outside Python's lock
+            return (
+                dict(zip(some, pool.map(picture, some.values()), strict=True)),
+                dict(zip(some, pool.map(cut_out, some.values()), strict=True)) if smaller else {},
+                dict(zip(some_maps, pool.map(weight_map, some_maps.values()), strict=True)),
+            )
 
     for quality in QUALITIES:
         first = encoded(

@@ -130,6 +130,7 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_m
 
 def bench_stores(folder, frames_x, frames_y):
     dataset, *predictions = write_stores(folder, frames_x, frames_y)
+    os.sync()  # what is measured is reading
     place = Place.beside(folder / "statistics")
     values = FRAMES * HEIGHT * WIDTH * 3
     for width in (8, 16, 32):

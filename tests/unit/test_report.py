@@ -130,6 +130,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "samples": [sample],
         "curves": {"sr_x2": {}},
         "megabytes": 30,
+        "threads": 2,
     }
 
 
@@ -293,7 +294,7 @@ def test_pictures_are_as_large_as_the_page_may_be(budget: float) -> None:
     random = np.random.default_rng(0)
     framed = {i: random.integers(0, 256, (600, 500, 3), np.uint8) for i in range(4)}
     close_up = pictures.Window(100, 120, 128, 128)
-    uris, close_ups, maps = _encoded(framed, close_up, {"map": random.random((600, 500))}, budget)
+    uris, close_ups, maps = _encoded(framed, close_up, {"map": random.random((600, 500))}, budget, 2)
     assert len(uris) == 4
     assert len(maps) == 1
     assert sum(len(uri) for kind in (uris, close_ups, maps) for uri in kind.values()) <= budget
@@ -314,7 +315,7 @@ def decoded(uri: str) -> Image.Image:
 
 def test_small_pictures_are_exact() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
-    uris, _, _ = _encoded({"a": picture}, pictures.Window(0, 0, 30, 30), {}, 1e9)
+    uris, _, _ = _encoded({"a": picture}, pictures.Window(0, 0, 30, 30), {}, 1e9, 1)
     np.testing.assert_array_equal(np.asarray(decoded(uris["a"])), picture)
 
 

@@ -49,7 +49,7 @@ rule report:
         "results/benchmarks/report.tsv"
     conda:
         environment
-    threads: 1
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=30,

@@ -12,5 +12,6 @@ with job(snakemake) as progress:
         samples=snakemake.params.samples,
         curves=snakemake.params.curves,
         megabytes=snakemake.params.megabytes,
+        threads=snakemake.threads,
         progress=progress,
     )
