@@ -23,7 +23,9 @@ AFTER, BEFORE = "refined", "tv"
 with open("results/scores.csv", newline="", encoding="utf-8") as file:
     rows = [row for row in csv.DictReader(file) if row["dataset"] == "set14" and row["metric"] in DIGITS]
 values = {
-    (method, metric): np.array([float(r["value"]) for r in rows if (r["method"], r["metric"]) == (method, metric)])
+    (method, metric): np.array(
+        [float(r["value"]) for r in rows if (r["method"], r["metric"]) == (method, metric)]
+    )
     for method in SHOWN
     for metric in DIGITS
 }
@@ -48,5 +50,6 @@ for method, words in SHOWN.items():
     lines.append(f"| {words} | {' | '.join(cells)} |")
 table = "\n".join(lines)
 PAGE.write_text(
-    SLOT.sub(lambda slot: f"{slot[1]}\n{table}\n\n{slot[2]}", PAGE.read_text(encoding="utf-8")), encoding="utf-8"
+    SLOT.sub(lambda slot: f"{slot[1]}\n{table}\n\n{slot[2]}", PAGE.read_text(encoding="utf-8")),
+    encoding="utf-8",
 )
