@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ensir.config import FINEST_OF_AUTO, SWEPT, Ensir
-from ensir.config_data import Network
+from ensir.config_data import Tiled
 from ensir.priors.shipped import SHIPPED_DAES
 
 LONGEST = 80  # characters of a value that are shown
@@ -57,11 +57,11 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
             f"denoisers.{name}", "is the name of weights that ship with the package; choose another"
         )
     for name, model in models.items():
-        users = [experiment for experiment in experiments.values() if name in _texts(experiment, "models")]
+        users = [section for section in experiments.values() if name in _with_bases(section, models)]
         used = {
             dataset for user in users for dataset in _texts(user, "reference") + _texts(user, "tests")
-        } & datasets.keys()
-        used_datasets = {dataset: datasets[dataset] for dataset in sorted(used)}
+        } | _taught_on(name, users, models)
+        used_datasets = {dataset: datasets[dataset] for dataset in sorted(used & datasets.keys())}
         yield from _check_model(name, model, used_datasets)
         if model.get("kind") in ("dae", "daep", "dmsp"):
             yield from _check_denoising(name, model, used_datasets, _sections(raw, "denoisers"))
@@ -73,6 +73,7 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
         for method, section in _sections(experiment, "methods").items():
             if section.get("kind", method) == "ptgrm":
                 key = f"experiments.{name}.methods.{method}"
+                yield from _check_tile(key, section)
                 yield from _check_after(key, section, experiment)
                 yield from _check_refiner(key, section, section.get("after"), raw, [experiment])
 
@@ -98,9 +99,7 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
             yield Problem(
                 f"models.{name}.value_range", f"{shown(levels)} must be black and white, in this order"
             )
-    tile, overlap = model.get("tile"), model.get("overlap", Network().overlap)
-    if type(tile) is int and type(overlap) is int and tile <= overlap:
-        yield Problem(f"models.{name}.tile", f"{tile} must be more than `overlap`, {overlap}")
+    yield from _check_tile(f"models.{name}", model)
     if kind == "classical" and isinstance(model.get("options"), dict):
         from ensir.restorers import classical
 
@@ -109,6 +108,12 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
             options = classical.options(algorithm)
             for option in model["options"].keys() - set(options):
                 yield Problem(f"models.{name}.options.{option}", unknown("unknown key", option, options))
+
+
+def _check_tile(key: str, section: dict[str, Any]) -> Iterator[Problem]:
+    tile, overlap = section.get("tile"), section.get("overlap", Tiled().overlap)
+    if type(tile) is int and type(overlap) is int and tile <= overlap:
+        yield Problem(f"{key}.tile", f"{tile} must be more than `overlap`, {overlap}")
 
 
 def _check_denoising(
@@ -144,6 +149,35 @@ def _check_denoising(
                 f"models.{name}.noise_blind",
                 f"must be true: the noise of dataset {key!r} is zero, which dmsp cannot be told",
             )
+
+
+def _with_bases(experiment: dict[str, Any], models: dict[str, dict]) -> list[str]:
+    """Return the models of an experiment, and those whose predictions they refine."""
+    found = _texts(experiment, "models")
+    for name in found:  # which grows
+        model = models.get(name, {})
+        found += [
+            base for base in _texts(model, "base") if model.get("kind") == "ptgrm" and base not in found
+        ]
+    return found
+
+
+def _taught_on(name: str, experiments: list[dict[str, Any]], models: dict[str, dict]) -> set[str]:
+    """Return the training sets on which refiners need the predictions of a model."""
+    found: list[str] = []
+    for experiment in experiments:
+        listed, methods = _with_bases(experiment, models), _sections(experiment, "methods")
+        refiners = [
+            (models[model], models[model].get("base") == name) for model in listed if model in models
+        ] + [
+            (method, method.get("after") == name or (method.get("after") in methods and name in listed))
+            for method in methods.values()
+        ]
+        for refiner, needs in refiners:
+            training = refiner.get("training")
+            if needs and isinstance(training, dict):
+                found += _texts(training, "dataset")
+    return set(found)
 
 
 def _check_base(name: str, model: dict[str, Any], models: dict[str, dict]) -> Iterator[Problem]:

@@ -158,13 +158,18 @@ class Computed(Strict):
     )
 
 
-class Network(Computed):
-    """What all networks have."""
+class Tiled(Strict):
+    """How large images are cut."""
 
     tile: int | None = Field(
         None, ge=32, description="longest side of a piece, in input pixels; null: 512, or whole images"
     )
     overlap: int = Field(64, ge=0, description="pixels that neighbouring pieces share")
+
+
+class Network(Computed, Tiled):
+    """What all networks have."""
+
     batch: int = Field(1, ge=1, description="images or pieces of one size that go through at once")
 
 
@@ -323,7 +328,7 @@ class RefinerTraining(Strict):
 Component = Literal["sve", "channel", "spatial", "position"]
 
 
-class Refiner(Strict):
+class Refiner(Tiled):
     """What all refiners have: either `training` or `weights` that were trained before."""
 
     prior: Prior = Field(description="what guides it: features of a pre-trained network")
@@ -349,6 +354,8 @@ class Refiner(Strict):
         return {
             "prior": self.prior.model_dump(exclude={"network", "path"}),
             "architecture": {"without": sorted(self.without), "plain": self.plain},
+            "tile": self.tile,
+            "overlap": self.overlap,
         }
 
 

@@ -358,12 +358,7 @@ class Plan:
         }  # files are inputs; how a network runs shows in no result
         settings = self.config.models[model]
         if isinstance(settings, PtgrmModel):
-            return {
-                "kind": settings.kind,
-                "tile": settings.tile,
-                "overlap": settings.overlap,
-                **settings.seen,
-            }
+            return {"kind": settings.kind, **settings.seen}
         return settings.model_dump(mode="json", exclude=unseen)
 
     def method_settings(self, experiment: str, method: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from ensir.priors.shipped import SHIPPED_DAES
 NAMES = ["astronaut", "china", "coffee", "flower", "rocket"]
 RESTORATION = {"kind": "restoration", "spatial": True}
 NONE = {"kind": "none"}
-SMALL = Training(steps=6, patch=16, batch=2, validation=1, every=2, average=0.9)
+SMALL = Training(steps=6, patch=16, batch=1, validation=1, every=2, average=0.9)
 needs_spandrel = pytest.mark.skipif(find_spec("spandrel") is None, reason="needs the extra `pretrained`")
 needs_clip = pytest.mark.skipif(find_spec("transformers") is None, reason="needs the extra `clip`")
 
@@ -291,17 +291,18 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path, store
 
 
 def test_another_prior_is_another_training(tmp_path, stores):
-    train(tmp_path, stores, SMALL, NONE)
+    short = dataclasses.replace(SMALL, steps=2)
+    train(tmp_path, stores, short, NONE)
     with pytest.raises(InputError, match="checkpoint: is of another training"):
-        train(tmp_path, stores, SMALL)
-    fresh = train(tmp_path / "fresh", stores, SMALL)
-    anew = train(tmp_path, stores, SMALL, anew=True)
+        train(tmp_path, stores, short)
+    fresh = train(tmp_path / "fresh", stores, short)
+    anew = train(tmp_path, stores, short, anew=True)
     assert all(torch.equal(value, anew[name]) for name, value in fresh.items())
 
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_training_learns(tmp_path, stores, plain: bool):
-    course = dataclasses.replace(SMALL, steps=40, every=20, learning_rate=2e-3)
+    course = dataclasses.replace(SMALL, steps=20, every=10, learning_rate=2e-3)
     train(tmp_path, stores, course, NONE, architecture={"without": [], "plain": plain})
     first, last = (float(row["psnr"]) for row in csv.DictReader((tmp_path / "curve.csv").open()))
     assert last > first
@@ -409,7 +410,7 @@ def degraded(
     )  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), channels=st.sampled_from([1, 3]))
 def test_images_of_any_size(unguided: Path, height: int, width: int, channels: int):
     (refined,) = restorer(unguided).restore([degraded((height, width, channels))])

@@ -37,7 +37,6 @@ def config() -> dict[str, Any]:
                         "training": TRAINING,
                     },
                 },
-                "sweep": {"ablation": ["plain"]},
             },
         },
     }  # fmt: skip
@@ -72,7 +71,7 @@ def test_refiners_behind_a_model_and_behind_the_ensemble(run: Run):
     assert 0 < abs(behind.image("c") - store.Part(path).image("c")).mean() < 10
     with open(results / "summary.csv", newline="") as file:
         methods = {row["method"] for row in csv.DictReader(file) if row["metric"] == "psnr"}
-    assert methods == {"refined", "median", "ensemble", "behind", "behind_plain"}
+    assert methods == {"refined", "median", "ensemble", "behind"}
 
 
 @pytest.mark.slow
@@ -99,7 +98,6 @@ def test_what_reruns_a_refiner(run: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(run.folder)
     assert list(garbage(Layout(), [Plan(load("config.yaml"), Layout())])) == []
     changed["experiments"]["one"]["methods"].pop("behind")
-    changed["experiments"]["one"].pop("sweep")
     run.config = changed
     unneeded = {
         str(path.relative_to(results))

@@ -14,8 +14,7 @@ class Method:
     """See `restorers.ptgrm`; what is refined arrives as the only prediction."""
 
     def __init__(self, settings: dict[str, Any], fitted: str | None):
-        whole = {"path": fitted, "tile": None, "overlap": 0, "batch": 1}
-        self.restorer = restorers.load({**settings, **whole}, [])
+        self.restorer = restorers.load({**settings, "path": fitted, "batch": 1}, [])
 
     def check(self, part: store.Part) -> None:
         """Raise an InputError where an image of a part taught the refiner."""
