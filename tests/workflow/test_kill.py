@@ -52,8 +52,9 @@ def wait_for_job(run: Run, process: subprocess.Popen, stage: str, moment: str) -
         if job and moment == "begun":
             return job
         if moment == "writing":
-            for partial in written:
-                return int(partial.name.rpartition(".")[2])
+            writers = [int(partial.name.rpartition(".")[2]) for partial in written]
+            for writer in filter(psutil.pid_exists, writers):  # not one that was killed before
+                return writer
             if job and stage in ("score", "report"):  # too quick to be seen writing
                 return job
         if (
