@@ -300,9 +300,15 @@ def test_another_prior_is_another_training(tmp_path, stores):
     assert all(torch.equal(value, anew[name]) for name, value in fresh.items())
 
 
-@pytest.mark.parametrize("plain", [False, True])
-def test_a_training_learns(tmp_path, stores, plain: bool):
-    course = dataclasses.replace(SMALL, steps=20, every=10, learning_rate=2e-3)
+@pytest.mark.parametrize(
+    ("plain", "course"),
+    [
+        (False, {"steps": 20, "every": 10, "learning_rate": 2e-3}),
+        (True, {"steps": 30, "every": 15, "batch": 4, "learning_rate": 5e-4}),
+    ],
+)
+def test_a_training_learns(tmp_path, stores, plain: bool, course: dict[str, Any]):
+    course = dataclasses.replace(SMALL, **course)
     train(tmp_path, stores, course, NONE, architecture={"without": [], "plain": plain})
     first, last = (float(row["psnr"]) for row in csv.DictReader((tmp_path / "curve.csv").open()))
     assert last > first
