@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --confi
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift lint format bench bench-gpu results-page config-docs clean
+.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift lint format bench bench-gpu results-page ptgrm-page config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -86,6 +86,10 @@ results-page: $(INSTALLED)  ## run config/results.yaml on ENSIR_TEST_DATA, fill 
 	$(MAKE) run CONFIG=config/results.yaml
 	$(BIN)/python docs/fill_results.py
 
+ptgrm-page: $(INSTALLED)  ## run config/ptgrm.yaml on ENSIR_TEST_DATA (an hour), fill the table of docs/ptgrm.md
+	$(MAKE) run CONFIG=config/ptgrm.yaml
+	$(BIN)/python docs/fill_ptgrm.py
+
 config-docs: $(INSTALLED)  ## generate config/schema.json and the tables of config/README.md
 	$(BIN)/python -m ensir.config_reference
 
@@ -99,5 +103,5 @@ $(INSTALLED): pyproject.toml envs/constraints.txt
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --constraint envs/constraints.txt --editable ".[test,pretrained,onnx]"
+	$(PIP) install --constraint envs/constraints.txt --editable ".[test,pretrained,onnx,clip]"
 	@touch $@

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ensir.config_data import AnyDataset, Denoiser, Function, Model, Name, Strict
+from ensir.config_data import AnyDataset, Denoiser, Function, Model, Name, NoPrior, Refiner, Strict
 
 # ── experiments ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,8 +133,33 @@ class LeastSquares(Binned):
     )
 
 
+Ablation = Literal[
+    "without_sve", "without_channel", "without_spatial", "without_position", "prior_1d", "prior_2d",
+    "unguided", "plain",
+]  # fmt: skip
+
+
+class Ptgrm(Combiner, Refiner):
+    """PTG-RM (Xu 2024): refines the fused images of another method, or the predictions of one model."""
+
+    weighs: ClassVar[bool] = False
+
+    kind: Literal["ptgrm"] = "ptgrm"
+    after: Name = Field(description="name of the method, or of the model, whose images are refined")
+
+    def ablated(self, ablation: Ablation) -> Ptgrm:
+        """Return the method of an ablation of the paper."""
+        match ablation:
+            case "prior_1d" | "prior_2d":
+                change: dict[str, Any] = {"spatial": ablation == "prior_2d"}
+                return self.model_copy(update={"prior": self.prior.model_copy(update=change)})
+            case "unguided" | "plain":
+                return self.model_copy(update={"prior": NoPrior(kind="none"), "plain": ablation == "plain"})
+        return self.model_copy(update={"without": [ablation.removeprefix("without_")]})
+
+
 Method = Annotated[
-    Average | Zzpm | Refesr | Bagging | Adaboost | Rforest | Gbdt | Hgbt | Ensir | LeastSquares,
+    Average | Zzpm | Refesr | Bagging | Adaboost | Rforest | Gbdt | Hgbt | Ensir | LeastSquares | Ptgrm,
     Field(discriminator="kind"),
 ]
 FINEST_OF_AUTO = 8  # the narrowest bin that a width of "auto" may choose
@@ -142,21 +167,29 @@ SWEPT = {"bin_width": "b", "max_steps": "s"}  # the options that `sweep` varies,
 
 
 class Sweep(Strict):
-    """Values of one option: each makes one more instance of every `ensir` method, equal in all else.
+    """Values of one option: each makes one more instance of every method that has it, equal in all else.
 
-    Bin width 16 makes `ensir_b16` of `ensir`, 10 steps make `ensir_s10`.
+    Bin width 16 makes `ensir_b16` of `ensir`, 10 steps make `ensir_s10`; the ablation `plain` makes `refined_plain`.
     """
 
     bin_width: list[Annotated[int, Field(ge=1, le=256)]] = Field([], description="bin widths")
     max_steps: list[Annotated[int, Field(ge=1)]] = Field([], description="steps after which EM stops")
 
-    def instances(self, name: str, method: Ensir) -> dict[str, Ensir]:
+    ablation: list[Ablation] = Field(
+        [], description="refiners without a component, with another prior, or plain ones"
+    )
+
+    def instances(self, name: str, method: Method) -> dict[str, Method]:
         """Return the instances of a method, by name."""
-        return {
-            f"{name}_{letter}{value}": method.model_copy(update={option: value})
-            for option, letter in SWEPT.items()
-            for value in getattr(self, option)
-        }
+        if isinstance(method, Ensir):
+            return {
+                f"{name}_{letter}{value}": method.model_copy(update={option: value})
+                for option, letter in SWEPT.items()
+                for value in getattr(self, option)
+            }
+        if isinstance(method, Ptgrm):
+            return {f"{name}_{ablation}": method.ablated(ablation) for ablation in self.ablation}
+        return {}
 
 
 class Metric(Strict):
@@ -259,8 +292,7 @@ class Experiment(Strict):
     def model_post_init(self, context: Any) -> None:
         """Add the instances that `sweep` makes to the methods."""
         for name, method in list(self.methods.items()):
-            if isinstance(method, Ensir):
-                self.methods.update(self.sweep.instances(name, method))
+            self.methods.update(self.sweep.instances(name, method))
 
     @property
     def bin_width(self) -> int | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ensir.config import FINEST_OF_AUTO, SWEPT, Ensir
-from ensir.config_data import Network
+from ensir.config_data import Tiled
 from ensir.priors.shipped import SHIPPED_DAES
 
 LONGEST = 80  # characters of a value that are shown
@@ -57,16 +57,25 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
             f"denoisers.{name}", "is the name of weights that ship with the package; choose another"
         )
     for name, model in models.items():
-        users = [experiment for experiment in experiments.values() if name in _texts(experiment, "models")]
+        users = [section for section in experiments.values() if name in _with_bases(section, models)]
         used = {
             dataset for user in users for dataset in _texts(user, "reference") + _texts(user, "tests")
-        } & datasets.keys()
-        used_datasets = {dataset: datasets[dataset] for dataset in sorted(used)}
+        } | _taught_on(name, users, models)
+        used_datasets = {dataset: datasets[dataset] for dataset in sorted(used & datasets.keys())}
         yield from _check_model(name, model, used_datasets)
         if model.get("kind") in ("dae", "daep", "dmsp"):
             yield from _check_denoising(name, model, used_datasets, _sections(raw, "denoisers"))
+        if model.get("kind") == "ptgrm":
+            yield from _check_base(name, model, models)
+            yield from _check_refiner(f"models.{name}", model, model.get("base"), raw, users)
     for name, experiment in experiments.items():
         yield from _check_experiment(f"experiments.{name}", experiment, datasets, models)
+        for method, section in _sections(experiment, "methods").items():
+            if section.get("kind", method) == "ptgrm":
+                key = f"experiments.{name}.methods.{method}"
+                yield from _check_tile(key, section)
+                yield from _check_after(key, section, experiment)
+                yield from _check_refiner(key, section, section.get("after"), raw, [experiment])
 
 
 def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) -> Iterator[Problem]:
@@ -81,7 +90,7 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
         yield Problem(
             f"models.{name}.path", f"{shown(path)} must contain {{dataset}}: {', '.join(datasets)} use it"
         )
-    if kind in ("function", "classical", "checkpoint", "exported", "dae", "daep", "dmsp"):
+    if kind in ("function", "classical", "checkpoint", "exported", "dae", "daep", "dmsp", "ptgrm"):
         for key, dataset in datasets.items():
             if dataset.get("kind") == "folder" and not (dataset.get("input") or dataset.get("degradation")):
                 yield Problem(
@@ -95,9 +104,7 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
             yield Problem(
                 f"models.{name}.value_range", f"{shown(levels)} must be black and white, in this order"
             )
-    tile, overlap = model.get("tile"), model.get("overlap", Network().overlap)
-    if type(tile) is int and type(overlap) is int and tile <= overlap:
-        yield Problem(f"models.{name}.tile", f"{tile} must be more than `overlap`, {overlap}")
+    yield from _check_tile(f"models.{name}", model)
     if kind == "classical" and isinstance(model.get("options"), dict):
         from ensir.restorers import classical
 
@@ -106,6 +113,12 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
             options = classical.options(algorithm)
             for option in model["options"].keys() - set(options):
                 yield Problem(f"models.{name}.options.{option}", unknown("unknown key", option, options))
+
+
+def _check_tile(key: str, section: dict[str, Any]) -> Iterator[Problem]:
+    tile, overlap = section.get("tile"), section.get("overlap", Tiled().overlap)
+    if type(tile) is int and type(overlap) is int and tile <= overlap:
+        yield Problem(f"{key}.tile", f"{tile} must be more than `overlap`, {overlap}")
 
 
 def _check_denoising(
@@ -141,6 +154,115 @@ def _check_denoising(
                 f"models.{name}.noise_blind",
                 f"must be true: the noise of dataset {key!r} is zero, which dmsp cannot be told",
             )
+
+
+def _with_bases(experiment: dict[str, Any], models: dict[str, dict]) -> list[str]:
+    """Return the models of an experiment, and those whose predictions they refine."""
+    found = _texts(experiment, "models")
+    for name in found:  # which grows
+        model = models.get(name, {})
+        found += [
+            base for base in _texts(model, "base") if model.get("kind") == "ptgrm" and base not in found
+        ]
+    return found
+
+
+def _taught_on(name: str, experiments: list[dict[str, Any]], models: dict[str, dict]) -> set[str]:
+    """Return the training sets on which refiners need the predictions of a model."""
+    found: list[str] = []
+    for experiment in experiments:
+        listed, methods = _with_bases(experiment, models), _sections(experiment, "methods")
+        refiners = [
+            (models[model], models[model].get("base") == name) for model in listed if model in models
+        ] + [
+            (method, method.get("after") == name or (method.get("after") in methods and name in listed))
+            for method in methods.values()
+        ]
+        for refiner, needs in refiners:
+            training = refiner.get("training")
+            if needs and isinstance(training, dict):
+                found += _texts(training, "dataset")
+    return set(found)
+
+
+def _check_base(name: str, model: dict[str, Any], models: dict[str, dict]) -> Iterator[Problem]:
+    """Check that a refiner's base is another model, and that no model refines itself in the end."""
+    key, chain, base = f"models.{name}.base", [name], model.get("base")
+    if isinstance(base, str) and base not in models:
+        yield Problem(key, unknown(f"{base!r} is not in models", base, models))
+    while isinstance(base, str) and base in models:
+        if base in chain:
+            yield Problem(
+                key, f"{' refines '.join([*chain, base])}: the last must be a model of another kind"
+            )
+            return
+        chain.append(base)
+        base = models[base].get("base") if models[base].get("kind") == "ptgrm" else None
+
+
+def _check_after(key: str, method: dict[str, Any], experiment: dict[str, Any]) -> Iterator[Problem]:
+    """Check that what a refiner stands behind is another method, or a model of the experiment."""
+    after, listed = method.get("after"), _texts(experiment, "models")
+    methods = {name: section.get("kind", name) for name, section in _sections(experiment, "methods").items()}
+    known = [*(name for name, kind in methods.items() if kind != "ptgrm"), *listed]
+    if isinstance(after, str) and methods.get(after) == "ptgrm":
+        yield Problem(f"{key}.after", f"{after!r} is a refiner itself; name what that refines")
+    elif isinstance(after, str) and after not in known:
+        yield Problem(
+            f"{key}.after", unknown(f"{after!r} is no method and no model of the experiment", after, known)
+        )
+
+
+def _check_refiner(
+    key: str, refiner: dict[str, Any], refined: Any, raw: dict[str, Any], experiments: list[dict[str, Any]]
+) -> Iterator[Problem]:
+    """Check how a refiner is guided, and what it learns from."""
+    datasets, models, denoisers = (_sections(raw, name) for name in ("datasets", "models", "denoisers"))
+    training, weights = refiner.get("training"), refiner.get("weights")
+    if bool(training) == bool(weights):
+        yield Problem(
+            f"{key}.training", "give either `training` or `weights`" + ", not both" * bool(training)
+        )
+    prior = refiner.get("prior")
+    told = prior if isinstance(prior, dict) else {}
+    if refiner.get("plain") is True and told.get("kind") != "none":
+        yield Problem(f"{key}.prior", "a plain network looks at none; say `prior: {kind: none}`")
+    if told.get("kind") == "base" and isinstance(refined, str):
+        kind = models.get(refined, {}).get("kind")
+        if kind not in ("dae", "checkpoint"):
+            yield Problem(f"{key}.prior.kind", f"'base' takes the features of {refined!r}, which must be a model of "
+                          "kind `dae` or `checkpoint`")  # fmt: skip
+    section = training if isinstance(training, dict) else {}
+    for where, network in (
+        ("prior.network", told.get("network")),
+        ("training.perceptual", section.get("perceptual")),
+    ):
+        names = [*SHIPPED_DAES, *denoisers]
+        if isinstance(network, str) and "." not in network and network not in names:
+            yield Problem(f"{key}.{where}", unknown(f"{network!r} is not in denoisers", network, names))
+    patch, learned = section.get("patch"), section.get("dataset")
+    if type(patch) is int and patch % 4:
+        yield Problem(f"{key}.training.patch", f"{patch} must be a multiple of 4")
+    if not isinstance(learned, str):
+        return
+    if learned not in datasets:
+        yield Problem(
+            f"{key}.training.dataset", unknown(f"{learned!r} is not in datasets", learned, datasets)
+        )
+        return
+    dataset = datasets[learned]
+    if dataset.get("kind") == "folder" and not (dataset.get("input") or dataset.get("degradation")):
+        yield Problem(
+            f"datasets.{learned}.input",
+            "is missing: refiners learn from inputs; give `input` or `degradation`",
+        )
+    for experiment in experiments:
+        for field in ("reference", "tests"):
+            if learned in _texts(experiment, field):
+                yield Problem(
+                    f"{key}.training.dataset",
+                    f"{learned!r} is the {field.removesuffix('s')} of an experiment with this refiner; choose another",
+                )
 
 
 def _check_experiment(
@@ -218,15 +340,21 @@ def _check_sweep(key: str, experiment: dict[str, Any], models: list[str]) -> Ite
     methods, sweep = _sections(experiment, "methods"), experiment.get("sweep")
     if not isinstance(sweep, dict) or not sweep:
         return
-    swept = [name for name, method in methods.items() if method.get("kind", name) == "ensir"]
-    if methods and not swept:
-        yield Problem(f"{key}.sweep", "works on `ensir` methods, and there is none; add one, or remove it")
-    for option, letter in SWEPT.items():
+    for option, (kind, form) in {
+        **{o: ("ensir", f"{{}}_{x}{{}}") for o, x in SWEPT.items()},
+        "ablation": ("ptgrm", "{}_{}"),
+    }.items():
         values = sweep.get(option)
+        swept = [name for name, method in methods.items() if method.get("kind", name) == kind]
+        if values and methods and not swept:
+            yield Problem(
+                f"{key}.sweep.{option}",
+                f"works on `{kind}` methods, and there is none; add one, or remove it",
+            )
         for value in values if isinstance(values, list) else []:
             if option == "bin_width":
                 yield from _check_width(f"{key}.sweep.bin_width", value, len(models))
-            for name in {f"{name}_{letter}{value}" for name in swept} & {*methods, *models}:
+            for name in {form.format(name, value) for name in swept} & {*methods, *models}:
                 yield Problem(
                     f"{key}.sweep.{option}",
                     f"{value} makes a method {name!r}, a name that is taken; rename that",

@@ -176,13 +176,18 @@ class Computed(Strict):
     )
 
 
-class Network(Computed):
-    """What all networks have."""
+class Tiled(Strict):
+    """How large images are cut."""
 
     tile: int | None = Field(
         None, ge=32, description="longest side of a piece, in input pixels; null: 512, or whole images"
     )
     overlap: int = Field(64, ge=0, description="pixels that neighbouring pieces share")
+
+
+class Network(Computed, Tiled):
+    """What all networks have."""
+
     batch: int = Field(1, ge=1, description="images or pieces of one size that go through at once")
 
 
@@ -263,6 +268,122 @@ class DmspModel(Computed):
     seed: int = Field(0, ge=0, description="seed of the noise of the steps")
 
 
+# ── the refiner ─────────────────────────────────────────────────────────────────────────────────────────────
+
+NETWORKS = r"^[A-Za-z0-9][A-Za-z0-9_-]*$|\.(pth|pt|ckpt|safetensors)$"
+NETWORKS_TITLE = (
+    "sigma11, sigma25, name of one of `denoisers`, or path that ends in .pth, .pt, .ckpt or .safetensors"
+)
+
+
+class NoPrior(Strict):
+    """Nothing guides the refiner."""
+
+    kind: Literal["none"]
+
+
+class ClipPrior(Strict):
+    """Features of CLIP's image encoder; needs `pip install 'ensir-flow[clip]'`."""
+
+    kind: Literal["clip"]
+    path: str = Field(
+        description="folder with `config.json` and `model.safetensors`, as transformers saves them"
+    )
+    spatial: bool = Field(False, description="features of the patches (2-D) instead of the image's (1-D)")
+
+
+class RestorationPrior(Strict):
+    """Features of a restoration network that keeps the size: what its last convolution gets."""
+
+    kind: Literal["restoration"]
+    network: str = Field(
+        "sigma25",
+        pattern=NETWORKS,
+        title=NETWORKS_TITLE,
+        description="a denoising autoencoder, or a network that spandrel knows",
+    )
+    spatial: bool = Field(True, description="features of the pixels (2-D) instead of their mean (1-D)")
+
+
+class BasePrior(Strict):
+    """Features of the base model itself, which is of kind `dae` or `checkpoint`."""
+
+    kind: Literal["base"]
+    spatial: bool = Field(True, description="features of the pixels (2-D) instead of their mean (1-D)")
+
+
+Prior = Annotated[NoPrior | ClipPrior | RestorationPrior | BasePrior, Field(discriminator="kind")]
+
+
+class RefinerTraining(Strict):
+    """How a refiner is trained, on images that no experiment with it refers to or tests on."""
+
+    dataset: Name = Field(description="name of the dataset to learn from, targets and inputs")
+    steps: int = Field(20_000, ge=1, description="steps; a training that was stopped goes on")
+    patch: int = Field(64, ge=16, description="side of a square patch, in pixels, a multiple of 4")
+    batch: int = Field(8, ge=1, description="patches of one step")
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam, lowered along half a cosine")
+    validation: int = Field(8, ge=1, description="images that are kept back to measure the PSNR")
+    every: int = Field(500, ge=1, description="steps from one measurement to the next")
+    patience: int | None = Field(
+        None, ge=1, description="measurements without a better PSNR after which it stops; null: never"
+    )
+    perceptual: str | None = Field(
+        None,
+        pattern=NETWORKS,
+        title=NETWORKS_TITLE,
+        description="network whose features of output and target are compared, too, with a weight of 0.1",
+    )
+    precision: Precision = "float32"
+    seed: int = Field(0, ge=0, description="seed of the first weights and of the patches")
+
+    @property
+    def course(self) -> dict[str, Any]:
+        """What its weights depend on beside its files, as plain data."""
+        return self.model_dump(exclude={"dataset", "perceptual"})
+
+
+Component = Literal["sve", "channel", "spatial", "position"]
+
+
+class Refiner(Tiled):
+    """What all refiners have: either `training` or `weights` that were trained before."""
+
+    prior: Prior = Field(description="what guides it: features of a pre-trained network")
+    training: RefinerTraining | None = Field(None, description="how it is trained here")
+    weights: str | None = Field(
+        None,
+        pattern=r"\.safetensors$",
+        title="path that ends in .safetensors",
+        description="what `ensir ptgrm train` or another run has trained, with the same prior",
+    )
+    without: list[Component] = Field(
+        [],
+        description="components to leave out: spatial-varying enhancement, channel or spatial attention, position "
+        "embedding",
+    )
+    plain: bool = Field(
+        False, description="a plain convolutional network of the same size instead; `prior: {kind: none}`"
+    )
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What its images depend on, as plain data: its files are inputs, and stand elsewhere."""
+        return {
+            "prior": self.prior.model_dump(exclude={"network", "path"}),
+            "architecture": {"without": sorted(self.without), "plain": self.plain},
+            "tile": self.tile,
+            "overlap": self.overlap,
+        }
+
+
+class PtgrmModel(Refiner, Network):
+    """PTG-RM (Xu 2024): refines the predictions of another model, guided by a pre-trained network."""
+
+    kind: Literal["ptgrm"]
+    base: Name = Field(description="name of the model whose predictions are refined")
+
+
 Model = Annotated[
     FolderModel
     | StoreModel
@@ -272,7 +393,8 @@ Model = Annotated[
     | ExportedModel
     | DaeModel
     | DaepModel
-    | DmspModel,
+    | DmspModel
+    | PtgrmModel,
     Field(discriminator="kind"),
 ]
 

@@ -141,6 +141,8 @@ def tables() -> str:
         ("Datasets", "datasets.NAME", config.AnyDataset),
         ("Degradations", "datasets.NAME.degradation", config_data.Degradation),
         ("Models", "models.NAME", config.Model),
+        ("Priors of refiners", "models.NAME.prior", config_data.Prior),
+        ("Training of refiners", "models.NAME.training", config_data.RefinerTraining),
         ("Denoisers", "denoisers.NAME", config_data.Denoiser),
         ("Experiments", "experiments.NAME", config.Experiment),
         ("Scores", "experiments.NAME.score", config.Score),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ def fuse(
     allow_overlap: list[str],
     expected_error: bool,
     progress: Progress,
+    network: Sequence[str] = (),
+    device: str = "auto",
 ) -> dict[str, float]:
     """Combine the predictions of a part and write the fused images, float32, neither rounded nor clipped.
 
@@ -55,6 +57,10 @@ def fuse(
         Write `expected_squared_error (channel, pixel)`, too: float32, in squared code values, NaN in cells that no
         reference value is in. Methods without a LUT expect nothing, and do not.
     progress : callable
+    network : list of str
+        Weights of a method that is a network, and files that belong to it.
+    device : "auto", "cpu" or "cuda"
+        Where that runs.
 
     Returns
     -------
@@ -69,7 +75,10 @@ def fuse(
     part = store.Part(dataset_part)
     predictions = [store.Part(path) for path in prediction_parts]
     store.aligned([part, *predictions])
-    combiner = methods.load(settings, fitted)
+    running = {"beside": list(network[1:]), "device": device} if network else {}
+    combiner = methods.load({**settings, **running}, network[0] if network else fitted)
+    if isinstance(combiner, store.ChecksPart):
+        combiner.check(part)
     if fitted:
         made = combiner.lut if hasattr(combiner, "lut") else combiner.fit  # type: ignore[union-attr]
         check_disjoint(part, made, allow_overlap)
@@ -84,6 +93,7 @@ def fuse(
         else None,
         "bits": part.bits,
         "value_range": part.attributes["value_range"],
+        "network": [digests.sha256(file) for file in network],
         "versions": provenance.versions("numpy", "numba"),
     }
     seconds = {}

@@ -11,7 +11,7 @@ from ensir.plan import Plan
 from ensir.publish import remove
 
 DIGESTED = ("datasets", "predictions", "statistics", "weights", "fits", "luts", "fused")
-NOT_DIGESTED = ("denoisers", "images", "scores", "seconds", "figures")
+NOT_DIGESTED = ("denoisers", "refiners", "images", "scores", "seconds", "figures")
 
 
 def needed(plan: Plan) -> set[Path]:
@@ -29,6 +29,10 @@ def needed(plan: Plan) -> set[Path]:
             found.add(layout.scores(name, dataset, model))
     for denoiser in plan.config.denoisers:
         found |= {layout.denoiser(denoiser), layout.denoiser_curve(denoiser)}
+    for refiner, refinement in plan.refiners().items():
+        if training := refinement.settings.training:
+            found |= {layout.refiner(refiner), layout.refiner_curve(refiner)}
+            add_store(refinement.store(layout, training.dataset), training.dataset)
     for name, experiment in plan.config.experiments.items():
         found.add(layout.figures(name))
         for method, options in experiment.methods.items():

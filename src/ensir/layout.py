@@ -50,9 +50,17 @@ class Layout:
         """Return the loss and the PSNR of its training, step by step."""
         return f"{self.root}/denoisers/{denoiser}.csv"
 
-    def checkpoint(self, denoiser: str) -> str:
-        """Return where a training stands: no output, since it outlives a job that is killed."""
-        return f"{self.root}/.partial/denoisers/{denoiser}.checkpoint"
+    def refiner(self, refiner: str) -> str:
+        """Return the weights of a refiner that is trained here: of a model, or of an `experiment/method`."""
+        return f"{self.root}/refiners/{refiner}.safetensors"
+
+    def refiner_curve(self, refiner: str) -> str:
+        """Return the loss and the PSNR of its training, step by step."""
+        return f"{self.root}/refiners/{refiner}.csv"
+
+    def checkpoint(self, weights: str) -> str:
+        """Return where the training of weights stands: no output, since it outlives a job that is killed."""
+        return f"{self.root}/.partial/{os.path.relpath(weights, self.root).removesuffix('.safetensors')}.checkpoint"
 
     def predictions(self, dataset: str, model: str) -> str:
         """Return the store of one model's predictions for one dataset."""

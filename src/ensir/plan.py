@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,56 @@ from typing import Any
 import numpy as np
 
 from ensir import InputError, arrays, images
-from ensir.config import Config
+from ensir.config import Config, Ptgrm
 from ensir.config_data import (
+    BasePrior,
     CheckpointModel,
+    ClipPrior,
     DaeModel,
     DaepModel,
     DmspModel,
     ExportedModel,
     FolderDataset,
     FolderModel,
+    PtgrmModel,
+    Refiner,
+    RestorationPrior,
     StoreModel,
 )
 from ensir.layout import Layout
 from ensir.priors.operators import kernel_files
 from ensir.priors.shipped import SHIPPED_DAES
 from ensir.shared import ROOT, is_url
+
+CLIP_FILES = ("config.json", "model.safetensors")
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A refiner of the configuration, and what it refines.
+
+    Attributes
+    ----------
+    key : str
+        Its section, dotted.
+    settings : Refiner
+    model : str or None
+        The model whose predictions are refined, or
+    experiment, method : str
+        the experiment and the method whose fused images are.
+    """
+
+    key: str
+    settings: Refiner
+    model: str | None
+    experiment: str = ""
+    method: str = ""
+
+    def store(self, layout: Layout, dataset: str) -> str:
+        """Return the store of what is refined."""
+        if self.model:
+            return layout.predictions(dataset, self.model)
+        return layout.fused(self.experiment, dataset, self.method)
 
 
 class Plan:
@@ -48,6 +84,7 @@ class Plan:
         self.parts = cache(self._parts)
         self.sizes = cache(self._sizes)
         self.photographs = cache(self._photographs)
+        self.refiners = cache(self._refiners)
 
     def check(self) -> None:
         """List every folder that an experiment needs; all that is missing is one error.
@@ -69,16 +106,119 @@ class Plan:
                     look(*names)
                 except InputError as error:
                     problems.append(str(error))
+        for name in self.refiners():
+            try:
+                self.refiner_files(name)
+                self.perceptual(name)
+            except InputError as error:
+                problems.append(str(error))
         if not problems:
-            problems = list(self._unpictured())
+            problems = [*self._unpictured(), *self._overlapping()]
         if problems:
             raise InputError("\n".join(dict.fromkeys(problems)))
 
     def used(self) -> Iterator[tuple[str, str, list[str]]]:
-        """Yield (experiment, dataset, models) for every dataset of every experiment."""
+        """Yield (experiment, dataset, models) for every dataset of every experiment, those that refiners need too."""
         for name, experiment in self.config.experiments.items():
+            models = self._with_bases(experiment.models)
             for dataset in (experiment.reference, *experiment.tests):
-                yield name, dataset, experiment.models
+                yield name, dataset, models
+            for _, refinement in self.refiners_of(name):
+                if training := refinement.settings.training:
+                    needed = [refinement.model] if refinement.model else experiment.models
+                    yield name, training.dataset, self._with_bases(needed)
+
+    # ── refiners ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _refiners(self) -> dict[str, Refinement]:
+        """Return the refiners that experiments use, by name: that of a model, or `experiment/method`."""
+        return dict(found for name in self.config.experiments for found in self.refiners_of(name))
+
+    def refiners_of(self, experiment: str) -> Iterator[tuple[str, Refinement]]:
+        """Yield the refiners of an experiment, with their names."""
+        section = self.config.experiments[experiment]
+        for name in self._with_bases(section.models):
+            model = self.config.models[name]
+            if isinstance(model, PtgrmModel):
+                yield name, Refinement(f"models.{name}", model, model.base)
+        for name, method in section.methods.items():
+            if isinstance(method, Ptgrm):
+                key, after = f"experiments.{experiment}.methods.{name}", method.after
+                behind = (None, experiment, after) if after in section.methods else (after,)
+                yield f"{experiment}/{name}", Refinement(key, method, *behind)
+
+    def _with_bases(self, models: Sequence[str]) -> list[str]:
+        """Return models, and those whose predictions they refine."""
+        found = list(models)
+        for name in found:  # which grows
+            model = self.config.models[name]
+            if isinstance(model, PtgrmModel) and model.base not in found:
+                found.append(model.base)
+        return found
+
+    def refiner_files(self, name: str) -> list[str]:
+        """Return the weights of a refiner, and the files of the network that guides it."""
+        refinement = self.refiners()[name]
+        weights = refinement.settings.weights or self.layout.refiner(name)
+        if refinement.settings.weights and not Path(weights).is_file():
+            raise InputError(f"{refinement.key}.weights: {weights}: no such file; mend the path")
+        return [weights, *self.prior_files(name)]
+
+    def prior_files(self, name: str) -> list[str]:
+        """Return the files of the network that guides a refiner."""
+        refinement = self.refiners()[name]
+        prior, key = refinement.settings.prior, f"{refinement.key}.prior"
+        match prior:
+            case RestorationPrior():
+                return [self._weights(f"{key}.network", prior.network)]
+            case BasePrior():
+                assert refinement.model is not None
+                return self.network(refinement.model)
+            case ClipPrior():
+                files = [os.path.join(prior.path, name) for name in CLIP_FILES]
+                for file in files:
+                    if not Path(file).is_file():
+                        raise InputError(
+                            f"{key}.path: {file}: no such file; give the folder of a CLIP as transformers saves it"
+                        )
+                return files
+        return []
+
+    def perceptual(self, name: str) -> list[str]:
+        """Return the file of the network whose features a refiner's training compares; none where it does not."""
+        refinement = self.refiners()[name]
+        training = refinement.settings.training
+        if training is None or training.perceptual is None:
+            return []
+        return [self._weights(f"{refinement.key}.training.perceptual", training.perceptual)]
+
+    def _overlapping(self) -> Iterator[str]:
+        """Say which images teach a refiner and are in a reference or test set of its experiment too."""
+        for name, experiment in self.config.experiments.items():
+            for _, refinement in self.refiners_of(name):
+                if refinement.settings.training is None:
+                    continue
+                learned = refinement.settings.training.dataset
+                files = {
+                    os.path.realpath(file): image for image, file in self.targets(learned).items() if file
+                }
+                photographs = {image for image, file in self.targets(learned).items() if not file}
+                for dataset in (experiment.reference, *experiment.tests):
+                    for image, file in self.targets(dataset).items():
+                        twin = (
+                            files.get(os.path.realpath(file))
+                            if file
+                            else image
+                            if image in photographs
+                            else None
+                        )
+                        if twin:
+                            yield (
+                                f"{refinement.key}.training.dataset: image {twin!r} of {learned} is image {image!r} of "
+                                f"{dataset}, too; `exclude` it from one of them"
+                            )
+
+    # ── images and files ─────────────────────────────────────────────────────────────────────────────────────
 
     def _unpictured(self) -> Iterator[str]:
         """Say which images and files that the figures name are not there."""
@@ -147,24 +287,26 @@ class Plan:
     def network(self, model: str) -> list[str]:
         """Return the files of a network, its weights beside an ONNX graph too; empty where there is none."""
         settings = self.config.models[model]
+        if isinstance(settings, PtgrmModel):
+            return self.refiner_files(model)
         if isinstance(settings, DaeModel | DaepModel | DmspModel):
-            return [self._dae(model, settings.dae)]
+            return [self._weights(f"models.{model}.dae", settings.dae)]
         if not isinstance(settings, CheckpointModel | ExportedModel):
             return []
         if not Path(settings.path).is_file():
             raise InputError(f"models.{model}.path: {settings.path}: no such file; mend the path")
         return [settings.path, *filter(os.path.exists, [f"{settings.path}.data"])]
 
-    def _dae(self, model: str, dae: str) -> str:
-        """Return the weights of a denoising autoencoder: of the package, to be trained, or a file."""
-        if dae in SHIPPED_DAES:
-            return SHIPPED_DAES[dae]
-        if dae in self.config.denoisers:
-            self.photographs(dae)
-            return self.layout.denoiser(dae)
-        if not Path(dae).is_file():
-            raise InputError(f"models.{model}.dae: {dae}: no such file; mend the path")
-        return dae
+    def _weights(self, key: str, weights: str) -> str:
+        """Return the weights of a network: a denoising autoencoder of the package or to be trained, or a file."""
+        if weights in SHIPPED_DAES:
+            return SHIPPED_DAES[weights]
+        if weights in self.config.denoisers:
+            self.photographs(weights)
+            return self.layout.denoiser(weights)
+        if not Path(weights).is_file():
+            raise InputError(f"{key}: {weights}: no such file; mend the path")
+        return weights
 
     def _photographs(self, denoiser: str) -> list[str]:
         """Return the images that a denoising autoencoder is trained on."""
@@ -230,7 +372,17 @@ class Plan:
             "batch",
             "digests",
         }  # files are inputs; how a network runs shows in no result
-        return self.config.models[model].model_dump(mode="json", exclude=unseen)
+        settings = self.config.models[model]
+        if isinstance(settings, PtgrmModel):
+            return {"kind": settings.kind, **settings.seen}
+        return settings.model_dump(mode="json", exclude=unseen)
+
+    def method_settings(self, experiment: str, method: str) -> dict[str, Any]:
+        """Return what of a method's section its fused images depend on."""
+        settings = self.config.experiments[experiment].methods[method]
+        if isinstance(settings, Ptgrm):
+            return {"kind": settings.kind, **settings.seen}
+        return settings.model_dump(mode="json")
 
 
 def assign(names: Sequence[str], images_per_part: int, dataset_store: str) -> dict[str, list[str]]:

@@ -30,6 +30,7 @@ def predict(
     network: Sequence[str] = (),
     device: str = "auto",
     batch: int = 1,
+    base_part: str | None = None,
 ) -> None:
     """Run a base model over the images of a part.
 
@@ -54,6 +55,8 @@ def predict(
         Where the network runs.
     batch : int
         Images or pieces of one size that go through the network at once.
+    base_part : str or None
+        The part with the predictions that a refiner refines.
 
     Raises
     ------
@@ -61,9 +64,12 @@ def predict(
         A prediction has another size, channel number or depth than its target, or holds NaN.
     """
     part = store.Part(dataset_part)
+    base = store.Part(base_part) if base_part else None
+    store.aligned([part, *([base] if base else [])])
     running = (
         {
             "path": network[0],
+            "beside": list(network[1:]),
             "device": device,
             "batch": batch,
             "unfinished": str(place.partial / "descents"),
@@ -72,6 +78,8 @@ def predict(
         else {}
     )
     restorer = restorers.load({**settings, **running}, files)
+    if isinstance(restorer, store.ChecksPart):
+        restorer.check(part)
     attributes = {
         "kind": "prediction",
         "dataset": part.attributes["dataset"],
@@ -88,7 +96,7 @@ def predict(
     started = time.monotonic()
     with store.new_group(place, attributes, size) as group:
         writer = store.ImageWriter(group, part.names, part.shapes, part.dtype)
-        predictions = iter(restorer.restore(ahead(_degraded(part))))
+        predictions = iter(restorer.restore(ahead(_degraded(part, base))))
         for i, (name, shape) in enumerate(zip(part.names, part.shapes, strict=True)):
             origin = files[i] if files else f"model {model}, image {name!r}"
             prediction = _fit(next(predictions), shape, crop, origin)
@@ -101,7 +109,7 @@ def predict(
     log.info("%.3g images per second, peak memory %s", speed, devices.peak_memory())
 
 
-def _degraded(part: store.Part) -> Iterator[restorers.Degraded]:
+def _degraded(part: store.Part, base: store.Part | None) -> Iterator[restorers.Degraded]:
     for i, name in enumerate(part.names):
         yield restorers.Degraded(
             name=name,
@@ -110,6 +118,7 @@ def _degraded(part: store.Part) -> Iterator[restorers.Degraded]:
             bits=part.bits,
             scale=part.attributes["scale"],
             degradation=part.attributes["degradation"],
+            base=base.image(name) if base else None,
         )
 
 

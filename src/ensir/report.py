@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ensir import lut, methods, provenance, store
-from ensir.figures import calibration, gain, occupancy, pictures, style, tables
+from ensir.figures import calibration, gain, occupancy, pictures, style, tables, training
 from ensir.figures.calibration import Tally
 from ensir.figures.pictures import QUALITIES, Quality, Window
 from ensir.layout import Place
@@ -101,6 +101,7 @@ class Experiment:
     tests: list[TestSet]
     luts: Table
     occupancy: dict[str, str]
+    training: str
 
 
 def report(
@@ -109,6 +110,7 @@ def report(
     scores: str,
     summary: str,
     samples: list[dict[str, Any]],
+    curves: dict[str, dict[str, str]],
     megabytes: int,
     threads: int,
     progress: Progress,
@@ -127,6 +129,8 @@ def report(
         For each experiment and test set, the image that is pictured: `experiment`, `dataset`, `image`,
         `dataset_part`, `predictions` (part by model), `fused` (part by method) and `fitted` (LUT, fit or None by
         method).
+    curves : dict
+        For each experiment, the CSV files of its refiners' trainings, by name.
     megabytes : int
         Size of the page, at most: where there are many or large pictures, they are shown smaller.
     threads : int
@@ -143,14 +147,20 @@ def report(
         progress(done, len(samples))
     fitted = {sample["experiment"]: sample["fitted"] for sample in samples}
     content = [
-        _experiment(name, experiments[name], table, shown[name], fitted.get(name, {})) for name in experiments
+        _experiment(name, experiments[name], table, shown[name], fitted.get(name, {}), curves[name])
+        for name in experiments
     ]
     with publish(place) as partial:
         partial.write_text(_page(content), encoding="utf-8")
 
 
 def _experiment(
-    name: str, section: dict[str, Any], scores: Scores, tests: list[TestSet], fitted: dict[str, str | None]
+    name: str,
+    section: dict[str, Any],
+    scores: Scores,
+    tests: list[TestSet],
+    fitted: dict[str, str | None],
+    curves: dict[str, str],
 ) -> Experiment:
     luts = {method: lut.load(path) for method, path in fitted.items() if path and path.endswith(".lut")}
     rows = [("", method, tables.lut_row(found)) for method, found in luts.items()]
@@ -164,6 +174,7 @@ def _experiment(
             method: style.inline(occupancy.drawing(found), salt=f"{name}/{method}")
             for method, found in luts.items()
         },
+        style.inline(training.drawing(curves), salt=f"{name}/training") if curves else "",
     )
 
 
@@ -194,6 +205,7 @@ def _test_set(
     weighed = {
         method: _weigh(experiment["methods"][method], sample["fitted"][method], part, index, x)
         for method in fused
+        if experiment["methods"][method]["kind"] != "ptgrm"  # whose one prediction is no model's
     }
     maps = {
         (method, model): frame.of(row.reshape(shape[:2]))

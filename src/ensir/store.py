@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Shaped
@@ -400,6 +400,15 @@ def identity(part: Part) -> dict[str, Any]:
         "target_digests": part.column("digest").tolist(),
         "input_digests": part.column("input_digest").tolist() if "input_digest" in part.group else None,
     }
+
+
+@runtime_checkable
+class ChecksPart(Protocol):
+    """A model or method that may not be used on every image."""
+
+    def check(self, part: Part) -> None:
+        """Raise an InputError where it may not be used on a part of a dataset."""
+        ...
 
 
 def aligned(parts: Sequence[Part]) -> None:

@@ -106,22 +106,22 @@ WRONG = [
     (
         "models.spare.kind",
         GONE,
-        "is missing; allowed: folder, store, function, classical, checkpoint, exported, dae, daep, dmsp",
+        "is missing; allowed: folder, store, function, classical, checkpoint, exported, dae, daep, dmsp, ptgrm",
     ),
     (
         "models.spare.kind",
         3,
-        "3 is wrong; allowed: folder, store, function, classical, checkpoint, exported, dae, daep, dmsp",
+        "3 is wrong; allowed: folder, store, function, classical, checkpoint, exported, dae, daep, dmsp, ptgrm",
     ),
     (
         "experiments.folders.methods.spare.kind",
         GONE,
-        "is missing, and 'spare' is no kind; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares",
+        "is missing, and 'spare' is no kind; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares, ptgrm",
     ),
     (
         "experiments.folders.methods.spare.kind",
         "averag",
-        "'averag' is wrong; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares; did you mean 'average'?",
+        "'averag' is wrong; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares, ptgrm; did you mean 'average'?",
     ),
     # wrong types
     ("datasets.train.scale", "four", "'four' is wrong; allowed: whole number, at least 1"),
@@ -176,7 +176,7 @@ WRONG = [
     (
         "experiments.denoise.sweep.bin_widths",
         [1],
-        "unknown key; allowed: bin_width, max_steps; did you mean 'bin_width'?",
+        "unknown key; allowed: bin_width, max_steps, ablation; did you mean 'bin_width'?",
     ),
     (
         "experiments.denoise.sweep.bin_width",
@@ -300,13 +300,13 @@ ELSEWHERE = [
             "methods": {"average": None},
             "sweep": {"bin_width": [16]},
         },
-        "experiments.folders.sweep: works on `ensir` methods, and there is none; add one, or remove it",
+        "experiments.folders.sweep.bin_width: works on `ensir` methods, and there is none; add one, or remove it",
     ),
     (
         "experiments.denoise.methods.ensr",
         {},
         "experiments.denoise.methods.ensr.kind: is missing, and 'ensr' is no kind; "
-        "allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares; did you mean 'ensir'?",
+        "allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares, ptgrm; did you mean 'ensir'?",
     ),
     (
         "experiments.folders.methods.ensir",

@@ -128,6 +128,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "scores": scores,
         "summary": summary,
         "samples": [sample],
+        "curves": {"sr_x2": {}},
         "megabytes": 30,
         "threads": 2,
     }

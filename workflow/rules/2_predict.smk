@@ -1,12 +1,14 @@
 # 2 · PREDICT: a base model over one part of a dataset → a part of its prediction store; first, the denoising
-#     autoencoders that base models need and that the configuration trains
+#     autoencoders that base models need, and the refiners that stand behind them, which the configuration trains
 #
 # REQUIRED INPUTS
 #   the photographs of a denoising autoencoder
+#   of a refiner: a training set and what it refines there, the files of the network that guides it
 #   results/datasets/{dataset}.zarr/{part}, and the files of the predictions where they exist already, or of the network
 #   adopt: the root of a shared store, at a path or URL
 # OUTPUTS
 #   results/denoisers/{denoiser}.safetensors            float32 weights; .csv: step, seconds, learning_rate, loss, psnr
+#   results/refiners/{refiner}.safetensors, .csv        likewise; {refiner} is a model, or {experiment}/{method}
 #   results/predictions/{dataset}/{model}.zarr/{part}   value (channel, pixel), dtype of the targets; image, …
 #       adopted: source_part, source_offset (image) in place of value, unless `fetch: true`
 #   results/predictions/{dataset}/{model}.zarr/zarr.json   the seal
@@ -33,7 +35,7 @@ rule train_denoiser:
         device=settings.compute.device,
     params:
         identity=identity,
-        checkpoint=lambda w: layout.checkpoint(w.denoiser),
+        checkpoint=lambda w, output: layout.checkpoint(output.weights),
         settings=lambda w: settings.denoisers[w.denoiser].model_dump(mode="json", exclude={"photographs"}),
         source=source_digest("ensir.priors.dae_training"),
     message:
@@ -42,8 +44,39 @@ rule train_denoiser:
         "../scripts/train_denoiser.py"
 
 
+rule train_refiner:
+    input:
+        unpack(learned_of),
+    output:
+        weights=layout.refiner("{refiner}"),
+        curve=layout.refiner_curve("{refiner}"),
+    log:
+        "results/logs/train_refiner/{refiner}.log",
+    benchmark:
+        "results/benchmarks/train_refiner/{refiner}.tsv"
+    conda:
+        environment
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        gpu=1 if settings.compute.device == "cuda" else 0,
+        device=settings.compute.device,
+    params:
+        checkpoint=lambda w, output: layout.checkpoint(output.weights),
+        prior=lambda w: plan.refiners()[w.refiner].settings.seen["prior"],
+        architecture=lambda w: plan.refiners()[w.refiner].settings.seen["architecture"],
+        course=lambda w: plan.refiners()[w.refiner].settings.training.course,
+        source=source_digest("ensir.priors.ptgrm_training"),
+    message:
+        "train refiner {wildcards.refiner}"
+    script:
+        "../scripts/train_refiner.py"
+
+
 rule predict:
     input:
+        unpack(refined_of),
         dataset=lambda w: ancient(layout.part(layout.dataset(w.dataset), w.part)),
         dataset_digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
         files=lambda w: plan.files(plan.predictions(w.dataset, w.model), w.dataset, w.part),

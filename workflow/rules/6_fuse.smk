@@ -1,4 +1,5 @@
-# 6 · FUSE: the predictions of all models for one part of a test set → one method's fused images
+# 6 · FUSE: the predictions of all models for one part of a test set → one method's fused images; a refiner's are made of
+#     another method's
 #
 # REQUIRED INPUTS
 #   the parts of the dataset and of each model's predictions; the LUT or fit where the method needs one
@@ -27,9 +28,10 @@ rule fuse:
     resources:
         mem_mb=2000,
         runtime=60,
+        device=settings.compute.device,
     params:
-        models=lambda w: experiment_of(w).models,
-        settings=lambda w: method_of(w).model_dump(mode="json"),
+        models=lambda w: [method_of(w).after] if refiner_of(w) else experiment_of(w).models,
+        settings=lambda w: plan.method_settings(w.experiment, w.method),
         allow_overlap=lambda w: experiment_of(w).allow_overlap,
         expected_error=lambda w: experiment_of(w).expected_error and method_of(w).needs == "lut",
         source=lambda w: source_digest("ensir.fuse", module_name(method_of(w).kind)),

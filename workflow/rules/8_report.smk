@@ -2,7 +2,7 @@
 #
 # REQUIRED INPUTS
 #   results/scores.csv, results/summary.csv, of each test set the part with the pictured image and all that was made of it,
-#   the LUTs
+#   the LUTs, the curves of trained refiners
 # OUTPUTS
 #   results/tables/{experiment}/*.{csv,md,tex}   comparison, differences; bin_width, max_steps, runtime where they apply
 #   results/report.html                          self-contained
@@ -40,6 +40,7 @@ rule report:
         digests=[path for sample in samples() for path in sampled(sample)["digests"]],
         scores=layout.all_scores,
         summary=layout.summary,
+        curves=[path for curves in refiner_curves().values() for path in curves.values()],
     output:
         page=report(layout.report, category="Report", caption="../report/report.rst"),
     log:
@@ -55,6 +56,7 @@ rule report:
     params:
         experiments=experiment_sections(),
         samples=samples(),
+        curves=refiner_curves(),
         megabytes=settings.report.megabytes,
         source=source_digest("ensir.report"),
         templates=templates_digest(),

@@ -42,6 +42,7 @@ NOTHING = "(?!)"  # a pattern that matches no name
 wildcard_constraints:
     dataset=NAME,
     denoiser=NAME,
+    refiner=rf"{NAME}(?:/{NAME})?",
     model=NAME,
     experiment=NAME,
     method=NAME,
@@ -103,6 +104,34 @@ def device_of(wildcards):
     return getattr(settings.models[wildcards.model], "device", None) or settings.compute.device
 
 
+def learned_of(wildcards):
+    """Train refiner: all parts of its training set and of what it refines there, and the networks that it looks at."""
+    refinement = plan.refiners()[wildcards.refiner]
+    name = refinement.settings.training.dataset
+    stores = [layout.dataset(name), refinement.store(layout, name)]
+    return {
+        "dataset": parts(stores[0], name),
+        "base": parts(stores[1], name),
+        "digests": [digest for store in stores for digest in digests(store, name)],
+        "prior": plan.prior_files(wildcards.refiner),
+        "perceptual": plan.perceptual(wildcards.refiner),
+    }
+
+
+def refined_of(wildcards):
+    """Predict: the part with the predictions that a refiner refines, and its digest."""
+    refinement = plan.refiners().get(wildcards.model)
+    if refinement is None:
+        return {}
+    part = layout.part(refinement.store(layout, wildcards.dataset), wildcards.part)
+    return {"base": ancient(part), "base_digest": layout.digest(part)}
+
+
+def refiner_of(wildcards):
+    """Fuse: the refiner that a method is; None where it is another."""
+    return plan.refiners().get(f"{wildcards.experiment}/{wildcards.method}")
+
+
 def function_digest(model):
     """Predict: a function model depends on the file that it is imported from."""
     function = getattr(settings.models[model], "function", None)
@@ -142,8 +171,15 @@ def fitted(experiment, method):
 
 
 def test_part_of(wildcards):
-    """Fuse: one part of a test set and of each model's predictions, and the LUT or fit where the method needs one."""
-    stores = [layout.predictions(wildcards.dataset, model) for model in experiment_of(wildcards).models]
+    """Fuse: one part of a test set and of each model's predictions, and the LUT or fit where the method needs one.
+
+    Of a refiner: its network, and what it refines.
+    """
+    refiner = refiner_of(wildcards)
+    if refiner:
+        stores = [refiner.store(layout, wildcards.dataset)]
+    else:
+        stores = [layout.predictions(wildcards.dataset, model) for model in experiment_of(wildcards).models]
     dataset, *predictions = [
         layout.part(store, wildcards.part) for store in [layout.dataset(wildcards.dataset), *stores]
     ]
@@ -154,6 +190,8 @@ def test_part_of(wildcards):
     }
     if made := fitted(wildcards.experiment, wildcards.method):
         read |= {"fitted": ancient(made), "fitted_digest": layout.digest(made)}
+    if refiner:
+        read["network"] = plan.refiner_files(f"{wildcards.experiment}/{wildcards.method}")
     return read
 
 
@@ -197,6 +235,18 @@ def all_seconds():
                 shards = range(settings.compute.shards)
                 found += [layout.estimate_seconds(name, method, shard) for shard in shards]
     return found
+
+
+def refiner_curves():
+    """Report: of each experiment, the curves of the refiners that are trained here."""
+    return {
+        name: {
+            refiner: layout.refiner_curve(refiner)
+            for refiner, refinement in plan.refiners_of(name)
+            if refinement.settings.training
+        }
+        for name in settings.experiments
+    }
 
 
 def samples():

@@ -13,6 +13,8 @@ with job(snakemake) as progress:
         prediction_parts=list(snakemake.input.predictions),
         **{n: snakemake.params[n] for n in ("settings", "models", "allow_overlap", "expected_error")},
         progress=progress,
+        network=list(snakemake.input.get("network", [])),
+        device=snakemake.resources.device,
     )
     names = [snakemake.wildcards[name] for name in ("experiment", "dataset", "method")]
     write_seconds(Layout().file(snakemake.output.seconds), *names, "seconds", seconds)

@@ -16,4 +16,5 @@ with job(snakemake) as progress:
         network=list(snakemake.input.network),
         device=snakemake.resources.device,
         batch=snakemake.resources.batch,
+        base_part=snakemake.input.get("base"),
     )

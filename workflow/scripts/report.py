@@ -10,6 +10,7 @@ with job(snakemake) as progress:
         scores=snakemake.input.scores,
         summary=snakemake.input.summary,
         samples=snakemake.params.samples,
+        curves=snakemake.params.curves,
         megabytes=snakemake.params.megabytes,
         threads=snakemake.threads,
         progress=progress,

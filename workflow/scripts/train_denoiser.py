@@ -10,7 +10,8 @@ with job(snakemake) as progress:
         checkpoint=Path(snakemake.params.checkpoint),
         curve=Path(snakemake.output.curve),
         photographs=list(snakemake.input.photographs),
-        training=dae_training.Training.of(snakemake.params.settings),
+        course=dae_training.Training.of(snakemake.params.settings),
         progress=progress,
         device=snakemake.resources.device,
+        anew=True,
     )

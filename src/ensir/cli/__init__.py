@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ensir import InputError
-from ensir.cli import dae, folders, luts, restore, results
+from ensir.cli import dae, folders, luts, ptgrm, restore, results
 
 
 class Group(TyperGroup):
@@ -43,3 +43,4 @@ for command in (
     app.command()(command)
 app.add_typer(luts.app, name="lut")
 app.add_typer(dae.app, name="dae")
+app.add_typer(ptgrm.app, name="ptgrm")

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ensir import InputError
-from ensir.publish import replaced
+from ensir.priors import named_weights
 
 Images = Float[Tensor, "image 3 height width"]  # RGB, 0–255
 
@@ -127,16 +127,7 @@ def read(path: str | Path) -> DAE:
     InputError
         Damaged, or of neither kind.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as .safetensors ({error}); replace the file") from error
+    weights, metadata = named_weights.read(path)
     try:
         if "ensir" in metadata:
             facts = json.loads(metadata["ensir"])
@@ -200,9 +191,5 @@ def write(path: Path, network: HalfResolution, sigma: float, facts: dict[str, An
     facts : dict
         What else the file shall tell: plain data.
     """
-    from safetensors.torch import save
-
     told = {"architecture": asdict(network.architecture), "sigma": sigma, **facts}
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    with replaced(path) as partial:
-        partial.write_bytes(save(weights, {"ensir": json.dumps(told, sort_keys=True)}))
+    named_weights.write(path, network, told)

@@ -34,6 +34,8 @@ class Degraded:
         Size of the target over the size of the input.
     degradation : dict or None
         How the input was made, where that is known (`degradation` of the configuration).
+    base : array of the target's shape, or None
+        What another model, which this one refines, has made of the input; in code values.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Degraded:
     bits: int
     scale: int
     degradation: dict[str, Any] | None
+    base: Shaped[np.ndarray, "height width channel"] | None = None
 
 
 class Restorer(Protocol):
@@ -50,8 +53,9 @@ class Restorer(Protocol):
     Parameters
     ----------
     settings : dict
-        The model's section of the configuration, as plain data; for networks with the ``path`` of their file, the
-        ``device`` and ``batch`` with which they run, and ``unfinished``, a folder for work in progress.
+        The model's section of the configuration, as plain data; for networks with the ``path`` of their file and those
+        ``beside`` it, the ``device`` and ``batch`` with which they run, and ``unfinished``, a folder for work in
+        progress.
     files : list of str
         Files of the predictions, for models that read them.
     """

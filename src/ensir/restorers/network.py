@@ -40,7 +40,7 @@ class Network:
     run : callable
         (image, channel, height, width) float32 in [0, 1] → (image, channel, height · scale, width · scale), likewise.
     channels : int
-        1 or 3: of input and output.
+        1 or 3: of the output, and of an image that goes in.
     scale : int or None
         Size of the output over the size of the input; None where only a run can tell.
     multiple : (height, width)
@@ -80,9 +80,13 @@ class Runner:
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
         """Yield the restored images, as floats in code values."""
+        for stack in self.stacks(images):
+            yield from self._restore(stack)
+
+    def stacks(self, images: Iterable[Degraded]) -> Iterator[list[Degraded]]:
+        """Yield runs of up to `batch` images of one shape, depth and scale."""
         for _, alike in groupby(images, key=_kind):
-            for stack in chunks(alike, self.batch):
-                yield from self._restore(stack)
+            yield from chunks(alike, self.batch)
 
     def _restore(self, stack: list[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
         """Restore images of one shape, depth and scale; grey through a colour network, colour through a grey one."""
@@ -100,7 +104,7 @@ class Runner:
             x = np.repeat(x, channels, axis=1)
         elif channels == 1:
             x = x.reshape(-1, 1, *x.shape[2:])
-        y = self._until_it_fits(x, first.scale)
+        y = self.run(x, first.scale)
         y = y.reshape(len(stack), -1, *y.shape[2:])
         if given == 1:
             y = y.mean(axis=1, keepdims=True)
@@ -108,8 +112,8 @@ class Runner:
 
     # ── memory ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _until_it_fits(self, x: Images, scale: int) -> Images:
-        """Restore; after each lack of memory again with fewer images at once, then with smaller pieces."""
+    def run(self, x: Images, scale: int) -> Images:
+        """Run the network over images; after each lack of memory again with fewer at once, then with smaller pieces."""
         while True:
             try:
                 return self._in_pieces(x, scale)
@@ -164,11 +168,13 @@ class Runner:
             spans(length, tile, self.overlap, multiple)
             for length, tile, multiple in zip(padded.shape[2:], self.tile, self.network.multiple, strict=True)
         )
-        y = np.empty((*x.shape[:2], padded.shape[2] * scale, padded.shape[3] * scale), np.float32)
+        y = np.empty(
+            (len(x), self.network.channels, *(side * scale for side in padded.shape[2:])), np.float32
+        )
         for chunk in chunks(product(range(len(x)), rows, columns), self.batch):
             pieces = np.stack([padded[i, :, r.start : r.stop, c.start : c.stop] for i, r, c in chunk])
             restored = self.network.run(pieces)
-            expected = (*pieces.shape[:2], pieces.shape[2] * scale, pieces.shape[3] * scale)
+            expected = (len(pieces), self.network.channels, pieces.shape[2] * scale, pieces.shape[3] * scale)
             if restored.shape != expected:
                 raise InputError(
                     f"{self.network.name}: makes {_sizes(restored.shape)} of {_sizes(pieces.shape)}, where the "

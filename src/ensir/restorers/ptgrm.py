@@ -1,0 +1,89 @@
+"""PTG-RM (Xu et al., CVPR 2024): refines what another model has made of the same input; `priors.ptgrm` is the network.
+
+Instance normalisation and both attentions look at the whole picture, and so does a 1-D prior: images are refined
+whole unless `tile` is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from ensir import InputError, devices, provenance, store
+from ensir.priors import features, ptgrm
+from ensir.priors.ptgrm_training import enlarged, picture, position
+from ensir.restorers import Degraded
+from ensir.restorers.network import Images, Network, Runner
+
+
+class Restorer:
+    """Refines predictions; see `network` for how large images are cut."""
+
+    def __init__(self, settings: dict[str, Any], files: list[str]):
+        path, device = settings["path"], devices.choose(settings["device"])
+        self.trained = ptgrm.read(path)
+        prior = features.Prior(settings["prior"], settings["beside"], device)
+        self._check_settings(path, settings, prior)
+        network = self.trained.network.to(device)
+
+        def run(pieces: Images) -> Images:
+            with torch.inference_mode():
+                base, degraded, place = torch.from_numpy(pieces).to(device).split((3, 3, 2), 1)
+                return network(base, degraded, place, prior(degraded)).cpu().numpy()
+
+        self.parameters = {"prior": prior.identity, "versions": provenance.versions("torch")}
+        self.runner = Runner(
+            Network(name=path, run=run, channels=3, scale=1, multiple=(4, 4), least=(8, 8), whole=True),
+            settings,
+        )
+
+    def _check_settings(self, path: str, settings: dict[str, Any], prior: features.Prior) -> None:
+        told, wanted = self.trained.architecture, settings["architecture"]
+        if prior.identity != self.trained.facts["prior"]:
+            raise InputError(f"{path}: was trained with another prior; mend `prior`, or train it anew")
+        if {"without": sorted(told.without), "plain": told.plain} != wanted:
+            raise InputError(
+                f"{path}: was trained with `without: [{', '.join(told.without)}]`, `plain: {str(told.plain).lower()}`; "
+                "say the same, or train it anew"
+            )
+
+    def check(self, part: store.Part) -> None:
+        """Raise an InputError where an image of a part taught the refiner, unless the part is of its training set."""
+        facts = self.trained.facts
+        learned = dict(zip(facts["image_digests"], facts["images"], strict=True))
+        for name, digest in zip(part.names, part.column("digest"), strict=True):
+            if str(digest) in learned and part.attributes["dataset"] != facts["dataset"]:
+                raise InputError(
+                    f"image {name!r} of {part.attributes['dataset']} is image {learned[str(digest)]!r} of "
+                    f"{facts['dataset']}, from which the refiner {self.runner.network.name} has learned; exclude it "
+                    "from one of them"
+                )
+
+    def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
+        """Yield the refined images, as floats in code values."""
+        for stack in self.runner.stacks(images):
+            white = 255 if stack[0].bits == 8 else 65535
+            grey = stack[0].shape[2] == 1
+            x = np.stack([_channels(degraded, white) for degraded in stack]).transpose(0, 3, 1, 2)
+            for refined in self.runner.run(x, 1).transpose(0, 2, 3, 1) * np.float32(white):
+                yield refined.mean(2, keepdims=True) if grey else refined
+
+
+def _channels(degraded: Degraded, white: int) -> Float32[np.ndarray, "height width 8"]:
+    """Return what the network looks at, side by side: base, input, position."""
+    assert degraded.base is not None
+    assert degraded.image is not None
+    height, width, _ = degraded.shape
+    beside = enlarged(degraded.image, degraded.scale)
+    if beside.shape[:2] != (height, width):
+        raise InputError(
+            f"image {degraded.name!r}: its input is {beside.shape[1]}×{beside.shape[0]} at the size of the target, "
+            f"which is {width}×{height}; a refiner needs both alike"
+        )
+    return np.concatenate(
+        [picture(degraded.base, white), picture(beside, white), position(height, width)], axis=2
+    )
