@@ -27,11 +27,17 @@ def test_conda_environment_holds_the_pinned_dependencies(kind: str):
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     held = dict(line.lower().removesuffix("+cpu").split("==") for line in pip if not line.startswith("--"))
     extras = project()["optional-dependencies"]
-    wanted = [*project()["dependencies"], *extras["pretrained"], *extras["onnx"]]
+    wanted = [*project()["dependencies"], *extras["pretrained"], *extras["onnx"], *extras["slurm"]]
     assert held == {name.lower(): pins()[name.lower()] for name in wanted}
 
 
 def test_everything_that_is_installed_is_pinned():
     extras = project()["optional-dependencies"]
-    wanted = [*project()["dependencies"], *extras["test"], *extras["pretrained"], *extras["onnx"]]
+    wanted = [
+        *project()["dependencies"],
+        *extras["test"],
+        *extras["pretrained"],
+        *extras["onnx"],
+        *extras["slurm"],
+    ]
     assert [name for name in wanted if re.split(r"[\[ ]", name)[0].lower() not in pins()] == []

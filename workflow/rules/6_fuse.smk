@@ -25,8 +25,9 @@ rule fuse:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
+        dask=settings.dask.model_dump_json(),
     params:
         models=lambda w: experiment_of(w).models,
         settings=lambda w: method_of(w).model_dump(mode="json"),
@@ -50,11 +51,12 @@ rule seal_fused:
         "results/logs/seal/{experiment}/{dataset}/{method}.log",
     benchmark:
         "results/benchmarks/seal/{experiment}/{dataset}/{method}.tsv"
+    localrule: True
     conda:
         environment
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
         runtime=5,
     params:
         parts=lambda w: list(plan.parts(w.dataset)),
@@ -79,7 +81,7 @@ rule write_images:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
         source=source_digest("ensir.fuse"),
