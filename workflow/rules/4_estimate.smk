@@ -27,7 +27,7 @@ rule estimate:
         environment
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
         gpu=1 if settings.compute.device == "cuda" else 0,
     params:
@@ -57,7 +57,7 @@ rule fit:
         environment
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
     params:
         settings=lambda w: method_of(w).model_dump(mode="json"),

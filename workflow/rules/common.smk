@@ -43,6 +43,11 @@ wildcard_constraints:
     shard=r"\d+",
 
 
+def growing(megabytes):
+    """The memory of a job: where it is started anew, it gets more."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
 # ── parts and digests ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -69,6 +74,12 @@ def method_of(wildcards):
 def device_of(wildcards):
     """Predict: where a network runs, which shows in no result: a resource, so that a change reruns nothing."""
     return getattr(settings.models[wildcards.model], "device", None) or settings.compute.device
+
+
+def network_threads():
+    """Predict: on one machine, two networks share the cores; a job of a cluster has its own."""
+    alone = workflow.non_local_exec or workflow.remote_exec
+    return max(1, min(4, (workflow.cores or 1) // (1 if alone else 2)))
 
 
 def function_digest(model):
