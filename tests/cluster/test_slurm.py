@@ -72,7 +72,7 @@ def test_the_default_run(slurm: Slurm, tmp_path: Path, experiments: list[str]):
         if (REPOSITORY / done).is_dir():
             shutil.copytree(REPOSITORY / done, local.folder / done, symlinks=True)
     local.run()
-    process = cluster.start("--group-components", *(f"{group}=9" for group in GROUPS))
+    process = cluster.start("--group-components", *(f"{group}=3" for group in GROUPS))
     killed, _ = wait_for(slurm, process, "rule_predict")
     slurm.kill_job(killed)
     lost, node = wait_for(slurm, process, "rule_weights")
