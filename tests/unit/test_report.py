@@ -107,6 +107,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             paths,
             [],
             False,
+            {"scheduler": "threads"},
             quiet,
         )
     scored = []

@@ -26,7 +26,7 @@ class Dies(WorkerPlugin):
         self.worker = worker
     def transition(self, key, start, finish, **_):
         name = key_split(key)
-        if finish == "executing" and name in ("_run", "fused") and name not in os.listdir(FOLDER):
+        if finish == "executing" and name in ("run", "fused") and name not in os.listdir(FOLDER):
             pathlib.Path(FOLDER, name).touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -54,7 +54,7 @@ def address(repository: Path, tmp_path: Path) -> Iterator[str]:
     assert process.stdout
     yield process.stdout.readline().strip()
     process.communicate("\n", timeout=60)
-    assert sorted(os.listdir(folder)) == ["_run", "fused"]
+    assert sorted(os.listdir(folder)) == ["fused", "run"]
 
 
 def distribute(run: Run, scheduler: str) -> None:
