@@ -7,10 +7,12 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile $(CONFIG)
+# A Slurm for tests sees no network, and ends with the command that began it, however that ends.
+ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift lint format bench bench-gpu results-page ptgrm-page config-docs clean
+.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,7 +40,7 @@ screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the RE
 	$(BIN)/python docs/screenshot.py
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not slow and not faults and not faults_all and not pretrained and not browser and not meanshift" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not cluster and not cluster_all and not slow and not faults and not faults_all and not pretrained and not browser and not meanshift" -n 2 --dist loadfile
 
 test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
 	$(BIN)/pytest -m slow -n 2
@@ -64,6 +66,12 @@ test-pretrained: $(INSTALLED_FOR_TESTS)  ## run published networks on whole data
 test-meanshift: $(INSTALLED_FOR_TESTS)  ## restore with the published denoising autoencoders, beside known traces (minutes)
 	$(BIN)/pytest -m meanshift
 
+test-cluster: $(INSTALLED_FOR_TESTS)  ## run the workflow on a Slurm of two nodes, and kill them (needs root and the packages of Slurm)
+	$(ISOLATED) $(BIN)/pytest -m cluster
+
+test-cluster-all: $(INSTALLED_FOR_TESTS)  ## the same, and all of the default run there (ten minutes)
+	$(ISOLATED) $(BIN)/pytest -m "cluster or cluster_all"
+
 lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -81,6 +89,9 @@ bench: $(INSTALLED_FOR_TESTS)  ## measure speeds, beside what they are compared 
 
 bench-gpu: $(INSTALLED_FOR_TESTS)  ## measure fusing on a CUDA GPU, beside a copy
 	$(BIN)/python tests/bench/bench_gpu.py
+
+bench-cluster: $(INSTALLED_FOR_TESTS)  ## measure what the workflow costs beside the work, here and under Slurm (needs root)
+	$(ISOLATED) $(BIN)/python tests/bench/orchestration.py
 
 results-page: $(INSTALLED)  ## run config/results.yaml on ENSIR_TEST_DATA, fill the tables of docs/results.md
 	$(MAKE) run CONFIG=config/results.yaml
@@ -103,5 +114,5 @@ $(INSTALLED): pyproject.toml envs/constraints.txt
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --constraint envs/constraints.txt --editable ".[test,pretrained,onnx,clip]"
+	$(PIP) install --constraint envs/constraints.txt --editable ".[test,pretrained,onnx,clip,slurm]"
 	@touch $@

@@ -306,9 +306,37 @@ class Compute(Strict):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where EM and networks run")
     shards: int = Field(1, ge=1, description="jobs among which EM is split")
-    scheduler: Literal["threads", "processes"] = Field(
-        "threads", description="Dask scheduler of the partition"
+
+
+class Dask(Strict):
+    """Where a reference is counted and the images of a part are fused; no result depends on it."""
+
+    scheduler: Literal["threads", "processes", "slurm"] | Annotated[str, Field(pattern="^tcp://.")] = Field(
+        "threads",
+        title="threads, processes, slurm, or an address that starts with tcp://",
+        description="on the job's own cores; by workers that the job starts under Slurm (needs `pip install "
+        "'ensir-flow[slurm]'`); or by those of a Dask scheduler that runs already",
     )
+    workers: int = Field(4, ge=1, description="slurm: jobs, each a worker")
+    cores: int = Field(4, ge=1, description="slurm: threads of a worker")
+    memory: str = Field(
+        "8GB", pattern=r"^\d+ ?[MGT]i?B$", title="text such as 8GB", description="slurm: memory of a worker"
+    )
+    walltime: str = Field(
+        "02:00:00",
+        pattern=r"^(\d+-)?\d+:\d\d:\d\d$",
+        title="text such as 02:00:00 or 1-12:00:00",
+        description="slurm: time that a worker may take",
+    )
+    queue: str | None = Field(
+        None, description="slurm: partition of the workers; null: the cluster's default"
+    )
+    account: str | None = Field(None, description="slurm: account that pays for the workers")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the job itself only waits."""
+        return self.scheduler not in ("threads", "processes")
 
 
 class Report(Strict):
@@ -330,4 +358,5 @@ class Config(Strict):
     denoisers: dict[Name, Denoiser] = Field({}, description="denoising autoencoders to be trained, by name")
     experiments: dict[Name, Experiment] = Field(min_length=1, description="what is compared, by name")
     compute: Compute = Field(Compute(), description="how the work is done")
+    dask: Dask = Field(Dask(), description="where a reference is counted and parts are fused")
     report: Report = Field(Report(), description="the page that people look at")

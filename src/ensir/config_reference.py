@@ -151,6 +151,7 @@ def tables() -> str:
         ("Sweep", "experiments.NAME.sweep", config.Sweep),
         ("Figures", "experiments.NAME.figures", config.Figures),
         ("Compute", "compute", config.Compute),
+        ("Dask", "dask", config.Dask),
         ("Report", "report", config.Report),
     ):
         lines += [f"## {title}: `{path}`", ""]

@@ -101,7 +101,7 @@ def fit(
                     [layout.part(layout.predictions(REFERENCE, m), part) for m in models] for part in parts
                 ],
                 bin_width=experiment.bin_width,
-                scheduler="threads",
+                dask={"scheduler": "threads"},
                 progress=progress,
             )
         weights = layout.weights("fit", method, 0)

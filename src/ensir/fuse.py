@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
-from ensir import InputError, digests, images, methods, provenance, store
+from ensir import InputError, digests, images, methods, provenance, scheduling, store
 from ensir.layout import Place
 from ensir.lut import LutMethod
 from ensir.publish import publish
@@ -29,6 +33,7 @@ def fuse(
     prediction_parts: list[str],
     allow_overlap: list[str],
     expected_error: bool,
+    dask: dict[str, Any],
     progress: Progress,
     network: Sequence[str] = (),
     device: str = "auto",
@@ -56,6 +61,8 @@ def fuse(
     expected_error : bool
         Write `expected_squared_error (channel, pixel)`, too: float32, in squared code values, NaN in cells that no
         reference value is in. Methods without a LUT expect nothing, and do not.
+    dask : dict
+        Who fuses: the section of the configuration, as plain data.
     progress : callable
     network : list of str
         Weights of a method that is a network, and files that belong to it.
@@ -72,15 +79,21 @@ def fuse(
     InputError
         A test image was in the reference, or predictions do not fit together.
     """
-    part = store.Part(dataset_part)
-    predictions = [store.Part(path) for path in prediction_parts]
-    store.aligned([part, *predictions])
     running = {"beside": list(network[1:]), "device": device} if network else {}
-    combiner = methods.load({**settings, **running}, network[0] if network else fitted)
+    task = Task(
+        job=uuid4().hex,
+        settings=json.dumps({**settings, **running}),
+        fitted=network[0] if network else fitted,
+        dataset_part=dataset_part,
+        prediction_parts=tuple(prediction_parts),
+        expected_error=expected_error,
+    )
+    combiner, part, _ = _opened(task)
+    expecting = expected_error and isinstance(combiner, LutMethod)
     if isinstance(combiner, store.ChecksPart):
         combiner.check(part)
     if fitted:
-        made = combiner.lut if hasattr(combiner, "lut") else combiner.fit  # type: ignore[union-attr]
+        made = combiner.lut if hasattr(combiner, "lut") else combiner.fit
         check_disjoint(part, made, allow_overlap)
     attributes = {
         "kind": "fused",
@@ -96,32 +109,62 @@ def fuse(
         "network": [digests.sha256(file) for file in network],
         "versions": provenance.versions("numpy", "numba"),
     }
-    seconds = {}
-    expecting = combiner if expected_error and isinstance(combiner, LutMethod) else None
     size = part.value.size * 4 * (2 if expecting else 1)
-    with store.new_group(place, attributes, size) as group:
+    seconds = {}
+    with store.new_group(place, attributes, size) as group, scheduling.workers(dask) as workers:
         writer = store.ImageWriter(group, part.names, part.shapes, np.float32)
         if expecting:
             meaning = "expected squared error of the value, in squared code values"
             errors = store.PixelWriter(group, ERRORS, part.value.shape, np.float32, meaning)
-        for i, name in enumerate(part.names):
-            x = np.stack([prediction.rows(i) for prediction in predictions])
-            ready = methods.for_image(combiner, part, i)
-            combine: Callable[..., Any] = expecting.fuse_with_error if expecting else ready.fuse
-            if i == 0 and ready is combiner:
-                combine(x[:, :, :1])  # what is compiled or unfolded once belongs to no image
-            started = time.perf_counter()
-            fused = combine(x)
-            seconds[name] = time.perf_counter() - started
-            if expecting:
-                fused, expected = fused
-                errors.append(expected)
+        for i, (fused, expected, took) in enumerate(workers.map(task.fused, range(len(part.names)))):
+            seconds[part.names[i]] = took
             writer.append(fused)
+            if expecting:
+                errors.append(expected)
             progress(i + 1, len(part.names))
         writer.close()
         if expecting:
             errors.close()
     return seconds
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is told, wherever it is. It opens the files itself, once for each `job`."""
+
+    job: str
+    settings: str
+    fitted: str | None
+    dataset_part: str
+    prediction_parts: tuple[str, ...]
+    expected_error: bool
+
+    def fused(self, i: int) -> tuple[Any, Any, float]:
+        """Return image i fused, its expected squared errors or None, and the seconds without reading."""
+        combiner, part, predictions = _opened(self)
+        x = np.stack([prediction.rows(i) for prediction in predictions])
+        combine = _combine(self, methods.for_image(combiner, part, i))
+        started = time.perf_counter()
+        fused, expected = combine(x)
+        return fused, expected, time.perf_counter() - started
+
+
+@lru_cache(maxsize=1)
+def _opened(task: Task) -> tuple[Any, store.Part, list[store.Part]]:
+    part, *predictions = map(store.Part, [task.dataset_part, *task.prediction_parts])
+    store.aligned([part, *predictions])
+    combiner = methods.load(json.loads(task.settings), task.fitted)
+    if not isinstance(
+        combiner, methods.LooksAtInput
+    ):  # what is compiled or unfolded once belongs to no image
+        _combine(task, combiner)(np.stack([prediction.pixels(0, 1) for prediction in predictions]))
+    return combiner, part, predictions
+
+
+def _combine(task: Task, method: methods.Method) -> Callable[[Any], tuple[Any, Any]]:
+    if task.expected_error and isinstance(method, LutMethod):
+        return method.fuse_with_error
+    return lambda x: (method.fuse(x), None)
 
 
 def check_disjoint(part: store.Part, made: Any, allowed: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ensir import provenance, statistics, store
+from ensir import provenance, scheduling, statistics, store
 from ensir.counting import Counter
 from ensir.layout import Place
 from ensir.statistics import Statistics
@@ -28,7 +28,7 @@ def partition(
     dataset_parts: list[str],
     prediction_parts: list[list[str]],
     bin_width: int,
-    scheduler: str,
+    dask: dict[str, Any],
     progress: Progress,
 ) -> None:
     """Compute the statistics of a reference and write them.
@@ -47,11 +47,11 @@ def partition(
         For each of those, the parts of the models' predictions.
     bin_width : int
         The finest width that is needed.
-    scheduler : str
-        Dask's: "threads" or "processes".
+    dask : dict
+        Who counts: the section of the configuration, as plain data.
     progress : callable
     """
-    import dask
+    from dask import delayed
 
     parts = [store.Part(path) for path in dataset_parts]
     folds = fold_of(sorted(name for part in parts for name in part.names))
@@ -67,11 +67,9 @@ def partition(
             pairs = zip(other.names, other.column("digest"), strict=True)
             predictions[model] += [f"{name} {digest}" for name, digest in pairs]
         part_folds = [folds[name] for name in part.names]
-        tasks += [
-            dask.delayed(_run)([part, *others], models, bin_width, part_folds, run) for run in runs(part)
-        ]
-    with dask.config.set(scheduler=scheduler), _Counted(progress, len(tasks)):
-        (result,) = dask.compute(reduced(tasks))
+        tasks += [delayed(_run)([part, *others], models, bin_width, part_folds, run) for run in runs(part)]
+    with scheduling.workers(dask) as workers:
+        result = workers.compute(tasks, reduced, progress)
     attributes = {
         "reference": reference,
         "model_digests": [
@@ -107,27 +105,6 @@ def reduced(tasks: list[Any]) -> Any:
     while len(tasks) > 1:
         tasks = [dask.delayed(statistics.total)(tasks[i : i + FAN_IN]) for i in range(0, len(tasks), FAN_IN)]
     return tasks[0]
-
-
-class _Counted:
-    """Reports every finished run to a progress callback."""
-
-    def __init__(self, progress: Progress, total: int):
-        from dask.callbacks import Callback
-
-        self.done, self.total, self.progress = 0, total, progress
-        self.callback = Callback(posttask=self._posttask)
-
-    def _posttask(self, key: Any, *_: Any) -> None:
-        if str(key).startswith("_run"):
-            self.done += 1
-            self.progress(self.done, self.total)
-
-    def __enter__(self) -> None:
-        self.callback.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self.callback.__exit__(*error)
 
 
 def _run(

@@ -58,6 +58,7 @@ def commit() -> str:
         return ""
 
 
+@cache  # asked for by every job of a plan
 def source_digest(*modules: str) -> str:
     """Return a digest of the code of some of our modules and of all that they import from us.
 
@@ -86,6 +87,7 @@ def templates_digest() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
+@cache
 def file_digest_of_module(module: str) -> str:
     """Return the digest of the file that a module of the user's is imported from; empty where there is none."""
     try:
@@ -107,22 +109,24 @@ def _path(module: str) -> Path | None:
 
 @cache
 def _tree(module: str) -> ast.Module:
+    """Parse a module; docstrings are left out."""
     path = _path(module)
     assert path is not None, module
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
-def _code(module: str) -> str:
-    tree = ast.parse(ast.unparse(_tree(module)))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    return tree
 
 
+@cache
+def _code(module: str) -> str:
+    return ast.unparse(_tree(module))
+
+
+@cache
 def _imports(module: str) -> list[str]:
     """Return the modules of ours that a module imports when it is run, at its top or inside functions."""
     found = []

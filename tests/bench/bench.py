@@ -121,7 +121,7 @@ folder, dataset, *predictions = sys.argv[1:]
 options = {**ENSIR, "bin_width": 16}
 silent = lambda done, total: None
 place = [Place.beside(f"{folder}/{name}") for name in ("statistics", "weights", "table.lut")]
-partition.partition(place[0], "r", list("abc"), [dataset], [predictions], 16, "threads", silent)
+partition.partition(place[0], "r", list("abc"), [dataset], [predictions], 16, {"scheduler": "threads"}, silent)
 estimate.estimate(place[1], str(place[0].path), options, 0, 1, "cpu", silent)
 merge.merge(place[2], "m", options, str(place[0].path), [str(place[1].path)])
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -137,7 +137,7 @@ def bench_stores(folder, frames_x, frames_y):
 
         def work(width=width):
             partition.partition(
-                place, "r", list(NAMES[:3]), [dataset] * 4, [predictions] * 4, width, "threads",
+                place, "r", list(NAMES[:3]), [dataset] * 4, [predictions] * 4, width, {"scheduler": "threads"},
                 lambda done, total: None,
             )  # fmt: skip
 

@@ -57,7 +57,7 @@ WRONG = [
     (
         "modles",
         {},
-        "unknown key; allowed: datasets, models, denoisers, experiments, compute, report; did you mean 'models'?",
+        "unknown key; allowed: datasets, models, denoisers, experiments, compute, dask, report; did you mean 'models'?",
     ),
     (
         "datasets.train.inptu",
@@ -88,7 +88,7 @@ WRONG = [
         "unknown key; allowed: kind, arithmetic, precision, prior, max_steps, "
         "bin_width, channels; did you mean 'bin_width'?",
     ),
-    ("compute.shard", 1, "unknown key; allowed: device, shards, scheduler; did you mean 'shards'?"),
+    ("compute.shard", 1, "unknown key; allowed: device, shards; did you mean 'shards'?"),
     # missing keys
     ("experiments", GONE, "is missing; allowed: named sections, at least 1"),
     ("datasets.train.target", GONE, "is missing; allowed: text"),
@@ -513,14 +513,14 @@ def test_variables(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty; give the sections datasets, models, denoisers, experiments, compute, report"),
+        ("", "is empty; give the sections datasets, models, denoisers, experiments, compute, dask, report"),
         (
             "# nothing",
-            "is empty; give the sections datasets, models, denoisers, experiments, compute, report",
+            "is empty; give the sections datasets, models, denoisers, experiments, compute, dask, report",
         ),
         (
             "- datasets",
-            "holds no keys; give the sections datasets, models, denoisers, experiments, compute, report",
+            "holds no keys; give the sections datasets, models, denoisers, experiments, compute, dask, report",
         ),
         ("models:\n  a: {kind: folder\n  b: 1\n", "line 3, column 4: expected ',' or '}', but got ':'"),
         ("models:\n\ta: 1\n", "line 2, column 1: found character '\\t' that cannot start any token"),

@@ -27,7 +27,10 @@ def test_conda_environment_holds_the_pinned_dependencies(kind: str):
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     held = dict(line.lower().removesuffix("+cpu").split("==") for line in pip if not line.startswith("--"))
     extras = project()["optional-dependencies"]
-    wanted = [*project()["dependencies"], *extras["pretrained"], *extras["onnx"], *extras["clip"]]
+    wanted = [
+        *project()["dependencies"],
+        *(name for extra in ("pretrained", "onnx", "clip", "slurm") for name in extras[extra]),
+    ]
     assert held == {name.lower(): pins()[name.lower()] for name in wanted}
 
 
@@ -39,5 +42,6 @@ def test_everything_that_is_installed_is_pinned():
         *extras["pretrained"],
         *extras["onnx"],
         *extras["clip"],
+        *extras["slurm"],
     ]
     assert [name for name in wanted if re.split(r"[\[ ]", name)[0].lower() not in pins()] == []

@@ -285,8 +285,8 @@ def test_a_reference_image_is_no_test_image(made, tmp_path, settings):
     path, place = made.fit(settings), test.layout.place(test.layout.fused("e", "test", "m") + "/0")
     arguments = (place, "m", settings, path, test.parts[0], MODELS, test.predictions[0])
     with pytest.raises(InputError, match="image 'i2' of test set 'test' is image 'i2' of reference 'ref'"):
-        fuse(*arguments, [], False, quiet)
-    assert list(fuse(*arguments, ["i2"], False, quiet)) == ["t", "i2"]
+        fuse(*arguments, [], False, {"scheduler": "threads"}, quiet)
+    assert list(fuse(*arguments, ["i2"], False, {"scheduler": "threads"}, quiet)) == ["t", "i2"]
     assert store.Part(place.path).image("t").dtype == np.float32
 
 
@@ -295,7 +295,19 @@ def test_expected_errors_lie_beside_the_values(tmp_path):
     table = fitted(count(x, store.flatten(scene("t")["target"]), MODELS, 32), released(32))
     path, place = test.layout.lut("e", "m"), test.layout.place(test.layout.fused("e", "test", "m") + "/0")
     save(table, test.layout.place(path))
-    fuse(place, "m", released(32), path, test.parts[0], MODELS, test.predictions[0], [], True, quiet)
+    fuse(
+        place,
+        "m",
+        released(32),
+        path,
+        test.parts[0],
+        MODELS,
+        test.predictions[0],
+        [],
+        True,
+        {"scheduler": "threads"},
+        quiet,
+    )
     for name, expected in zip(
         ("value", "expected_squared_error"), LutMethod({}, table).fuse_with_error(x), strict=True
     ):

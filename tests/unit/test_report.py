@@ -84,7 +84,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     statistics, lut = layout.statistics("sr_x2"), layout.lut("sr_x2", "ensir")
     reference = [f"{layout.predictions('ref', model)}/p" for model in models]
     parts = [f"{layout.dataset('ref')}/p"]
-    partition(layout.place(statistics), "ref", models, parts, [reference], 64, "threads", quiet)
+    partition(
+        layout.place(statistics), "ref", models, parts, [reference], 64, {"scheduler": "threads"}, quiet
+    )
     shard = layout.weights("sr_x2", "ensir", 0)
     estimate(layout.place(shard), statistics, methods["ensir"], 0, 1, "cpu", quiet)
     merge(layout.place(lut), "ensir", methods["ensir"], statistics, [shard])
@@ -105,6 +107,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             paths,
             [],
             False,
+            {"scheduler": "threads"},
             quiet,
         )
     scored = []

@@ -132,7 +132,14 @@ def test_partition(tmp_path, monkeypatch, images_per_part, chunk_values, schedul
     place = Place.beside(tmp_path / "statistics.zarr")
     seen = []
     partition.partition(
-        place, "ref", list(NAMES[:3]), dataset, predictions, 16, scheduler, lambda *done: seen.append(done)
+        place,
+        "ref",
+        list(NAMES[:3]),
+        dataset,
+        predictions,
+        16,
+        {"scheduler": scheduler},
+        lambda *done: seen.append(done),
     )
     found, attributes = statistics.load(str(place.path))
     sizes = {name: height * width for name, (height, width) in IMAGES.items()}

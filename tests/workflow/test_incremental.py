@@ -65,6 +65,10 @@ def change_shards(config: dict) -> None:
     config["compute"]["shards"] = 3
 
 
+def change_dask(config: dict) -> None:
+    config["dask"] = {"scheduler": "processes"}
+
+
 def append_image(run: Run) -> None:
     write_dataset(run.folder, "test", ["t0"], {"a": 6, "b": 9})
 
@@ -105,6 +109,7 @@ CASES = [
     ("new method", edit_config(add_method), 0, ["fuse test by zzpm", "score zzpm"], ["ingest", "predict", "partition", "by average", "by ensir"]),
     ("new test set", new_test_set, 3, ["ingest more", "fuse more by ensir"], ["ingest ref", "predict ref", "predict test", "partition", "fuse test"]),
     ("more shards", edit_config(change_shards), 0, ["estimate"], ["ingest", "predict", "partition"]),
+    ("scheduler of Dask", edit_config(change_dask), 0, None, []),
     ("unrelated keys", edit_config(unrelated_keys), 0, None, []),
     ("touched but equal file", touch("ref/pred/a/r1.png"), 0, None, []),
     ("touched but equal target", touch("test/gt/t1.png"), 0, None, []),

@@ -26,7 +26,7 @@ rule ingest:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
     params:
         identity=identity,
@@ -53,11 +53,12 @@ rule seal_dataset:
         "results/logs/seal/{dataset}.log",
     benchmark:
         "results/benchmarks/seal/{dataset}.tsv"
+    localrule: True
     conda:
         environment
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
         runtime=5,
     params:
         parts=lambda w: list(plan.parts(w.dataset)),

@@ -29,7 +29,7 @@ rule train_denoiser:
         environment
     threads: 4
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=1440,
         gpu=1 if settings.compute.device == "cuda" else 0,
         device=settings.compute.device,
@@ -54,15 +54,17 @@ rule train_refiner:
         "results/logs/train_refiner/{refiner}.log",
     benchmark:
         "results/benchmarks/train_refiner/{refiner}.tsv"
+    cache: caching
     conda:
         environment
     threads: 4
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=1440,
         gpu=1 if settings.compute.device == "cuda" else 0,
         device=settings.compute.device,
     params:
+        identity=identity,
         checkpoint=lambda w, output: layout.checkpoint(output.weights),
         prior=lambda w: plan.refiners()[w.refiner].settings.seen["prior"],
         architecture=lambda w: plan.refiners()[w.refiner].settings.seen["architecture"],
@@ -91,9 +93,9 @@ rule predict:
     cache: caching
     conda:
         environment
-    threads: lambda w: max(1, min(4, (workflow.cores or 1) // 2)) if plan.network(w.model) else 1
+    threads: lambda w: network_threads() if plan.network(w.model) else 1
     resources:
-        mem_mb=lambda w: 16000 if plan.network(w.model) else 4000,
+        mem_mb=lambda w, attempt: attempt * (16000 if plan.network(w.model) else 4000),
         runtime=240,
         gpu=lambda w: 1 if plan.network(w.model) and device_of(w) == "cuda" else 0,
         device=lambda w: device_of(w),
@@ -128,7 +130,7 @@ rule adopt:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=240,
     params:
         identity=adopted_identity,
@@ -155,11 +157,12 @@ rule seal_predictions:
         "results/logs/seal/{dataset}/{model}.log",
     benchmark:
         "results/benchmarks/seal/{dataset}/{model}.tsv"
+    localrule: True
     conda:
         environment
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
         runtime=5,
     params:
         parts=lambda w: list(plan.parts(w.dataset)),

@@ -21,16 +21,16 @@ rule partition:
     cache: caching
     conda:
         environment
-    threads: max(1, workflow.cores or 1)
+    threads: 1 if settings.dask.elsewhere else max(1, workflow.cores or 1)
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
+        dask=settings.dask.model_dump_json(),
     params:
         identity=identity,
         reference=lambda w: experiment_of(w).reference,
         models=lambda w: experiment_of(w).models,
         bin_width=lambda w: experiment_of(w).bin_width,
-        scheduler=settings.compute.scheduler,
         source=source_digest("ensir.partition"),
     message:
         "partition the reference of {wildcards.experiment}"

@@ -28,7 +28,7 @@ rule estimate:
         environment
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
         gpu=1 if settings.compute.device == "cuda" else 0,
     params:
@@ -60,7 +60,7 @@ rule fit:
         environment
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
     params:
         identity=identity,

@@ -24,7 +24,7 @@ rule merge:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
     params:
         identity=identity,

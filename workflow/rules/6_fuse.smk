@@ -26,9 +26,10 @@ rule fuse:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
         device=settings.compute.device,
+        dask=settings.dask.model_dump_json(),
     params:
         models=lambda w: [method_of(w).after] if refiner_of(w) else experiment_of(w).models,
         settings=lambda w: plan.method_settings(w.experiment, w.method),
@@ -52,11 +53,12 @@ rule seal_fused:
         "results/logs/seal/{experiment}/{dataset}/{method}.log",
     benchmark:
         "results/benchmarks/seal/{experiment}/{dataset}/{method}.tsv"
+    localrule: True
     conda:
         environment
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
         runtime=5,
     params:
         parts=lambda w: list(plan.parts(w.dataset)),
@@ -81,7 +83,7 @@ rule write_images:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
         source=source_digest("ensir.fuse"),

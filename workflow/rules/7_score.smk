@@ -21,7 +21,7 @@ rule score:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
         settings=lambda w: experiment_of(w).score.model_dump(mode="json"),
@@ -53,7 +53,7 @@ rule summarize:
         environment
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         source=source_digest("ensir.score"),

@@ -23,7 +23,7 @@ rule tables:
         environment
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         experiments=experiment_sections(),
@@ -51,7 +51,7 @@ rule report:
         environment
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         experiments=experiment_sections(),
@@ -80,7 +80,7 @@ rule provenance:
         environment
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         config=used_sections(),

@@ -24,7 +24,7 @@ rule draw_weight_maps:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=15,
     params:
         sample=lambda w: sample(w.experiment, w.dataset),
@@ -55,7 +55,7 @@ rule draw_distribution:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=15,
     params:
         settings=lambda w: method_of(w).model_dump(mode="json"),
@@ -81,7 +81,7 @@ rule draw_features:
         environment
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=15,
     params:
         sample=lambda w: sample(w.experiment, w.dataset),
@@ -106,7 +106,7 @@ rule draw_occupancy:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=15,
     params:
         source=source_digest("ensir.figures.occupancy"),
@@ -132,7 +132,7 @@ rule draw_convergence:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=15,
     params:
         settings=lambda w: method_of(w).model_dump(mode="json"),
@@ -159,7 +159,7 @@ rule draw_gain:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=15,
     params:
         experiment=lambda w: experiment_of(w).model_dump(mode="json", include={"models", "methods", "score"}),
@@ -185,7 +185,7 @@ rule draw_calibration:
         environment
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
         settings=lambda w: method_of(w).model_dump(mode="json"),

@@ -50,6 +50,11 @@ wildcard_constraints:
     shard=r"\d+",
 
 
+def growing(megabytes):
+    """The memory of a job: where it is started anew, it gets more."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
 # ── parts and digests ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -130,6 +135,12 @@ def refined_of(wildcards):
 def refiner_of(wildcards):
     """Fuse: the refiner that a method is; None where it is another."""
     return plan.refiners().get(f"{wildcards.experiment}/{wildcards.method}")
+
+
+def network_threads():
+    """Predict: on one machine, two networks share the cores; a job of a cluster has its own."""
+    alone = workflow.non_local_exec or workflow.remote_exec
+    return max(1, min(4, (workflow.cores or 1) // (1 if alone else 2)))
 
 
 def function_digest(model):

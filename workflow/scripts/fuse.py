@@ -1,3 +1,5 @@
+import json
+
 from ensir.job import job
 from ensir.layout import Layout
 
@@ -12,6 +14,7 @@ with job(snakemake) as progress:
         dataset_part=snakemake.input.dataset,
         prediction_parts=list(snakemake.input.predictions),
         **{n: snakemake.params[n] for n in ("settings", "models", "allow_overlap", "expected_error")},
+        dask=json.loads(snakemake.resources.dask),
         progress=progress,
         network=list(snakemake.input.get("network", [])),
         device=snakemake.resources.device,

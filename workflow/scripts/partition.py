@@ -1,3 +1,5 @@
+import json
+
 from ensir.job import job
 from ensir.layout import Layout
 
@@ -12,6 +14,6 @@ with job(snakemake) as progress:
         dataset_parts=dataset,
         prediction_parts=[predictions[i :: len(dataset)] for i in range(len(dataset))],
         bin_width=snakemake.params.bin_width,
-        scheduler=snakemake.params.scheduler,
+        dask=json.loads(snakemake.resources.dask),
         progress=progress,
     )

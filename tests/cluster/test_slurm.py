@@ -1,0 +1,139 @@
+"""Whole runs on a Slurm of two nodes: the digests of a local run, whatever is killed. `make test-cluster` runs it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from slurm import NODES, Slurm, missing
+from workflow.conftest import REPOSITORY, Run, copy_repository, prepare  # tests/workflow
+
+GROUPS = ("ingest", "predict", "fit", "weights", "fuse", "score")
+
+
+class OnSlurm(Run):
+    """A working folder whose workflow runs by the profile of Slurm."""
+
+    def command(self, *arguments: str) -> list[str]:
+        local, profile = (str(self.repository / "workflow/profiles" / name) for name in ("local", "slurm"))
+        command = [profile if word == local else word for word in super().command()]
+        return [*command, "--slurm-init-seconds-before-status-checks", "1", *arguments]
+
+    def hosts(self, results: str) -> set[str]:
+        """Return the hosts that made results, named by a glob."""
+        origins = (self.folder / "results/digests").glob(f"{results}.json")
+        return {json.loads(file.read_text())["host"] for file in origins}
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_repository(REPOSITORY, tmp_path_factory.mktemp("repository"))
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Slurm:
+    if reason := missing():
+        pytest.fail(reason)
+    return Slurm(tmp_path_factory.mktemp("cluster") / "slurm")
+
+
+def wait_for(slurm: Slurm, process: subprocess.Popen, comment: str) -> tuple[str, str]:
+    """Return the number and the node of the first running job whose comment begins so."""
+    while process.poll() is None:
+        for job, node, text in slurm.running():
+            if text.startswith(comment):
+                return job, node
+        time.sleep(0.2)
+    pytest.fail(f"no job {comment} was seen: {process.communicate()[0]}")
+
+
+@pytest.mark.parametrize(
+    "experiments",
+    [
+        pytest.param(["deblur"], marks=pytest.mark.cluster),
+        pytest.param(["denoise", "sr_x2", "deblur"], marks=pytest.mark.cluster_all),
+    ],
+    ids=["one experiment", "all"],
+)
+def test_the_default_run(slurm: Slurm, tmp_path: Path, experiments: list[str]):
+    """config/config.yaml, whole or its experiment with networks; a job is killed in it, and a node with its jobs."""
+    local, cluster = Run(tmp_path / "local"), OnSlurm(tmp_path / "slurm")
+    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    config["experiments"] = {name: config["experiments"][name] for name in experiments}
+    for run in (local, cluster):
+        run.folder.mkdir()
+        run.config = config
+    for done in ("results", ".snakemake/metadata"):  # what `make run` did need not be done again
+        if (REPOSITORY / done).is_dir():
+            shutil.copytree(REPOSITORY / done, local.folder / done, symlinks=True)
+    local.run()
+    process = cluster.start("--group-components", *(f"{group}=3" for group in GROUPS))
+    killed, _ = wait_for(slurm, process, "rule_predict")
+    slurm.kill_job(killed)
+    lost, node = wait_for(slurm, process, "rule_weights")
+    slurm.kill_node(node)
+    slurm.start_node(node)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    states = [(job["JobId"], job["JobState"]) for job in slurm.completed()]
+    assert {(killed, "FAILED"), (lost, "NODE_FAIL"), (lost, "COMPLETED")} <= set(states)
+    assert cluster.planned() == []
+    assert cluster.digests().items() <= local.digests().items()  # `make run` may have done more
+    assert cluster.hosts("**/*") == {"login", *NODES}  # seals are written where Snakemake runs
+
+
+@pytest.mark.cluster
+def test_the_keys_of_the_profile(slurm: Slurm, tmp_path: Path, repository: Path):
+    """GPU, partition and scratch directory reach Slurm and the job; a second attempt gets twice the memory."""
+    run = prepare(tmp_path / "run", repository)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    model = run.folder / "own_models.py"
+    model.write_text(
+        model.read_text()
+        + f"\nimport os, tempfile\nassert tempfile.gettempdir() == {str(scratch)!r}\n"
+        + "assert os.environ['CUDA_VISIBLE_DEVICES'] == '0'\n"
+        + "if not os.path.exists('seen'):\n    open('seen', 'w').close()\n    os.kill(os.getpid(), 9)\n"
+    )
+    cluster = OnSlurm(run.folder, repository)
+    cluster.run(
+        *("--default-resources", "slurm_partition=main", f"tmpdir={scratch}"),
+        *("--set-resources", "predict:gpu=1"),
+        *("--group-components", "predict=2", "--"),  # they share a GPU
+        "results/predictions/ref/f.zarr/zarr.json",
+    )
+    jobs = [job for job in slurm.completed() if job["WorkDir"] == str(run.folder)]
+    assert {job["Partition"] for job in jobs} == {"main"}
+    assert [job["JobState"] for job in jobs].count("FAILED") == 1
+    assert ["mem=8000M" in job["Tres"] for job in jobs].count(
+        True
+    ) == 1  # 4000 are what the first attempt gets
+    assert cluster.hosts(f"predictions/**/{12 * '?'}") == {NODES[0]}  # the one with a GPU
+
+
+@pytest.mark.cluster
+def test_dask_workers_under_slurm(slurm: Slurm, tmp_path: Path, repository: Path):
+    """Partition and fuse start workers as Slurm jobs; one is killed."""
+    local = prepare(tmp_path / "local", repository)
+    cluster = local.copy(tmp_path / "cluster")
+    local.run("luts")
+    config = cluster.config
+    config["dask"] = {"scheduler": "slurm", "workers": 2, "cores": 1, "memory": "1GB"}
+    cluster.config = config
+    process = cluster.start("luts")
+    job, _ = wait_for(slurm, process, "(null)")
+    slurm.kill_job(job)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert cluster.digests() == local.digests()
+    log = (cluster.folder / "results/logs/partition/one.log").read_text()
+    assert "dashboard of the workers: http://" in log
+    ended = {job["JobId"]: job for job in slurm.completed() if job["Name"] == "dask-worker"}
+    assert ended[job]["JobState"] == "FAILED"
+    assert len(ended) >= 2
+    slurm.wait_until_idle()

@@ -1,0 +1,91 @@
+"""Partition and fuse by the workers of a distributed scheduler: other processes, equal bits, whatever dies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Run
+from distributed import LocalCluster
+
+from ensir import InputError, scheduling
+
+CLUSTER = """
+import os, pathlib, signal
+from dask.utils import key_split
+from distributed import Client, LocalCluster, WorkerPlugin
+
+class Dies(WorkerPlugin):
+    "Kills the worker that begins the first task of a name."
+    def setup(self, worker):
+        self.worker = worker
+    def transition(self, key, start, finish, **_):
+        name = key_split(key)
+        if finish == "executing" and name in ("run", "fused") and name not in os.listdir(FOLDER):
+            pathlib.Path(FOLDER, name).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+        client.register_plugin(Dies())
+        print(cluster.scheduler_address, flush=True)
+        input()
+"""
+
+
+@pytest.fixture
+def address(repository: Path, tmp_path: Path) -> Iterator[str]:
+    """Address of a scheduler whose two worker processes stand in another folder, and die now and then."""
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"FOLDER = {str(folder)!r}\n{CLUSTER}"],
+        env={**os.environ, "PYTHONPATH": str(repository / "src")},
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    yield process.stdout.readline().strip()
+    process.communicate("\n", timeout=60)
+    assert sorted(os.listdir(folder)) == ["fused", "run"]
+
+
+def distribute(run: Run, scheduler: str) -> None:
+    """Delete what partition and all later stages wrote, and name a scheduler."""
+    config = run.config
+    config["dask"] = {"scheduler": scheduler}
+    run.config = config
+    assert run.planned() == []  # a resource: nothing reruns
+    for path in ("statistics", "weights", "luts", "fused", "logs"):
+        shutil.rmtree(run.folder / "results" / path)
+        shutil.rmtree(run.folder / "results/digests" / path, ignore_errors=True)
+
+
+def test_workers_are_killed(finished: Run, tmp_path: Path, address: str):
+    run = finished.copy(tmp_path / "run")
+    distribute(run, address)
+    run.run()
+    assert run.digests() == finished.digests()
+    assert run.planned() == []
+    for stage in ("partition", "fuse"):
+        for log in (run.folder / "results/logs" / stage).rglob("*.log"):
+            assert "dashboard of the workers: http://" in log.read_text()
+
+
+@pytest.mark.parametrize(("listening", "problem"), [(False, "does not answer"), (True, "has no workers")])
+def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem: str):
+    monkeypatch.setattr(scheduling, "SECONDS_FOR_AN_ANSWER", 1)
+    with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
+        address = cluster.scheduler_address if listening else "tcp://127.0.0.1:1"
+        with (
+            pytest.raises(InputError, match=f"dask.scheduler: {address} {problem}"),
+            scheduling.workers({"scheduler": address}),
+        ):
+            pass
