@@ -19,6 +19,7 @@ Progress = Callable[[int, int], None]
 WAITING = ("waiting", "queued", "no-worker", "processing")  # states of Dask tasks that are still to be done
 SECONDS_FOR_AN_ANSWER = 30
 SECONDS_BETWEEN_LOOKS = 1
+TRIES = 5
 AHEAD = 2  # items per thread of the workers that are on their way at once: the rest takes no memory
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ class Elsewhere:
 def elsewhere(address: Any) -> Iterator[Elsewhere]:
     """Yield the workers of a scheduler's address or of a cluster, in this folder, once there is one."""
     from distributed import Client, WorkerPlugin
+    from distributed.comm import CommClosedError
 
     class SameFolder(WorkerPlugin):
         folder = os.getcwd()
@@ -131,7 +133,13 @@ def elsewhere(address: Any) -> Iterator[Elsewhere]:
         ) from error
     with client:
         log.info("dashboard of the workers: %s", client.dashboard_link)
-        client.register_plugin(SameFolder())
+        for tries_left in reversed(range(TRIES)):
+            try:
+                client.register_plugin(SameFolder())
+                break
+            except CommClosedError:  # a worker died while it was told
+                if not tries_left:
+                    raise
         try:
             client.wait_for_workers(1, timeout=SECONDS_FOR_AN_ANSWER if isinstance(address, str) else None)
         except TimeoutError as error:

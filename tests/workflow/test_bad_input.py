@@ -59,8 +59,8 @@ CASES = {
     "sizes that differ": (write("test/pred/a/t2.png", small), ["test/pred/a/t2.png", "48×38", "48×40", "crop"]),
     "truncated PNG": (truncate, ["test/pred/a/t2.png", "cannot be read", "replace the file"]),
     "16-bit target, 8-bit prediction": (
-        lambda run: [write(f"test/{kind}/t3.png", rgb16)(run) for kind in ("gt", "lq")],
-        ["t3.png", "uint8", "uint16", "convert"],
+        lambda run: [write(f"test/{kind}/t{n}.png", rgb16)(run) for kind in ("gt", "lq") for n in (1, 2, 3)],
+        ["test/pred/", ".png", "uint8", "uint16", "convert"],
     ),
     "RGBA": (write("test/pred/b/t1.png", rgba), ["test/pred/b/t1.png", "4 channels", "without alpha"]),
     "grey among RGB": (write("test/gt/t1.png", grey), ["test/gt/t1.png", "1", "convert"]),
