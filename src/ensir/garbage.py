@@ -33,6 +33,9 @@ def needed(plan: Plan) -> set[Path]:
         if training := refinement.settings.training:
             found |= {layout.refiner(refiner), layout.refiner_curve(refiner)}
             add_store(refinement.store(layout, training.dataset), training.dataset)
+            if refinement.method:
+                fused = (refinement.experiment, training.dataset, refinement.method)
+                found.update(layout.fuse_seconds(*fused, part) for part in plan.parts(training.dataset))
     for name, experiment in plan.config.experiments.items():
         found.add(layout.figures(name))
         for method, options in experiment.methods.items():
