@@ -72,7 +72,16 @@ def make(folder: Path, megabytes: int = 30) -> Path:
         name: e.model_dump(mode="json", exclude={"figures"}) for name, e in config.experiments.items()
     }
     files = str(folder / "scores.csv"), str(folder / "summary.csv")
-    report(layout.file(page), sections, *files, samples, {}, megabytes, 2, lambda done, total: None)
+    report(
+        layout.file(page),
+        sections,
+        *files,
+        samples,
+        dict.fromkeys(sections, {}),
+        megabytes,
+        2,
+        lambda done, total: None,
+    )
     return page
 
 
