@@ -77,7 +77,7 @@ def make(folder: Path, megabytes: int = 30) -> Path:
         sections,
         *files,
         samples,
-        dict.fromkeys(sections, {}),
+        {name: {} for name in sections},
         megabytes,
         2,
         lambda done, total: None,
