@@ -18,10 +18,9 @@ from ensir import InputError, devices, images, metrics
 from ensir.priors import dae, training
 from ensir.priors.dae import Architecture, HalfResolution
 from ensir.priors.operators import seeded
-from ensir.priors.training import Course, Progress
+from ensir.priors.training import VALIDATED, Course, Progress
 
 Photographs = dict[str, UInt8[np.ndarray, "height width 3"]]
-VALIDATED = 256  # side of the middle of a validation image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +32,10 @@ class Training(Course):
     sigma : float
         Standard deviation of the noise, in levels of 0–255.
     architecture : Architecture
-    patch, batch : int
-        Side of a square patch, in pixels; patches of a step.
-    validation : int
-        Images that are kept back to measure the PSNR.
     """
 
     sigma: float
     architecture: Architecture = field(default_factory=Architecture)
-    patch: int = 64
-    batch: int = 8
-    validation: int = 8
 
     @classmethod
     def of(cls, settings: dict[str, Any]) -> Training:

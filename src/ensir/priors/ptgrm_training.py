@@ -22,32 +22,20 @@ from torch.nn import functional
 from ensir import InputError, devices, digests, metrics, store
 from ensir.priors import features, operators, ptgrm, training
 from ensir.priors.ptgrm import Architecture
-from ensir.priors.training import Course, Progress
+from ensir.priors.training import VALIDATED, Course, Progress
 
 CodeValues = Shaped[np.ndarray, "height width channel"]
 Picture = Float32[np.ndarray, "height width 3"]  # RGB, [0, 1]
 HELD = 128  # images of the training set that are kept in memory
-VALIDATED = 256  # side of the middle of a validation image
 CHARBONNIER = 1e-3  # its ε
 PERCEPTUAL = 0.1  # weight of the features' loss
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training(Course):
-    """How a refiner is trained.
-
-    Attributes
-    ----------
-    patch, batch : int
-        Side of a square patch, in pixels, a multiple of 4; patches of a step.
-    validation : int
-        Images that are kept back to measure the PSNR.
-    """
+    """How a refiner is trained: on patches whose side is a multiple of 4."""
 
     cooldown: float = 1.0  # the rate falls from the first step on
-    patch: int = 64
-    batch: int = 8
-    validation: int = 8
 
 
 class Triple(NamedTuple):

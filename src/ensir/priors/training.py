@@ -27,12 +27,13 @@ Objective = Callable[
     [Callable[..., Tensor], int], Tensor
 ]  # the network in its precision, the step → the loss
 CURVE = ("step", "seconds", "learning_rate", "loss", "psnr")
+VALIDATED = 256  # side of the middle of a validation image
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """How the steps of a training follow each other.
+    """How the steps of a training follow each other, and what each of them sees.
 
     Attributes
     ----------
@@ -52,6 +53,10 @@ class Course:
     precision : "float32" or "bfloat16"
         Of the arithmetic; the weights stay float32.
     seed : int
+    patch, batch : int
+        Side of a square patch, in pixels; patches of a step.
+    validation : int
+        Images that are kept back to measure the PSNR.
     """
 
     steps: int
@@ -62,6 +67,9 @@ class Course:
     patience: int | None = None
     precision: str = "float32"
     seed: int = 0
+    patch: int = 64
+    batch: int = 8
+    validation: int = 8
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
