@@ -1,9 +1,10 @@
-"""Where a job computes, and how much memory it took."""
+"""Where a job computes, how much memory it took, and PyTorch as it is installed."""
 
 from __future__ import annotations
 
 import resource
 import sys
+from contextlib import suppress
 
 from ensir import InputError
 
@@ -32,3 +33,24 @@ def peak_memory() -> str:
     if torch is None or not torch.cuda.is_initialized():
         return held
     return f"{held}, {torch.cuda.max_memory_allocated() / 1e6:,.0f} MB of the GPU"
+
+
+def mend_torchvision() -> None:
+    """Let torchvision be imported, where it is there, although it was built for another PyTorch.
+
+    Such a torchvision fails for lack of two operators that no network of ours uses; declaring them mends it.
+    """
+    import torch
+
+    try:
+        with suppress(ImportError):
+            import torchvision  # noqa: F401
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        for operator in ("nms", "qnms"):
+            torch.library.define(
+                f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            )

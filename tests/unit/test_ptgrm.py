@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 from typer.testing import CliRunner
 
-from ensir import InputError, restorers, store
+from ensir import InputError, devices, restorers, store
 from ensir.cli import app
 from ensir.ingest import ingest
 from ensir.layout import Layout
@@ -195,6 +195,7 @@ def test_a_network_that_enlarges_is_no_prior(data: Path):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Path:
+    devices.mend_torchvision()
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     folder = tmp_path_factory.mktemp("clip")

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ensir import InputError, digests
+from ensir import InputError, devices, digests
 from ensir.priors import dae, named_weights
 
 Images = Float[Tensor, "image 3 height width"]  # RGB, [0, 1]
@@ -153,6 +153,7 @@ class Clip:
 
     def __init__(self, file: str, spatial: bool, device: str):
         folder = Path(file).parent
+        devices.mend_torchvision()
         try:
             from transformers import CLIPVisionModelWithProjection
         except ImportError as error:

@@ -7,7 +7,6 @@ anything of it is run.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -113,25 +112,10 @@ def identify(weights: dict[str, Any], path: str) -> ImageModelDescriptor[Module]
 
 
 def import_spandrel() -> Any:
-    """Import spandrel, also where the torchvision that it imports was built for another PyTorch.
-
-    Such a torchvision fails for lack of two operators that no network of spandrel's uses; declaring them mends it.
-    """
-    import torch
-
+    """Import spandrel, also where the torchvision that it imports was built for another PyTorch."""
+    devices.mend_torchvision()
     try:
-        try:
-            import spandrel
-        except RuntimeError as error:
-            if "torchvision::nms" not in str(error):
-                raise
-            for name in [name for name in sys.modules if name.split(".")[0] in ("torchvision", "spandrel")]:
-                del sys.modules[name]
-            for operator in ("nms", "qnms"):
-                torch.library.define(
-                    f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-                )
-            import spandrel
+        import spandrel
     except ImportError as error:
         raise InputError(
             f"models of `kind: checkpoint` need spandrel ({error}); pip install 'ensir-flow[pretrained]'"
