@@ -20,9 +20,9 @@ class Interval(NamedTuple):
     high: float
 
     @property
-    def significant(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
+    def holds_zero(self) -> bool:
+        """Whether the difference is not significant; False where there is no interval, of which nothing is known."""
+        return self.low <= 0 <= self.high
 
 
 def intervals(differences: Float[np.ndarray, "comparison image"], seed: int = 0) -> list[Interval]:

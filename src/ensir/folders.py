@@ -60,10 +60,7 @@ def fit(
     models = list(predictions)
     experiment = _experiment(models, method, options)
     targets = _list(target, "--target")
-    files = {
-        m: images.match(targets, _list(predictions[m], f"--prediction {m}"), f"--prediction {m}")
-        for m in models
-    }
+    files = _predictions(targets, predictions)
     dataset = FolderDataset(kind="folder", target=str(target))
     model = FolderModel(kind="folder", path="").model_dump(mode="json", exclude={"path", "suffix"})
     settings = experiment.methods[method].model_dump(mode="json")
@@ -146,9 +143,9 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
         raise InputError(f"--error-map {error_map}: {lut} was imported and knows no errors; fit one")
     if output.resolve() in [folder.resolve() for folder in predictions.values()]:
         raise InputError(f"--output {output}: is the folder of a prediction; choose another")
-    files = {model: _list(predictions[model], f"--prediction {model}") for model in models}
-    names = {name: "" for found in files.values() for name in found}
-    files = {model: images.match(names, found, f"--prediction {model}") for model, found in files.items()}
+    found = [_list(predictions[model], f"--prediction {model}") for model in models]
+    names = {name: "" for files in found for name in files}
+    files = _predictions(names, predictions)
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
             first, *others = (files[model][name] for model in models)
@@ -187,15 +184,12 @@ def score(
     from ensir.score import compare
 
     targets = _list(target, "--target")
-    files = {
-        model: images.match(targets, _list(folder, f"--prediction {model}"), f"--prediction {model}")
-        for model, folder in predictions.items()
-    }
-    for model, found in files.items():
+    for model, found in _predictions(targets, predictions).items():
         with shown(f"score {model}") as progress:
             for done, (name, path) in enumerate(targets.items(), 1):
                 image = images.read(path)
-                values = compare(image, _read_like(image, path, found[name]), 8 * image.itemsize, settings)
+                result = _read_like(image, path, found[name])
+                values = compare(name, image, result, 8 * image.itemsize, settings)
                 yield from ((model, name, metric, value) for metric, value in values.items())
                 progress(done, len(targets))
 
@@ -208,6 +202,12 @@ def _experiment(models: list[str], method: str, options: dict[str, Any]) -> Expe
         )
     except ValidationError as error:
         what = error.errors(include_url=False)[0]
+        if what["loc"][0] == "models":
+            if len(models) < 2:
+                raise InputError(f"--prediction {models[0]}: is one model; give two or more") from None
+            raise InputError(
+                f"--prediction {what['input']}: the name of a model is made of letters, digits, _ and -"
+            ) from None
         named = [f"--{step}".replace("_", "-") for step in what["loc"] if step in options]
         if what["type"] == "extra_forbidden":
             raise InputError(f"{named[-1]}: method {method} has no such option") from None
@@ -219,7 +219,15 @@ def _list(folder: Path, option: str) -> dict[str, str]:
     """List the images of a folder, and of the folders in it, by name."""
     if not folder.is_dir():
         raise InputError(f"{option}: no folder {folder}")
-    return images.find(f"{folder}/**/*", option)
+    return images.find("**/*", option, folder=str(folder))
+
+
+def _predictions(names: dict[str, str], predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
+    """List the predictions of every model, one for each name."""
+    return {
+        model: images.match(names, _list(folder, f"--prediction {model}"), f"--prediction {model}", "add the files")
+        for model, folder in predictions.items()
+    }
 
 
 def _read_like(

@@ -26,7 +26,6 @@ def needed(plan: Plan) -> set[Path]:
         add_store(layout.dataset(dataset), dataset)
         for model in models:
             add_store(layout.predictions(dataset, model), dataset)
-            found.add(layout.scores(name, dataset, model))
     for denoiser in plan.config.denoisers:
         found |= {layout.denoiser(denoiser), layout.denoiser_curve(denoiser)}
     for refiner, refinement in plan.refiners().items():
@@ -38,6 +37,9 @@ def needed(plan: Plan) -> set[Path]:
                 found.update(layout.fuse_seconds(*fused, part) for part in plan.parts(training.dataset))
     for name, experiment in plan.config.experiments.items():
         found.add(layout.figures(name))
+        for dataset in experiment.tests:
+            for method in (*experiment.models, *experiment.methods):
+                found.update(layout.scores(name, dataset, method, part) for part in plan.parts(dataset))
         for method, options in experiment.methods.items():
             if options.needs == "lut":
                 found |= {layout.statistics(name), layout.lut(name, method)}
@@ -48,7 +50,7 @@ def needed(plan: Plan) -> set[Path]:
                 found |= {layout.fit(name, method), layout.fit_seconds(name, method)}
             for dataset in experiment.tests:
                 add_store(layout.fused(name, dataset, method), dataset)
-                found |= {layout.scores(name, dataset, method), layout.images(name, dataset, method)}
+                found.add(layout.images(name, dataset, method))
                 found.update(layout.fuse_seconds(name, dataset, method, part) for part in plan.parts(dataset))
     return set(map(Path, found))
 

@@ -30,6 +30,7 @@ def find(
     suffix: str = "",
     exclude: list[str] | None = None,
     extensions: tuple[str, ...] = SUFFIXES,
+    folder: str | None = None,
 ) -> dict[str, str]:
     """List the images of a glob, by name.
 
@@ -49,6 +50,8 @@ def find(
         Names (or wildcards of names) to leave out.
     extensions : tuple of str
         What counts as an image.
+    folder : str or None
+        Where the pattern begins, in which nothing is a wildcard; None takes the pattern's own fixed folder.
 
     Returns
     -------
@@ -61,10 +64,11 @@ def find(
         No image found, a stem without the suffix, or two files of one name.
     """
     wildcard = next((i for i, c in enumerate(pattern) if c in "*?["), len(pattern))
-    root = pattern[:wildcard].rpartition("/")[0] or ("/" if pattern.startswith("/") else ".")
+    fixed = pattern[:wildcard].rpartition("/")[0] or ("/" if pattern.startswith("/") else ".")
     found: dict[str, str] = {}
-    for path in sorted(glob.glob(pattern, recursive=True)):
-        stem, extension = os.path.splitext(os.path.relpath(path, root))
+    for below in sorted(glob.glob(pattern, root_dir=folder, recursive=True)):
+        path = os.path.join(folder or "", below)
+        stem, extension = os.path.splitext(os.path.relpath(path, folder or fixed))
         if extension.lower() not in extensions or not os.path.isfile(path):
             continue
         if not stem.endswith(suffix):
@@ -79,12 +83,17 @@ def find(
         found[name] = path
     if not found:
         raise InputError(
-            f"{key}: no image matches {pattern!r} (looked for {', '.join(extensions)}); mend the path"
+            f"{key}: no image matches {os.path.join(folder or '', pattern)!r} (looked for {', '.join(extensions)}); mend the path"
         )
     return dict(sorted(found.items()))
 
 
-def match(names: dict[str, str], others: dict[str, str], key: str) -> dict[str, str]:
+def match(
+    names: dict[str, str],
+    others: dict[str, str],
+    key: str,
+    mend: str = "add the files, declare a suffix, or exclude the images from the dataset",
+) -> dict[str, str]:
     """Return the others in the order of the names; each name must be there.
 
     Raises
@@ -97,8 +106,7 @@ def match(names: dict[str, str], others: dict[str, str], key: str) -> dict[str, 
         spare = [name for name in others if name not in names]
         hint = f"; it holds {_some(spare)} instead" if spare else ""
         raise InputError(
-            f"{key}: no file for {_some(missing)} ({len(missing)} of {len(names)} images){hint}; "
-            "add the files, declare a suffix, or exclude the images from the dataset"
+            f"{key}: no file for {_some(missing)} ({len(missing)} of {len(names)} images){hint}; {mend}"
         )
     return {name: others[name] for name in names}
 

@@ -110,9 +110,9 @@ class Layout:
         """Return how long each image of a part took to fuse."""
         return f"{self.root}/seconds/fuse/{experiment}/{dataset}/{method}/{part}.csv"
 
-    def scores(self, experiment: str, dataset: str, method: str) -> str:
-        """Return the scores of a method (or base model) on one test set."""
-        return f"{self.root}/scores/{experiment}/{dataset}/{method}.csv"
+    def scores(self, experiment: str, dataset: str, method: str, part: str) -> str:
+        """Return the scores of a method (or base model) on one part of a test set."""
+        return f"{self.root}/scores/{experiment}/{dataset}/{method}/{part}.csv"
 
     @property
     def all_scores(self) -> str:

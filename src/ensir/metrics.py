@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+WINDOW = 11  # pixels, of SSIM
 LUMA = np.array([65.481, 128.553, 24.966]) / 255  # BT.601
 
 
@@ -24,9 +25,18 @@ def psnr(
 def ssim(
     target: Float[np.ndarray, "height width channel"], result: Float[np.ndarray, "height width channel"]
 ) -> float:
-    """Return the structural similarity: 11×11 Gaussian of σ 1.5, valid region, mean over the channels."""
+    """Return the structural similarity: 11×11 Gaussian of σ 1.5, valid region, mean over the channels.
+
+    Raises
+    ------
+    ValueError
+        No window fits into the image.
+    """
     from skimage.metrics import structural_similarity
 
+    height, width = target.shape[:2]
+    if min(height, width) < WINDOW:
+        raise ValueError(f"needs {WINDOW}×{WINDOW} pixels, has {width}×{height}")
     _, similarity = structural_similarity(
         target,
         result,

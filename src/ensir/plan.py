@@ -160,8 +160,8 @@ class Plan:
         """Return the weights of a refiner, and the files of the network that guides it."""
         refinement = self.refiners()[name]
         weights = refinement.settings.weights or self.layout.refiner(name)
-        if refinement.settings.weights and not Path(weights).is_file():
-            raise InputError(f"{refinement.key}.weights: {weights}: no such file; mend the path")
+        if refinement.settings.weights:
+            existing(weights, f"{refinement.key}.weights")
         return [weights, *self.prior_files(name)]
 
     def prior_files(self, name: str) -> list[str]:
@@ -175,13 +175,10 @@ class Plan:
                 assert refinement.model is not None
                 return self.network(refinement.model)
             case ClipPrior():
-                files = [os.path.join(prior.path, name) for name in CLIP_FILES]
-                for file in files:
-                    if not Path(file).is_file():
-                        raise InputError(
-                            f"{key}.path: {file}: no such file; give the folder of a CLIP as transformers saves it"
-                        )
-                return files
+                mend = "give the folder of a CLIP as transformers saves it"
+                return [
+                    existing(os.path.join(prior.path, name), f"{key}.path", mend) for name in CLIP_FILES
+                ]
         return []
 
     def perceptual(self, name: str) -> list[str]:
@@ -230,8 +227,11 @@ class Plan:
                         f"{key}.images.{dataset}: {image!r} is no image of {dataset}; mend the name, or leave it out "
                         f"to picture {next(iter(self.targets(dataset)))!r}"
                     )
-            if figures.network and not Path(figures.network).is_file():
-                yield f"{key}.network: {figures.network}: no such file; mend the path"
+            if figures.network:
+                try:
+                    existing(figures.network, f"{key}.network")
+                except InputError as error:
+                    yield str(error)
 
     def pictured(self, experiment: str, dataset: str) -> tuple[str, str]:
         """Return the image of a test set that is pictured, and its part."""
@@ -245,7 +245,7 @@ class Plan:
         settings = self.config.datasets[dataset]
         if isinstance(settings, FolderDataset):
             key = f"datasets.{dataset}.target"
-            return images.find(settings.target, key, settings.target_suffix, settings.exclude)
+            return _found(settings.target, key, settings.target_suffix, settings.exclude)
         return dict.fromkeys(settings.images, "")
 
     def _inputs(self, dataset: str) -> dict[str, str]:
@@ -253,7 +253,7 @@ class Plan:
         if not isinstance(settings, FolderDataset) or not settings.input:
             return {}
         key = f"datasets.{dataset}.input"
-        found = images.find(settings.input, key, settings.input_suffix, settings.exclude)
+        found = _found(settings.input, key, settings.input_suffix, settings.exclude)
         return images.match(self.targets(dataset), found, key)
 
     def _predictions(self, dataset: str, model: str) -> dict[str, str]:
@@ -264,7 +264,7 @@ class Plan:
         key = f"models.{model}.path"
         pattern = settings.path.replace("{dataset}", dataset)
         extensions = images.SUFFIXES + arrays.SUFFIXES
-        found = images.find(pattern, key, settings.suffix, extensions=extensions)
+        found = _found(pattern, key, settings.suffix, extensions=extensions)
         return images.match(self.targets(dataset), found, key)
 
     def shared(self, dataset: str, model: str) -> dict[str, str | None] | None:
@@ -293,8 +293,7 @@ class Plan:
             return [self._weights(f"models.{model}.dae", settings.dae)]
         if not isinstance(settings, CheckpointModel | ExportedModel):
             return []
-        if not Path(settings.path).is_file():
-            raise InputError(f"models.{model}.path: {settings.path}: no such file; mend the path")
+        existing(settings.path, f"models.{model}.path")
         return [settings.path, *filter(os.path.exists, [f"{settings.path}.data"])]
 
     def _weights(self, key: str, weights: str) -> str:
@@ -304,25 +303,18 @@ class Plan:
         if weights in self.config.denoisers:
             self.photographs(weights)
             return self.layout.denoiser(weights)
-        if not Path(weights).is_file():
-            raise InputError(f"{key}: {weights}: no such file; mend the path")
-        return weights
+        return existing(weights, key)
 
     def _photographs(self, denoiser: str) -> list[str]:
         """Return the images that a denoising autoencoder is trained on."""
         pattern = self.config.denoisers[denoiser].photographs
-        return list(images.find(pattern, f"denoisers.{denoiser}.photographs").values())
+        return list(_found(pattern, f"denoisers.{denoiser}.photographs").values())
 
     def kernel(self, dataset: str) -> list[str]:
         """Return the file that holds the blur kernel of a dataset; none where it has no such file."""
         degradation = self.config.datasets[dataset].degradation
         found = kernel_files(degradation.model_dump() if degradation else None)
-        for path in found:
-            if not Path(path).is_file():
-                raise InputError(
-                    f"datasets.{dataset}.degradation.kernel: {path}: no such file; mend the path"
-                )
-        return found
+        return [existing(path, f"datasets.{dataset}.degradation.kernel") for path in found]
 
     def files(self, found: dict[str, str], dataset: str, part: str) -> list[str]:
         """Return the files of one part's images, in order; empty where there are none."""
@@ -383,6 +375,28 @@ class Plan:
         if isinstance(settings, Ptgrm):
             return {"kind": settings.kind, **settings.seen}
         return settings.model_dump(mode="json")
+
+
+def _found(pattern: str, key: str, *arguments: Any, **options: Any) -> dict[str, str]:
+    """Return what `images.find` does, of paths that Snakemake can read."""
+    found = images.find(pattern, key, *arguments, **options)
+    for path in found.values():
+        _readable(path, key)
+    return found
+
+
+def existing(path: str, key: str, mend: str = "mend the path") -> str:
+    """Return the path of a file that is there, and that Snakemake can read."""
+    if not Path(path).is_file():
+        raise InputError(f"{key}: {path}: no such file; {mend}")
+    _readable(path, key)
+    return path
+
+
+def _readable(path: str, key: str) -> None:
+    """Refuse what Snakemake takes for a wildcard or a path variable."""
+    if set(path) & set("{}<>"):
+        raise InputError(f"{key}: {path}: Snakemake reads no path with one of {{ }} < > in it; rename it")
 
 
 def assign(names: Sequence[str], images_per_part: int, dataset_store: str) -> dict[str, list[str]]:

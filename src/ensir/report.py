@@ -99,6 +99,7 @@ class Experiment:
     section: dict[str, Any]
     results: Table
     tests: list[TestSet]
+    direction: str
     luts: Table
     occupancy: dict[str, str]
     training: str
@@ -169,6 +170,7 @@ def _experiment(
         section,
         tables.results(name, section, scores),
         tests,
+        tables.direction(section),
         Table(tables.LUT_COLUMNS, rows),
         {
             method: style.inline(occupancy.drawing(found), salt=f"{name}/{method}")

@@ -25,11 +25,11 @@ def score(
     dataset: str,
     method: str,
     settings: dict[str, Any],
-    dataset_parts: list[str],
-    result_parts: list[str],
+    dataset_part: str,
+    result_part: str,
     progress: Progress,
 ) -> None:
-    """Score every image of a test set and write the values as CSV.
+    """Score every image of one part of a test set and write the values as CSV.
 
     Parameters
     ----------
@@ -39,18 +39,17 @@ def score(
         Names for the first columns; a base model counts as a method.
     settings : dict
         The experiment's `score` section, as plain data.
-    dataset_parts, result_parts : list of str
-        Parts with the targets, and the parts with the fused images or predictions.
+    dataset_part, result_part : str
+        The part with the targets, and the part with the fused images or predictions.
     progress : callable
     """
+    target, result = store.Part(dataset_part), store.Part(result_part)
+    store.aligned([target, result])
     rows = []
-    for done, (target_path, result_path) in enumerate(zip(dataset_parts, result_parts, strict=True)):
-        target, result = store.Part(target_path), store.Part(result_path)
-        store.aligned([target, result])
-        for name in target.names:
-            values = compare(target.image(name), result.image(name), target.bits, settings)
-            rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
-        progress(done + 1, len(dataset_parts))
+    for done, name in enumerate(target.names, 1):
+        values = compare(name, target.image(name), result.image(name), target.bits, settings)
+        rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
+        progress(done, len(target.names))
     with publish(place) as partial:
         write_csv(partial, COLUMNS, sorted(rows))
 
@@ -92,22 +91,29 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     all_scores, summary : Place
         Where the two tables go.
     scores : list of str
-        Tables of single methods, in the order in which they shall stand.
+        Tables of single parts and methods. Experiments, datasets, methods and metrics stand in the order in which they
+        come first, images by name: how a test set is divided into parts shows in no bit.
     """
     import pandas as pd
 
     names = dict.fromkeys(COLUMNS[:-1], str)
-    tables = [pd.read_csv(path, dtype=names, keep_default_na=False) for path in scores]
-    rows = pd.concat(tables).groupby(list(COLUMNS[:-1]), sort=False, as_index=False)
-    table = rows.sum(min_count=1)  # the seconds of shards add up
-    means = table.groupby(["experiment", "dataset", "method", "metric"], sort=False)["value"]
-    summarized = means.agg(mean="mean", n="count").reset_index()
+    tables = [
+        pd.read_csv(path, dtype=names, keep_default_na=False, na_values={"value": ["nan"]}) for path in scores
+    ]
+    rows = pd.concat(tables)
+    for name in ("experiment", "dataset", "method", "metric"):
+        rows[name] = pd.Categorical(rows[name], rows[name].unique())
+    keys = rows.groupby(list(COLUMNS[:-1]), observed=True, as_index=False)
+    table = keys.sum(min_count=1)  # the seconds of shards add up
+    means = table.groupby(["experiment", "dataset", "method", "metric"], observed=True)["value"]
+    summarized = means.agg(mean=lambda values: values.mean(skipna=False), n="size").reset_index()
     for place, columns in ((all_scores, table), (summary, summarized)):
         with publish(place) as partial:
-            columns.to_csv(partial, index=False, float_format="%.6f")
+            columns.to_csv(partial, index=False, float_format="%.6f", na_rep="nan")
 
 
 def compare(
+    name: str,
     target: Shaped[np.ndarray, "height width channel"],
     result: Shaped[np.ndarray, "height width channel"],
     bits: int,
@@ -117,6 +123,8 @@ def compare(
 
     Parameters
     ----------
+    name : str
+        Of the image, for error messages.
     target : integer array, (height, width, channel)
     result : integer or float array of the same shape
         In the code values of the target.
@@ -133,23 +141,31 @@ def compare(
     Raises
     ------
     InputError
-        A metric cannot be imported, or fails.
+        `crop` leaves nothing of the image, or a metric cannot be imported, or fails.
     """
     if settings["rounded"]:
         result = images.to_integers(result, target.dtype, "result")
     unit = 1 if bits == 8 else 257
     crop = settings["crop"]
-    inner = np.s_[crop : target.shape[0] - crop, crop : target.shape[1] - crop]
+    height, width = target.shape[:2]
+    if min(height, width) <= 2 * crop:
+        raise InputError(
+            f"image {name!r}: is {width}×{height}, of which a crop of {crop} leaves nothing; lower `crop`"
+        )
+    inner = np.s_[crop : height - crop, crop : width - crop]
     y, x = target[inner].astype(np.float64) / unit, result[inner].astype(np.float64) / unit
     if settings["space"] == "y" and y.shape[2] == 3:
         y, x = luma(y), luma(x)
-    return {name: _number(metric["function"], y, x) for name, metric in settings["metrics"].items()}
+    return {
+        metric: _number(name, section["function"], y, x) for metric, section in settings["metrics"].items()
+    }
 
 
-def _number(function: str, target: np.ndarray, result: np.ndarray) -> float:
+def _number(name: str, function: str, target: np.ndarray, result: np.ndarray) -> float:
+    metric = functions.load(function)
     try:
-        return float(functions.load(function)(target, result))
-    except InputError:
-        raise
+        return float(metric(target, result))
     except Exception as error:
-        raise InputError(f"metric {function}: failed ({type(error).__name__}: {error})") from error
+        raise InputError(
+            f"image {name!r}: metric {function} failed ({type(error).__name__}: {error}); mend it, or leave it out"
+        ) from error

@@ -109,7 +109,7 @@ def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
     marks: dict[tuple[str, str, str], str] = {}
     for method, dataset, metric, baselines in _differences(name, experiment, scores):
         for sign, (_, interval) in baselines.items():
-            if not interval.significant:
+            if interval.holds_zero:
                 marks[method, dataset, metric] = marks.get((method, dataset, metric), "") + sign
     columns, groups, records = [], [], []
     for dataset in experiment["tests"]:
@@ -130,9 +130,9 @@ def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
     rows = [(group, method, [column[i] for column in columns]) for i, (group, method) in enumerate(names)]
     return Sheet(
         "comparison",
-        f"{name}: means over the images of each test set; best bold, second underlined{_direction(experiment)}. "
+        f"{name}: means over the images of each test set; best bold, second underlined{direction(experiment)}. "
         f"Not significantly different from the average ({NOT_ABOVE_AVERAGE}) or from the best base model "
-        f"({NOT_ABOVE_BEST}): the 95 % bootstrap interval over images holds zero.",
+        f"({NOT_ABOVE_BEST}): the 95 % bootstrap interval over images holds zero; it takes two images.",
         ("", "method"),
         Table(groups, rows),
         ["method", "dataset", "metric", "mean", "images"],
@@ -153,7 +153,7 @@ def differences(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
                 continue
             other, interval = baselines[sign]
             cells.setdefault((dataset, method), []).append(_interval_cell(interval, printed[metric]))
-            significant = "yes" if interval.significant else "no"
+            significant = "" if math.isnan(interval.low) else "no" if interval.holds_zero else "yes"
             records.append((method, other, dataset, metric, *interval, significant))
     heads = {NOT_ABOVE_AVERAGE: f"− {baseline(experiment)}", NOT_ABOVE_BEST: "− best base model"}
     groups = [(metric.label, [heads[sign] for sign in signs]) for metric in printed.values()]
@@ -162,7 +162,7 @@ def differences(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
     return Sheet(
         "differences",
         f"{name}: mean difference over the images of each test set, with its paired bootstrap 95 % interval"
-        f"{_direction(experiment)}. n.s.: not significant, the interval holds zero.",
+        f"{direction(experiment)}. n.s.: not significant, the interval holds zero; –: there is none of one image.",
         ("test set", "method"),
         Table(groups, rows),
         ["method", "baseline", "dataset", "metric", "difference", "low", "high", "significant"],
@@ -195,7 +195,7 @@ def _differences(
 
 def _interval_cell(interval: Interval, printed: Metric) -> Cell:
     mean, low, high = map(printed.gain, interval)
-    return Cell(f"{mean} [{low}, {high}]{'' if interval.significant else ' n.s.'}", interval.mean)
+    return Cell(f"{mean} [{low}, {high}]{' n.s.' if interval.holds_zero else ''}", interval.mean)
 
 
 def sweep(name: str, experiment: dict[str, Any], scores: Scores, option: str) -> Sheet:
@@ -274,6 +274,7 @@ def _grouped(experiment: dict[str, Any], columns: list[tuple[str, str]]) -> list
     ]
 
 
-def _direction(experiment: dict[str, Any]) -> str:
+def direction(experiment: dict[str, Any]) -> str:
+    """Tell in which metrics lower is better; nothing where higher is in all."""
     lower = [metric.label for metric in metrics_of(experiment).values() if not metric.higher_is_better]
     return f"; lower is better in {', '.join(lower)}" if lower else ""

@@ -213,8 +213,8 @@ def bench_start():
 
 
 def main():
-    data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("ENSIR_TEST_DATA", "../shared/data"))
-    x, y = reference(data if data.is_dir() else None)
+    data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("ENSIR_TEST_DATA", ""))
+    x, y = reference(data if (data / "images").is_dir() else None)
     repeats = -(-FRAMES * HEIGHT * WIDTH // y.shape[1])
     frames_x, frames_y = np.tile(x, (1, 1, repeats)), np.tile(y, (1, repeats))
     frame = np.ascontiguousarray(frames_x[:, :, : HEIGHT * WIDTH])

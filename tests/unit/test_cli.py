@@ -134,7 +134,7 @@ def test_score(folder: Path, tmp_path: Path):
             (row["method"], row["image"], row["metric"]): float(row["value"]) for row in csv.DictReader(file)
         }
     target, a = (images.read(str(test / f"{model}/deep/t2.png")) for model in ("gt", "a"))
-    expected = compare(target, a, 8, {**SETTINGS, "space": "y", "crop": 2})
+    expected = compare("x", target, a, 8, {**SETTINGS, "space": "y", "crop": 2})
     assert values["a", "deep/t2", "psnr"] == pytest.approx(expected["psnr"], abs=1e-6)
     mean = (values["b", "t1", "ssim"] + values["b", "deep/t2", "ssim"]) / 2
     assert f"{mean:.4f}" in output
@@ -163,11 +163,11 @@ def test_fuse_wants_the_models_of_the_lut(folder: Path, fitted: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fit", "--target", "ref/gt", "--prediction", "a=ref/a", "-o", "x"], "models: "),
+        (["fit", "--target", "ref/gt", "--prediction", "a=ref/a", "-o", "x"], "--prediction a: is one model; give two or more"),
         (["fit", "--target", "ref/gt", "--prediction", "a", "-o", "x"], "write NAME=DIR"),
         (
             ["fit", "--target", "ref/gt", "--prediction", "../a=ref/a", "--prediction", "b=ref/b", "-o", "x"],
-            "'../a'",
+            "--prediction ../a: the name of a model is made of letters",
         ),
         (
             ["fit", "--target", "ref/gt", "--prediction", "a=ref/a", "--prediction", "b=test/b", "-o", "x"],
@@ -296,9 +296,9 @@ def test_super_resolution(data: Path, tmp_path: Path):
         target = images.read(str(path))
         x = np.stack([store.flatten(images.read(str(test / f"pred/{m}/{path.name}"))) for m in models])
         fused = method.fuse(x).T.reshape(target.shape)
-        unrounded.append(compare(target, fused, 8, SETTINGS)["psnr"])
-        rounded.append(compare(target, fused, 8, {**SETTINGS, "rounded": True})["psnr"])
-        average.append(compare(target, x.mean(axis=0).T.reshape(target.shape), 8, SETTINGS)["psnr"])
+        unrounded.append(compare("x", target, fused, 8, SETTINGS)["psnr"])
+        rounded.append(compare("x", target, fused, 8, {**SETTINGS, "rounded": True})["psnr"])
+        average.append(compare("x", target, x.mean(axis=0).T.reshape(target.shape), 8, SETTINGS)["psnr"])
     assert (round(np.mean(unrounded), 3), round(np.mean(average), 3)) == (30.397, 30.408)
     assert mean["fused"] == pytest.approx(np.mean(rounded), abs=1e-6)
 

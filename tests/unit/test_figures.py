@@ -204,7 +204,7 @@ def images() -> dict[str, np.ndarray]:
     target = astronaut()[100:196, 200:296]
     noise = np.random.default_rng(0).normal(0, 20, target.shape)
     return {
-        "target": target,
+        features.TARGET: target,
         "same": target,
         "noisy": np.clip(target + noise, 0, 255).astype(np.uint8),
         "noisier": np.clip(target + 3 * noise, 0, 255).astype(np.uint8),
@@ -233,14 +233,14 @@ def test_features_lie_the_farther_the_noisier(images: dict[str, np.ndarray], tmp
         first, distance, explained = features.components(found)
         assert not distance["same"].any()
         assert 0 < distance["noisy"].mean() < distance["noisier"].mean()
-        np.testing.assert_array_equal(first["same"], first["target"])
+        np.testing.assert_array_equal(first["same"], first[features.TARGET])
         assert 0.1 < explained <= 1
 
 
 def test_grey_images_go_through_a_network_of_colours(images: dict[str, np.ndarray], tmp_path: Path):
     grey = {name: image[:, :, :1] for name, image in images.items()}
     found = features.from_network(grey, exported_network(tmp_path / "net.pt2"))
-    assert found["target"].shape == (47, 47, 6)
+    assert found[features.TARGET].shape == (47, 47, 6)
 
 
 def test_a_network_that_does_not_fit_is_told(images: dict[str, np.ndarray], tmp_path: Path):
@@ -251,7 +251,7 @@ def test_a_network_that_does_not_fit_is_told(images: dict[str, np.ndarray], tmp_
 
 def test_features_of_one_colour_are_drawn():
     flat = np.full((40, 40, 3), 90, np.uint8)
-    shown = features.from_filters({"target": flat, "other": flat})
+    shown = features.from_filters({features.TARGET: flat, "other": flat})
     first, distance, _ = features.components(shown)
     assert np.isfinite(first["other"]).all()
     assert not distance["other"].any()

@@ -62,7 +62,7 @@ def metrics(target, fused, crop=0):
     return [
         value
         for space in ("y", "rgb")
-        for value in score.compare(target, image, 8, {"space": space, **rules}).values()
+        for value in score.compare("x", target, image, 8, {"space": space, **rules}).values()
     ]
 
 

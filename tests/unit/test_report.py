@@ -112,9 +112,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         )
     scored = []
     for method, path in {**predictions, **fused}.items():
-        scored.append(layout.scores("sr_x2", "test", method))
+        scored.append(layout.scores("sr_x2", "test", method, "part"))
         place = layout.file(scored[-1])
-        score(place, "sr_x2", "test", method, experiment["score"], [target], [path], quiet)
+        score(place, "sr_x2", "test", method, experiment["score"], target, path, quiet)
     scores, summary = f"{layout.root}/scores.csv", f"{layout.root}/summary.csv"
     summarize(layout.file(scores), layout.file(summary), scored)
     sample = {

@@ -61,7 +61,7 @@ def test_gc_removes_what_a_smaller_configuration_leaves(
         "predictions/ref/f.zarr",
         "predictions/test/f.zarr",
         "fused/one/test/average.zarr",
-        "scores/one/test/f.csv",
+        "scores/one/test/f",
     ):
         assert f"results/{path}\n" in listed
         assert (run.folder / "results" / path).exists()

@@ -1,22 +1,22 @@
 # 7 · SCORE: fused images, and the predictions of each base model, beside the targets
 #
 # REQUIRED INPUTS
-#   all parts of a test set, and of the fused images or predictions for it; results/seconds/…
+#   a part of a test set, and of the fused images or predictions for it; results/seconds/…
 # OUTPUTS
-#   results/scores/{experiment}/{dataset}/{method}.csv   experiment,dataset,method,image,metric,value
-#   results/scores.csv                                   all of them
-#   results/summary.csv                                  experiment,dataset,method,metric,mean,n
+#   results/scores/{experiment}/{dataset}/{method}/{part}.csv   experiment,dataset,method,image,metric,value
+#   results/scores.csv                                          all of them
+#   results/summary.csv                                         experiment,dataset,method,metric,mean,n
 
 
 rule score:
     input:
         unpack(scored_of),
     output:
-        scores=layout.scores("{experiment}", "{dataset}", "{method}"),
+        scores=layout.scores("{experiment}", "{dataset}", "{method}", "{part}"),
     log:
-        "results/logs/score/{experiment}/{dataset}/{method}.log",
+        "results/logs/score/{experiment}/{dataset}/{method}/{part}.log",
     benchmark:
-        "results/benchmarks/score/{experiment}/{dataset}/{method}.tsv"
+        "results/benchmarks/score/{experiment}/{dataset}/{method}/{part}.tsv"
     conda:
         environment
     threads: 1
@@ -28,7 +28,7 @@ rule score:
         source=source_digest("ensir.score"),
         functions=lambda w: metric_digests(w),
     message:
-        "score {wildcards.method} on {wildcards.dataset} for {wildcards.experiment}"
+        "score {wildcards.method} on {wildcards.dataset} for {wildcards.experiment}, part {wildcards.part}"
     script:
         "../scripts/score.py"
 
@@ -36,10 +36,10 @@ rule score:
 rule summarize:
     input:
         scores=[
-            layout.scores(name, dataset, method)
+            path
             for name, experiment in settings.experiments.items()
             for dataset in experiment.tests
-            for method in [*experiment.models, *experiment.methods]
+            for path in scores_of(name, dataset)
         ],
         seconds=all_seconds(),
     output:

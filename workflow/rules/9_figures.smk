@@ -4,7 +4,7 @@
 #   weight_maps, features       the part of the test set with the pictured image, and all that was made of it
 #   distribution                the statistics, the LUT, and all predictions for the reference
 #   occupancy, convergence      the LUT; the statistics
-#   gain                        results/scores/{experiment}/{dataset}/*.csv
+#   gain                        results/scores/{experiment}/{dataset}/*/*.csv
 #   calibration                 the LUT, all parts of a test set and of the predictions for it
 # OUTPUTS
 #   results/figures/{experiment}/{figure}/{dataset|method|dataset/method}.{svg,pdf,png,csv}
@@ -145,10 +145,7 @@ rule draw_convergence:
 
 rule draw_gain:
     input:
-        scores=lambda w: [
-            layout.scores(w.experiment, w.dataset, name)
-            for name in [*experiment_of(w).models, *experiment_of(w).methods]
-        ],
+        scores=lambda w: scores_of(w.experiment, w.dataset),
     output:
         drawn("gain", "{dataset}", dataset="{dataset}"),
     log:

@@ -207,17 +207,29 @@ def test_part_of(wildcards):
 
 
 def scored_of(wildcards):
-    """Score: all parts of a test set, and of a method's fused images or a base model's predictions."""
-    dataset = layout.dataset(wildcards.dataset)
+    """Score: one part of a test set, and of a method's fused images or a base model's predictions."""
     if wildcards.method in experiment_of(wildcards).models:
-        result = layout.predictions(wildcards.dataset, wildcards.method)
+        store = layout.predictions(wildcards.dataset, wildcards.method)
     else:
-        result = layout.fused(wildcards.experiment, wildcards.dataset, wildcards.method)
+        store = layout.fused(wildcards.experiment, wildcards.dataset, wildcards.method)
+    dataset, result = [
+        layout.part(store, wildcards.part) for store in (layout.dataset(wildcards.dataset), store)
+    ]
     return {
-        "dataset": parts(dataset, wildcards.dataset),
-        "result": parts(result, wildcards.dataset),
-        "digests": digests(dataset, wildcards.dataset) + digests(result, wildcards.dataset),
+        "dataset": ancient(dataset),
+        "result": ancient(result),
+        "digests": [layout.digest(dataset), layout.digest(result)],
     }
+
+
+def scores_of(experiment, dataset):
+    """Summarize, figures: the scores of all base models and methods on one test set."""
+    section = settings.experiments[experiment]
+    return [
+        layout.scores(experiment, dataset, method, part)
+        for method in [*section.models, *section.methods]
+        for part in plan.parts(dataset)
+    ]
 
 
 def metric_digests(wildcards):

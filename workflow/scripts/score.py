@@ -8,7 +8,7 @@ with job(snakemake) as progress:
         Layout().file(snakemake.output.scores),
         **{name: snakemake.wildcards[name] for name in ("experiment", "dataset", "method")},
         settings=snakemake.params.settings,
-        dataset_parts=list(snakemake.input.dataset),
-        result_parts=list(snakemake.input.result),
+        dataset_part=snakemake.input.dataset,
+        result_part=snakemake.input.result,
         progress=progress,
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ensir import InputError
 from ensir.job import shown
 
 app = typer.Typer(help="Train denoising autoencoders, and measure them.", no_args_is_help=True)
@@ -69,7 +70,11 @@ def measure(
     from ensir.priors import dae, dae_training
     from ensir.priors.shipped import SHIPPED_DAES
 
-    found = {name: files.read(path) for name, path in files.find(images, "--images").items()}
+    found = {}
+    for name, path in files.find(images, "--images").items():
+        found[name] = files.read(path)
+        if found[name].dtype != np.uint8:
+            raise InputError(f"{path}: holds {found[name].dtype} values; convert it to 8 bits")
     coloured = {name: np.repeat(image, 3 // image.shape[2], axis=2) for name, image in found.items()}
     for name in weights:
         network = dae.read(SHIPPED_DAES.get(name, name)).network

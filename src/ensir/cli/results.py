@@ -153,6 +153,8 @@ def table(
 def show(title: str, means: dict[tuple[str, str, str], float]) -> None:
     """Print means by (method, dataset, metric); own metrics, whose better end is not known here, without ranks."""
     from rich.console import Console
+    from rich.markup import escape
+    from rich.measure import Measurement
     from rich.table import Table
 
     methods = list(dict.fromkeys(method for method, _, _ in means))
@@ -163,7 +165,9 @@ def show(title: str, means: dict[tuple[str, str, str], float]) -> None:
         known = METRICS.get(column[1])
         cells.append(ranked(values, known) if known else [Cell(Metric("", "", 4).text(v), v) for v in values])
     heads = [f"{dataset} {METRICS[m].label if m in METRICS else m}".strip() for dataset, m in columns]
-    printed = Table("", *heads, title=title)
+    printed = Table("", *map(escape, heads), title=escape(title))
     for i, method in enumerate(methods):
-        printed.add_row(method, *(MARKS[column[i].mark].format(column[i].text) for column in cells))
-    Console().print(printed)
+        printed.add_row(escape(method), *(MARKS[column[i].mark].format(column[i].text) for column in cells))
+    console = Console()
+    whole = Measurement.get(console, console.options.update(max_width=10_000), printed).maximum
+    Console(width=max(console.width, whole)).print(printed)  # a numberless table helps nobody: too long lines wrap

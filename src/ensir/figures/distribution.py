@@ -156,23 +156,24 @@ def _cell(cell: Statistics, settings: dict[str, Any], counts: Int[np.ndarray, "m
 
 def drawing(models: Sequence[str], cells: list[Cell]) -> Drawing:
     """Return the figure: a panel per cell."""
+    lines = max(1, -(-len(cells) // COLUMNS))
 
     def plot(figure: Figure) -> None:
-        panels = figure.subplots(-(-len(cells) // COLUMNS), COLUMNS, squeeze=False).ravel()
+        panels = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
         for axes, cell in zip(panels, cells, strict=False):
             _panel(axes, models, cell)
         for axes in panels[len(cells) :]:
             axes.axis("off")
         for axes in panels[max(0, len(cells) - COLUMNS) : len(cells)]:
             axes.set_xlabel("level")
-        if cells:
+        if not cells:
+            figure.suptitle("no value of the reference is in these bin sets")
+        else:
             handles, labels = panels[0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)))
 
     columns = ["bin_set", "values", "level", "quantity", "model", "share"]
-    return Drawing(
-        style.TEXT, 0.5 + 1.5 * max(1, -(-len(cells) // COLUMNS)), plot, columns, list(_rows(models, cells))
-    )
+    return Drawing(style.TEXT, 0.5 + 1.5 * lines, plot, columns, list(_rows(models, cells)))
 
 
 def _panel(axes: Any, models: Sequence[str], cell: Cell) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LONGEST = 384  # pixels: of a larger image the middle is looked at
 SCALES = (1, 8)  # pixels: standard deviations of the finest and the coarsest of the four scales
+TARGET = "the target"  # no name of a model or method has a space
 DISTANCE = "distance to the target"
 
 
@@ -44,7 +45,7 @@ def draw(places: list[Place], sample: dict[str, Any], network: str | None) -> No
         The network cannot be read, or makes no features of a picture.
     """
     part, name = store.Part(sample["dataset_part"]), sample["image"]
-    images = {"target": part.image(name)}
+    images = {TARGET: part.image(name)}
     images |= {
         key: store.Part(path).image(name)
         for kind in ("predictions", "fused")
@@ -128,17 +129,17 @@ def components(
     """
     from sklearn.decomposition import PCA
 
-    target = found["target"].reshape(-1, found["target"].shape[2]).astype(np.float64)
+    target = found[TARGET].reshape(-1, found[TARGET].shape[2]).astype(np.float64)
     varying = target.std(axis=0) > 1e-4
     if not varying.any():  # a picture of one colour
         none = {name: np.zeros(feature.shape[:2]) for name, feature in found.items()}
         return none, none, 0.0
     centre, scale = target.mean(axis=0)[varying], target.std(axis=0)[varying]
     scaled = {name: (feature[..., varying] - centre) / scale for name, feature in found.items()}
-    pca = PCA(1, svd_solver="covariance_eigh").fit(scaled["target"].reshape(len(target), -1))
+    pca = PCA(1, svd_solver="covariance_eigh").fit(scaled[TARGET].reshape(len(target), -1))
     first = {name: feature @ pca.components_[0] for name, feature in scaled.items()}
     distance = {
-        name: np.sqrt(((feature - scaled["target"]) ** 2).mean(axis=2)) for name, feature in scaled.items()
+        name: np.sqrt(((feature - scaled[TARGET]) ** 2).mean(axis=2)) for name, feature in scaled.items()
     }
     return first, distance, float(pca.explained_variance_ratio_[0])
 
@@ -156,7 +157,7 @@ def drawing(
                 Panel(reduced(image, panels.LONGEST)),
                 Panel(reduced(first[name], panels.LONGEST)),
                 None
-                if name == "target"
+                if name == TARGET
                 else Panel(reduced(distance[name], panels.LONGEST), f"mean {distance[name].mean():.3f}"),
             ],
         )
