@@ -8,7 +8,7 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-if "experiments" not in config:
+if not workflow.configfiles and "experiments" not in config:
 
     configfile: "config/config.yaml"
 

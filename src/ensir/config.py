@@ -118,7 +118,12 @@ class Ensir(Binned):
     prior: list[float] | None = Field(
         None, description="initial weights, one per model (released arithmetic)"
     )
-    max_steps: int = Field(1000, ge=1, description="EM stops after this many steps")
+    max_steps: int = Field(
+        1000,
+        ge=1,
+        description="EM stops after this many steps; released arithmetic takes one more, as the "
+        "published code does",
+    )
 
 
 class LeastSquares(Binned):
@@ -167,7 +172,7 @@ SWEPT = {"bin_width": "b", "max_steps": "s"}  # the options that `sweep` varies,
 
 
 class Sweep(Strict):
-    """Values of one option: each makes one more instance of every method that has it, equal in all else.
+    """Values of one option: each makes one more instance of every `ensir` method, or `ptgrm` for `ablation`.
 
     Bin width 16 makes `ensir_b16` of `ensir`, 10 steps make `ensir_s10`; the ablation `plain` makes `refined_plain`.
     """
@@ -268,7 +273,7 @@ class Experiment(Strict):
     methods: dict[Name, Method] = Field(
         min_length=1, description="named instances; `kind` defaults to the name"
     )
-    sweep: Sweep = Field(Sweep(), description="makes further instances of the `ensir` methods")
+    sweep: Sweep = Field(Sweep(), description="makes further instances of the `ensir` and `ptgrm` methods")
     allow_overlap: list[str] = Field([], description="names of test images that may be in the reference too")
     png: bool = Field(False, description="write the fused images as PNG files, too")
     expected_error: bool = Field(

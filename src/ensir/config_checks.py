@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from ensir.config_data import Tiled
 from ensir.priors.shipped import SHIPPED_DAES
 
 LONGEST = 80  # characters of a value that are shown
-MOST_BIN_SETS = 2**62
+MOST_BIN_SETS = 2**61  # times three channels they are numbered in 64 bits
 
 
 class Problem(NamedTuple):
@@ -75,6 +76,15 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
                 key = f"experiments.{name}.methods.{method}"
                 yield from _check_tile(key, section)
                 yield from _check_after(key, section, experiment)
+                for test in _texts(experiment, "tests"):
+                    dataset = datasets.get(test, {})
+                    if dataset.get("kind") == "folder" and not (
+                        dataset.get("input") or dataset.get("degradation")
+                    ):
+                        yield Problem(
+                            f"datasets.{test}.input",
+                            f"is missing: refiner {method!r} looks at inputs; give `input` or `degradation`",
+                        )
                 yield from _check_refiner(key, section, section.get("after"), raw, [experiment])
 
 
@@ -297,6 +307,7 @@ def _check_experiment(
             used = _texts(experiment, "reference") + _texts(experiment, "tests")
             yield from _check_refesr(f"{key}.methods.{name}", {n: datasets[n] for n in used if n in datasets})
     yield from _check_sweep(key, experiment, listed)
+    yield from _check_finest(key, experiment, len(listed))
     yield from _check_figures(f"{key}.figures", experiment, listed)
 
 
@@ -316,7 +327,28 @@ def _check_ensir(key: str, method: dict[str, Any], models: int) -> Iterator[Prob
 def _check_width(key: str, width: Any, models: int) -> Iterator[Problem]:
     if type(width) is int and 1 <= width <= 256 and (-(-256 // width)) ** models > MOST_BIN_SETS:
         yield Problem(
-            key, f"{width} makes more than 2^62 bin sets of {models} models; widen it, or use fewer models"
+            key, f"{width} makes more than 2^61 bin sets of {models} models; widen it, or use fewer models"
+        )
+
+
+def _check_finest(key: str, experiment: dict[str, Any], models: int) -> Iterator[Problem]:
+    """Check the width at which an experiment counts: the common divisor of the widths of its methods."""
+    methods, sweep = _sections(experiment, "methods"), experiment.get("sweep")
+    binned = [
+        method.get("bin_width", Ensir().bin_width)
+        for name, method in methods.items()
+        if method.get("kind", name) in ("ensir", "least_squares")
+    ]
+    swept = sweep.get("bin_width") if isinstance(sweep, dict) else None
+    binned += swept if isinstance(swept, list) else []
+    widths = [FINEST_OF_AUTO if width == "auto" else width for width in binned]
+    widths = [width for width in widths if type(width) is int and 1 <= width <= 256]
+    finest = math.gcd(*widths)
+    if widths and finest not in widths and (-(-256 // finest)) ** models > MOST_BIN_SETS:
+        yield Problem(
+            f"{key}.methods",
+            f"the bin widths {', '.join(map(str, sorted(set(widths))))} are counted at their common divisor, {finest}, "
+            f"which makes more than 2^61 bin sets of {models} models; choose multiples of one another",
         )
 
 

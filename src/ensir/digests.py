@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from ensir import InputError
 from ensir.layout import Layout
 
+LINE = re.compile(r"[0-9a-f]{64}  .+")
 TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, inside every directory output
 
 
@@ -49,10 +51,11 @@ def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]
     (Path, list of str)
         Each result found, and what is wrong with it: nothing, if the list is empty.
     """
-    path = Path(path)
+    asked = Path(os.path.abspath(path))
     for digest in sorted((Path(layout.root) / "digests").rglob("*.sha256")):
         result = layout.result_of(digest)
-        if path == result or path in result.parents or result in path.parents:
+        place = Path(os.path.abspath(result))
+        if asked == place or asked in place.parents or place in asked.parents:
             yield result, check(result, digest)
 
 
@@ -91,8 +94,16 @@ def _digest_of(result: Path) -> Path | None:
 
 
 def read(digest: str | Path) -> dict[str, str]:
-    """Return the SHA-256 of each file that a digest file speaks for, by name."""
-    lines = Path(digest).read_text().splitlines()
+    """Return the SHA-256 of each file that a digest file speaks for, by name.
+
+    Raises
+    ------
+    InputError
+        It is empty or no digest file, as a power cut may leave it.
+    """
+    lines = Path(digest).read_text(errors="replace").splitlines()
+    if not lines or not all(LINE.fullmatch(line) for line in lines):
+        raise InputError(f"{digest}: is no digest file; delete it and its result, and run again")
     return {name: sha for sha, name in (line.split("  ", 1) for line in lines)}
 
 
@@ -100,7 +111,10 @@ def check(result: Path, digest: Path) -> list[str]:
     """Return what differs between a result and its digest file."""
     if not result.exists():
         return ["missing"]
-    expected = read(digest)
+    try:
+        expected = read(digest)
+    except InputError as error:
+        return [str(error)]
     folder = result if result.is_dir() else result.parent
     problems = [f"{name}: missing" for name in expected if not (folder / name).is_file()]
     problems += [

@@ -68,7 +68,7 @@ def fit(
     with tempfile.TemporaryDirectory(prefix="ensir-") as root:
         layout = Layout(root)
         held = layout.dataset(REFERENCE)
-        parts = assign(list(targets), dataset.images_per_part, held)
+        parts = assign(list(targets), dataset.images_per_part, [held])
         for part, names in parts.items():
             path = layout.part(held, part)
             with shown("read targets") as progress:
@@ -225,7 +225,9 @@ def _list(folder: Path, option: str) -> dict[str, str]:
 def _predictions(names: dict[str, str], predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
     """List the predictions of every model, one for each name."""
     return {
-        model: images.match(names, _list(folder, f"--prediction {model}"), f"--prediction {model}", "add the files")
+        model: images.match(
+            names, _list(folder, f"--prediction {model}"), f"--prediction {model}", "add the files"
+        )
         for model, folder in predictions.items()
     }
 

@@ -12,6 +12,12 @@ from typing import Any
 from ensir import InputError
 
 
+def look_here() -> None:
+    """Let modules in the working directory be found, wherever Python was started."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
 @cache
 def load(function: str) -> Callable[..., Any]:
     """Import a function of a package, or of a module in the working directory.
@@ -27,8 +33,7 @@ def load(function: str) -> Callable[..., Any]:
         There is no such module or function, or its module fails.
     """
     module, _, name = function.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    look_here()
     try:
         return getattr(importlib.import_module(module), name)
     except Exception as error:

@@ -22,7 +22,7 @@ def needed(plan: Plan) -> set[Path]:
         found.update(layout.part(store, part) for part in plan.parts(dataset))
         found.add(layout.seal(store))
 
-    for name, dataset, models in plan.used():
+    for _, dataset, models in plan.used():
         add_store(layout.dataset(dataset), dataset)
         for model in models:
             add_store(layout.predictions(dataset, model), dataset)

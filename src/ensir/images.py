@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -20,7 +20,10 @@ from ensir.publish import replaced
 if TYPE_CHECKING:
     import PIL.Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+TIFF = (".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", *TIFF)
+PLANES = "SYX"  # the axes of a TIFF that holds one colour after the other
+BORDER = 32  # an image may be larger than its crop by this many pixels each way; more is no border
 LARGEST = 2**28  # pixels; a header that claims more is not believed
 
 
@@ -83,7 +86,8 @@ def find(
         found[name] = path
     if not found:
         raise InputError(
-            f"{key}: no image matches {os.path.join(folder or '', pattern)!r} (looked for {', '.join(extensions)}); mend the path"
+            f"{key}: no image matches {os.path.join(folder or '', pattern)!r} (looked for {', '.join(extensions)}); "
+            "mend the path"
         )
     return dict(sorted(found.items()))
 
@@ -115,10 +119,36 @@ def _some(names: list[str]) -> str:
     return ", ".join(map(repr, names[:3])) + (", …" if len(names) > 3 else "")
 
 
+def cropped(
+    image: Shaped[np.ndarray, "height width channel"],
+    size: tuple[int, int],
+    anchor: str,
+    path: str,
+    border: int | None = BORDER,
+) -> Shaped[np.ndarray, "cropped_height cropped_width channel"]:
+    """Keep the middle or the top left of an image.
+
+    Raises
+    ------
+    InputError
+        The image is smaller than asked for, or larger by more than a border.
+    """
+    spare = (image.shape[0] - size[0], image.shape[1] - size[1])
+    if min(spare) < 0 or (border is not None and max(spare) > border):
+        raise InputError(
+            f"{path}: is {image.shape[1]}×{image.shape[0]}, cropped to {size[1]}×{size[0]}; "
+            f"only a border of up to {border} pixels is cropped"
+        )
+    top, left = (spare[0] // 2, spare[1] // 2) if anchor == "center" else (0, 0)
+    return image[top : top + size[0], left : left + size[1]]
+
+
 def shape(path: str) -> tuple[int, int, int]:
     """Read (height, width, channel) of an image from its header alone."""
-    if Path(path).suffix.lower() in (".tif", ".tiff"):
-        return read(path).shape
+    if Path(path).suffix.lower() in TIFF:
+        with clear_errors(path, "an image"), _series(path) as series:
+            height, width, *channels = _upright(series.shape, series.axes)
+            return height, width, channels[0] if channels else 1
     with clear_errors(path, "an image"), _opened(path) as image:
         return image.height, image.width, len(image.getbands())
 
@@ -149,13 +179,10 @@ def read(path: str) -> Shaped[np.ndarray, "height width channel"]:
 
 def _decode(path: str) -> np.ndarray:
     suffix = Path(path).suffix.lower()
-    if suffix in (".tif", ".tiff"):
-        import tifffile
-
-        with tifffile.TiffFile(path) as tiff:
-            shape = tiff.series[0].shape
-            _believe(path, shape[0], math.prod(shape[1:3]))
-            return tiff.asarray()
+    if suffix in TIFF:
+        with _series(path) as series:
+            pixels = series.asarray()
+            return np.moveaxis(pixels, 0, 2) if series.axes == PLANES else pixels
     with _opened(path) as image:
         if suffix == ".png" and _png_depth(path) == 16:  # Pillow would halve the depth of RGB
             import imagecodecs
@@ -166,6 +193,25 @@ def _decode(path: str) -> np.ndarray:
         if image.mode == "1":
             raise InputError(f"{path}: is a 1-bit image; convert it to 8-bit grey")
         return np.asarray(image)
+
+
+@contextmanager
+def _series(path: str) -> Iterator[Any]:
+    """Open the image of a TIFF file that is grey or RGB."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        colours = tifffile.PHOTOMETRIC(series.keyframe.photometric).name
+        if colours not in ("MINISBLACK", "RGB", "YCBCR"):
+            raise InputError(f"{path}: is a TIFF of kind {colours}; convert it to grey or RGB")
+        height, *rest = _upright(series.shape, series.axes)
+        _believe(path, height, math.prod(rest[:2]))
+        yield series
+
+
+def _upright(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
+    return (*shape[1:], shape[0]) if axes == PLANES else shape
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from ensir.layout import Place
 from ensir.priors.operators import crop_to_multiple, degrade, kernel_files, read_kernel
 
 Progress = Callable[[int, int], None]
-BORDER = 32  # a target may be larger than its crop by this many pixels each way; more is no border
 
 
 def ingest(
@@ -57,7 +56,7 @@ def ingest(
     for i, name in enumerate(names):
         target = images.read(targets[i]) if targets else photograph(name, settings["size"])
         if sizes:
-            target = cropped(target, sizes[i], settings["crop"], targets[i])
+            target = images.cropped(target, sizes[i], settings["crop"], targets[i])
         degradation = settings["degradation"]
         if degradation and degradation["kind"] == "downscale":
             target = crop_to_multiple(target, degradation["scale"])
@@ -66,7 +65,7 @@ def ingest(
             degraded = images.read(inputs[i])
             if sizes:
                 low = (sizes[i][0] // settings["scale"], sizes[i][1] // settings["scale"])
-                degraded = cropped(degraded, low, settings["crop"], inputs[i])
+                degraded = images.cropped(degraded, low, settings["crop"], inputs[i])
             _check_pair(target, degraded, settings["scale"], targets[i], inputs[i])
         images_here.append((target, degraded))
         progress(i + 1, len(names))
@@ -137,34 +136,10 @@ def photograph(name: str, size: int | None) -> Shaped[np.ndarray, "height width 
     else:
         image = getattr(skimage.data, name)()
     if size:
-        image = cropped(
+        image = images.cropped(
             image, (min(size, image.shape[0]), min(size, image.shape[1])), "center", name, border=None
         )
     return np.ascontiguousarray(image)
-
-
-def cropped(
-    image: Shaped[np.ndarray, "height width channel"],
-    size: tuple[int, int],
-    anchor: str,
-    path: str,
-    border: int | None = BORDER,
-) -> Shaped[np.ndarray, "cropped_height cropped_width channel"]:
-    """Keep the middle or the top left of an image.
-
-    Raises
-    ------
-    InputError
-        The image is smaller than asked for, or larger by more than a border.
-    """
-    spare = (image.shape[0] - size[0], image.shape[1] - size[1])
-    if min(spare) < 0 or (border is not None and max(spare) > border):
-        raise InputError(
-            f"{path}: is {image.shape[1]}×{image.shape[0]}, cropped to {size[1]}×{size[0]}; "
-            f"only a border of up to {border} pixels is cropped"
-        )
-    top, left = (spare[0] // 2, spare[1] // 2) if anchor == "center" else (0, 0)
-    return image[top : top + size[0], left : left + size[1]]
 
 
 def _check_pair(

@@ -30,6 +30,7 @@ def partition(
     bin_width: int,
     dask: dict[str, Any],
     progress: Progress,
+    threads: int | None = None,
 ) -> None:
     """Compute the statistics of a reference and write them.
 
@@ -50,6 +51,8 @@ def partition(
     dask : dict
         Who counts: the section of the configuration, as plain data.
     progress : callable
+    threads : int or None
+        Of this machine; None: as many as it has cores.
     """
     from dask import delayed
 
@@ -68,7 +71,7 @@ def partition(
             predictions[model] += [f"{name} {digest}" for name, digest in pairs]
         part_folds = [folds[name] for name in part.names]
         tasks += [delayed(_run)([part, *others], models, bin_width, part_folds, run) for run in runs(part)]
-    with scheduling.workers(dask) as workers:
+    with scheduling.workers(dask, threads) as workers:
         result = workers.compute(tasks, reduced, progress)
     attributes = {
         "reference": reference,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -176,9 +177,7 @@ class Plan:
                 return self.network(refinement.model)
             case ClipPrior():
                 mend = "give the folder of a CLIP as transformers saves it"
-                return [
-                    existing(os.path.join(prior.path, name), f"{key}.path", mend) for name in CLIP_FILES
-                ]
+                return [existing(os.path.join(prior.path, name), f"{key}.path", mend) for name in CLIP_FILES]
         return []
 
     def perceptual(self, name: str) -> list[str]:
@@ -323,7 +322,8 @@ class Plan:
     def _parts(self, dataset: str) -> dict[str, list[str]]:
         """Return the image names of each part, in order."""
         per_part = self.config.datasets[dataset].images_per_part
-        return assign(list(self.targets(dataset)), per_part, self.layout.dataset(dataset))
+        stores = [self.layout.dataset(dataset), *sorted(glob.glob(self.layout.predictions(dataset, "*")))]
+        return assign(list(self.targets(dataset)), per_part, stores)
 
     def _sizes(self, dataset: str) -> dict[str, tuple[int, int]]:
         """With `crop`: return the size that target, input and all folder predictions of an image share."""
@@ -342,7 +342,8 @@ class Plan:
                 for model in models
                 if self.predictions(dataset, model)
             ]
-            unit = settings.scale if self.inputs(dataset) else 1  # whole pixels of the input
+            degraded = getattr(settings.degradation, "scale", 1)
+            unit = settings.scale if self.inputs(dataset) else degraded  # whole pixels of the input
             height, width, _ = np.min(shapes, axis=0) // unit * unit
             sizes[name] = (int(height), int(width))
         return sizes
@@ -351,7 +352,15 @@ class Plan:
         """Return what of a dataset's section its parts depend on."""
         return self.config.datasets[dataset].model_dump(
             mode="json",
-            exclude={"images_per_part", "target", "input", "target_suffix", "input_suffix", "exclude"},
+            exclude={
+                "images",
+                "images_per_part",
+                "target",
+                "input",
+                "target_suffix",
+                "input_suffix",
+                "exclude",
+            },
         )
 
     def model_settings(self, model: str) -> dict[str, Any]:
@@ -399,7 +408,7 @@ def _readable(path: str, key: str) -> None:
         raise InputError(f"{key}: {path}: Snakemake reads no path with one of {{ }} < > in it; rename it")
 
 
-def assign(names: Sequence[str], images_per_part: int, dataset_store: str) -> dict[str, list[str]]:
+def assign(names: Sequence[str], images_per_part: int, stores: Sequence[str]) -> dict[str, list[str]]:
     """Assign images to parts; parts that exist keep their images, so that appended images only make new parts.
 
     Parameters
@@ -407,8 +416,9 @@ def assign(names: Sequence[str], images_per_part: int, dataset_store: str) -> di
     names : list of str
         All image names of the dataset.
     images_per_part : int
-    dataset_store : str
-        Folder of the dataset's store, whose parts are remembered.
+    stores : list of str
+        Folders whose parts are remembered: the dataset's store, then those of its predictions, for where a part of
+        the dataset is gone.
 
     Returns
     -------
@@ -417,7 +427,9 @@ def assign(names: Sequence[str], images_per_part: int, dataset_store: str) -> di
     """
     left = set(names)
     parts = {}
-    for metadata in sorted(Path(dataset_store).glob("*/zarr.json")):
+    for metadata in (path for store in stores for path in sorted(Path(store).glob("*/zarr.json"))):
+        if metadata.parent.name in parts:
+            continue
         try:
             held = json.loads(metadata.read_text())["attributes"]["images"]
         except (ValueError, KeyError):

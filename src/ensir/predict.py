@@ -105,6 +105,7 @@ def predict(
         writer.close()
         if files:
             store.write_array(group, "file_digest", [digests.sha256(file) for file in files], ("image",))
+    next(predictions, None)  # what was kept in case of a kill is not needed any more
     speed = len(part.names) / (time.monotonic() - started)
     log.info("%.3g images per second, peak memory %s", speed, devices.peak_memory())
 
@@ -137,10 +138,7 @@ def _fit(prediction: np.ndarray, shape: tuple[int, int, int], crop: str | None, 
     if prediction.ndim == 2:
         prediction = prediction[:, :, None]
     if crop and prediction.ndim == 3:
-        spare = (prediction.shape[0] - shape[0], prediction.shape[1] - shape[1])
-        if min(spare) >= 0:
-            top, left = (spare[0] // 2, spare[1] // 2) if crop == "center" else (0, 0)
-            prediction = prediction[top : top + shape[0], left : left + shape[1]]
+        prediction = images.cropped(prediction, shape[:2], crop, origin)
     if prediction.shape != shape:
         raise InputError(
             f"{origin}: is {_size(prediction.shape)}, its target {_size(shape)}; "

@@ -12,6 +12,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from ensir import functions
+
 PACKAGE = Path(__file__).parent
 # version, schema, logging: no result depends on them
 NOT_COUNTED = ("ensir", "ensir.config", "ensir.config_data", "ensir.job")
@@ -90,6 +92,7 @@ def templates_digest() -> str:
 @cache
 def file_digest_of_module(module: str) -> str:
     """Return the digest of the file that a module of the user's is imported from; empty where there is none."""
+    functions.look_here()
     try:
         found = importlib.util.find_spec(module)
     except (ImportError, ValueError):

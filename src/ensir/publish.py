@@ -43,6 +43,22 @@ def publish(place: Place, size: int = 0) -> Iterator[Path]:
     InputError
         Too little disk.
     """
+    with locked(place) as slug:
+        for stale in place.partial.glob(f"{glob.escape(slug)}.*"):
+            if not stale.name.endswith(".lock"):
+                remove(stale)
+        ensure_space(place, size)
+        partial = place.partial / f"{slug}.{socket.gethostname()}.{os.getpid()}"
+        try:
+            yield partial
+            _swap_in(partial, place)
+        finally:
+            remove(partial)
+
+
+@contextmanager
+def locked(place: Place) -> Iterator[str]:
+    """Hold the lock on a place, once nobody else does; yields the name under which its work in progress goes."""
     from filelock import FileLock, Timeout
 
     slug = os.path.relpath(place.path).replace("../", "").strip("/").replace("/", "~")
@@ -56,16 +72,7 @@ def publish(place: Place, size: int = 0) -> Iterator[Path]:
         log.warning("waiting: another process is writing %s", place.path)
         lock.acquire()
     try:
-        for stale in place.partial.glob(f"{glob.escape(slug)}.*"):
-            if not stale.name.endswith(".lock"):
-                remove(stale)
-        ensure_space(place, size)
-        partial = place.partial / f"{slug}.{socket.gethostname()}.{os.getpid()}"
-        try:
-            yield partial
-            _swap_in(partial, place)
-        finally:
-            remove(partial)
+        yield slug
     finally:
         lock.release()
 
@@ -85,6 +92,8 @@ def replaced(path: str | Path) -> Iterator[Path]:
 
 def _swap_in(partial: Path, place: Place) -> None:
     text = digests.digests(partial, name=place.path.name)
+    if partial.is_file():
+        _to_disk(partial)
     place.path.parent.mkdir(parents=True, exist_ok=True)
     if place.digest:  # an old digest must not vouch for the new content
         place.digest.unlink(missing_ok=True)
@@ -99,8 +108,15 @@ def _swap_in(partial: Path, place: Place) -> None:
         place.digest.parent.mkdir(parents=True, exist_ok=True)
         unfinished = place.partial / f"{partial.name}.sha256"
         unfinished.write_text(text)
+        _to_disk(unfinished)  # a store's chunks carry checksums, and its metadata a digest: this one
         layout.Layout.origin_of(place.digest).write_text(json.dumps(provenance.origin()))
         os.replace(unfinished, place.digest)
+
+
+def _to_disk(file: Path) -> None:
+    """Wait until a file would outlive a power cut: a rename could, without what the file holds."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def remove(path: Path) -> None:

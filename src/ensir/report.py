@@ -18,7 +18,7 @@ from ensir.figures.pictures import QUALITIES, Quality, Window
 from ensir.layout import Place
 from ensir.lut import LutMethod
 from ensir.publish import publish
-from ensir.scores import Scores, Table, first_metric, read
+from ensir.scores import Scores, Table, direction, first_metric, read
 
 Progress = Callable[[int, int], None]
 PACKAGES = ("numpy", "numba", "torch", "zarr", "scikit-image", "pillow", "matplotlib")
@@ -170,7 +170,7 @@ def _experiment(
         section,
         tables.results(name, section, scores),
         tests,
-        tables.direction(section),
+        direction(section),
         Table(tables.LUT_COLUMNS, rows),
         {
             method: style.inline(occupancy.drawing(found), salt=f"{name}/{method}")

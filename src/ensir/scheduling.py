@@ -37,13 +37,15 @@ class Workers(Protocol):
 
 
 @contextmanager
-def workers(dask: dict[str, Any]) -> Iterator[Workers]:
+def workers(dask: dict[str, Any], threads: int | None = None) -> Iterator[Workers]:
     """Open the workers of a section `dask` of the configuration.
 
     Parameters
     ----------
     dask : dict
         The section, as plain data.
+    threads : int or None
+        Threads or processes of this machine that may work; None: as many as it has cores.
 
     Raises
     ------
@@ -56,14 +58,14 @@ def workers(dask: dict[str, Any]) -> Iterator[Workers]:
     elif "://" in dask["scheduler"]:
         yield from elsewhere(dask["scheduler"])
     else:
-        yield Here(dask["scheduler"])
+        yield Here(dask["scheduler"], threads)
 
 
 class Here:
     """This machine: threads or processes for chunks; a part's images one by one, for its job is one among many."""
 
-    def __init__(self, scheduler: str):
-        self.scheduler = scheduler
+    def __init__(self, scheduler: str, threads: int | None = None):
+        self.scheduler, self.threads = scheduler, threads
 
     def compute(self, tasks: list[Any], joined: Callable[[list[Any]], Any], progress: Progress) -> Any:
         """See Workers."""
@@ -78,7 +80,7 @@ class Here:
                 done += 1
                 progress(done, len(keys))
 
-        with dask.config.set(scheduler=self.scheduler), Callback(posttask=finished):
+        with dask.config.set(scheduler=self.scheduler, num_workers=self.threads), Callback(posttask=finished):
             (result,) = dask.compute(joined(tasks))
         return result
 

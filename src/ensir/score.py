@@ -55,11 +55,11 @@ def score(
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a table with a header, values to six decimals."""
+    """Write a table with a header, values to nine digits."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+        writer.writerows([f"{cell:.9g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
 
 
 def write_seconds(
@@ -109,7 +109,7 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     summarized = means.agg(mean=lambda values: values.mean(skipna=False), n="size").reset_index()
     for place, columns in ((all_scores, table), (summary, summarized)):
         with publish(place) as partial:
-            columns.to_csv(partial, index=False, float_format="%.6f", na_rep="nan")
+            columns.to_csv(partial, index=False, float_format="%.9g", na_rep="nan")
 
 
 def compare(

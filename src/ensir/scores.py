@@ -52,6 +52,12 @@ def first_metric(experiment: dict[str, Any]) -> tuple[str, Metric]:
     return next(iter(metrics_of(experiment).items()))
 
 
+def direction(experiment: dict[str, Any]) -> str:
+    """Tell in which metrics lower is better; nothing where higher is in all."""
+    lower = [metric.label for metric in metrics_of(experiment).values() if not metric.higher_is_better]
+    return f"; lower is better in {', '.join(lower)}" if lower else ""
+
+
 class Cell(NamedTuple):
     """One number of a table; the mark is "best", "second" or empty."""
 

@@ -17,7 +17,19 @@ import numpy as np
 from ensir.bootstrap import Interval, intervals
 from ensir.layout import Place
 from ensir.publish import publish
-from ensir.scores import METRICS, Cell, Metric, Scores, Table, baseline, competitors, metrics_of, ranked, read
+from ensir.scores import (
+    METRICS,
+    Cell,
+    Metric,
+    Scores,
+    Table,
+    baseline,
+    competitors,
+    direction,
+    metrics_of,
+    ranked,
+    read,
+)
 from ensir.sheets import Sheet, write
 
 SWEPT = {"bin_width": "bin width", "max_steps": "EM steps"}
@@ -272,9 +284,3 @@ def _grouped(experiment: dict[str, Any], columns: list[tuple[str, str]]) -> list
         (dataset, [_printed(experiment, metric).label for _, metric in group])
         for dataset, group in itertools.groupby(columns, key=lambda column: column[0])
     ]
-
-
-def direction(experiment: dict[str, Any]) -> str:
-    """Tell in which metrics lower is better; nothing where higher is in all."""
-    lower = [metric.label for metric in metrics_of(experiment).values() if not metric.higher_is_better]
-    return f"; lower is better in {', '.join(lower)}" if lower else ""

@@ -125,7 +125,7 @@ def parts_of(folder):
 
     config = yaml.safe_load((folder / "config.yaml").read_text())
     names = sorted(file.stem for file in (folder / "test/gt").iterdir())
-    return assign(names, config["datasets"]["test"]["images_per_part"], "nowhere")
+    return assign(names, config["datasets"]["test"]["images_per_part"], [])
 
 
 def bench_slurm(folder):

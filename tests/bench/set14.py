@@ -48,7 +48,9 @@ def restore(name, weights, scale, folder, precision, steps):
         "--method", "daep", "--dae", weights, "--scale", str(scale), "--steps", str(steps), "--precision", precision,
         "--target", str(folder / "target" / f"{name}.png"), "--output", str(folder / f"{name}.png"), "--trace", str(trace),
     ]  # fmt: skip
-    subprocess.run(command, check=True, env=os.environ | ALLOCATOR | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command, check=True, env=os.environ | ALLOCATOR | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL
+    )
     print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
 
 

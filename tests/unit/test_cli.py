@@ -14,7 +14,7 @@ import tifffile
 import torch
 from typer.testing import CliRunner, Result
 
-from ensir import images, lut, perceptual, store
+from ensir import InputError, digests, images, lut, perceptual, store
 from ensir.cli import app
 from ensir.config import METRICS
 from ensir.lut import LutMethod
@@ -163,7 +163,10 @@ def test_fuse_wants_the_models_of_the_lut(folder: Path, fitted: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fit", "--target", "ref/gt", "--prediction", "a=ref/a", "-o", "x"], "--prediction a: is one model; give two or more"),
+        (
+            ["fit", "--target", "ref/gt", "--prediction", "a=ref/a", "-o", "x"],
+            "--prediction a: is one model; give two or more",
+        ),
         (["fit", "--target", "ref/gt", "--prediction", "a", "-o", "x"], "write NAME=DIR"),
         (
             ["fit", "--target", "ref/gt", "--prediction", "../a=ref/a", "--prediction", "b=ref/b", "-o", "x"],
@@ -270,6 +273,47 @@ def test_exit_codes(folder: Path, tmp_path: Path):
     assert (status, error.count("\n")) == (2, 1)
     assert code("score", "--target", tmp_path / "nothing", *given(test, "a"))[0] == 2
     assert "Traceback" not in error
+
+
+def test_tables_are_as_wide_as_they_are(tmp_path: Path):
+    """Not cut to the width of a terminal; names are no markup."""
+    lines = ["experiment,dataset,method,metric,mean,n"]
+    lines += [f"sr,benchmark{i},IMDN [base],{m},{30 + i}.25,5" for i in range(9) for m in ("psnr", "ssim")]
+    (tmp_path / "summary.csv").write_text("\n".join(lines))
+    output = ensir("table", tmp_path / "summary.csv").output
+    for i in range(9):
+        assert f"benchmark{i} PSNR" in output
+        assert f"{30 + i}.25 " in output
+    assert "IMDN [base]" in output
+
+
+def test_folders_may_have_any_name(folder: Path, tmp_path: Path):
+    odd = tmp_path / "my photos [2024]"
+    odd.symlink_to(folder / "test")
+    output = ensir("score", "--target", odd / "gt", *given(odd, "a")).output
+    assert "PSNR" in output
+
+
+def test_verify_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A path below the folder may be relative, as the pages print it."""
+    result, digest = tmp_path / "results/luts/x.lut", tmp_path / "results/digests/luts/x.lut.sha256"
+    for path in (result, digest):
+        path.parent.mkdir(parents=True)
+    result.write_text("whole")
+    digest.write_text(digests.digests(result))
+    monkeypatch.chdir(tmp_path)
+    for path in ("results", "results/luts", "results/luts/x.lut", "./results/../results/luts"):
+        assert "1 results checked, 0 damaged" in ensir("verify", path).output
+    monkeypatch.chdir(tmp_path / "results/luts")
+    assert "1 results checked, 0 damaged" in ensir("verify", "x.lut").output
+    for torn in ("", "0123"):  # as a power cut may leave it
+        digest.write_text(torn)
+        assert (
+            "x.lut.sha256: is no digest file; delete it and its result"
+            in ensir("verify", "x.lut", code=1).stderr
+        )
+        with pytest.raises(InputError, match="is no digest file"):
+            digests.check_before_reading(result)
 
 
 # ── on real predictions ──────────────────────────────────────────────────────────────────────────────────────

@@ -491,8 +491,21 @@ def test_too_many_bin_sets():
         ("experiments.folders.methods.ensir.bin_width", 1),
     )
     assert errors(parse, raw, "my.yaml") == [
-        "my.yaml: experiments.folders.methods.ensir.bin_width: 1 makes more than 2^62 bin sets of 8 models; "
+        "my.yaml: experiments.folders.methods.ensir.bin_width: 1 makes more than 2^61 bin sets of 8 models; "
         "widen it, or use fewer models"
+    ]
+
+
+def test_too_many_bin_sets_at_the_common_divisor():
+    models = [f"model{i}" for i in range(8)]
+    raw = changed(
+        *((f"models.{model}", {"kind": "folder", "path": "{dataset}/*"}) for model in models),
+        ("experiments.folders.models", models),
+        ("experiments.folders.methods", {"ensir": {"bin_width": 32}, "least_squares": {"bin_width": 31}}),
+    )
+    assert errors(parse, raw, "my.yaml") == [
+        "my.yaml: experiments.folders.methods: the bin widths 31, 32 are counted at their common divisor, 1, which makes "
+        "more than 2^61 bin sets of 8 models; choose multiples of one another"
     ]
 
 

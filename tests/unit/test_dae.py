@@ -36,11 +36,12 @@ def photographs(tmp_path_factory) -> list[str]:
     return sorted(map(str, folder.glob("*.png")))
 
 
-def train(folder: Path, photographs: list[str], training: Training) -> dict[str, torch.Tensor]:
+def train(
+    folder: Path, photographs: list[str], training: Training, anew: bool = False
+) -> dict[str, torch.Tensor]:
     output = folder / "dae.safetensors"
-    dae_training.train(
-        output, folder / "checkpoint", folder / "curve.csv", photographs, training, lambda *_: None, "cpu"
-    )
+    files = (output, folder / "checkpoint", folder / "curve.csv")
+    dae_training.train(*files, photographs, training, lambda *_: None, "cpu", anew)
     return load_file(output)
 
 
@@ -168,6 +169,21 @@ def test_a_finished_training_goes_on_with_more_steps(tmp_path, photographs):
     more = train(tmp_path, photographs, dataclasses.replace(SMALL, steps=16))
     assert not torch.equal(more["head.weight"], first["head.weight"])
     assert (tmp_path / "curve.csv").read_text().count("\n") == 5
+    with pytest.raises(InputError, match="has taken 16 steps, more than 12; ask for more"):
+        train(tmp_path, photographs, SMALL)
+
+
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": 0.1}, {"patch": 8}, {"batch": 1}, {"steps": 8}, {"steps": 16}]
+)
+def test_a_rule_trains_what_its_configuration_says(tmp_path, photographs, change: dict):
+    other = dataclasses.replace(SMALL, **change)
+    before = train(tmp_path / "rule", photographs, SMALL, anew=True)
+    changed = train(tmp_path / "rule", photographs, other, anew=True)
+    straight = train(tmp_path / "straight", photographs, other)
+    assert not torch.equal(before["head.weight"], changed["head.weight"])
+    for name, value in straight.items():
+        assert torch.equal(value, changed[name]), name
 
 
 def test_a_training_learns(tmp_path, photographs):
@@ -236,6 +252,12 @@ def test_the_commands(tmp_path, photographs):
     assert result.exit_code == 0, result.output
     mine, shipped = (float(line.split()[-2]) for line in result.output.splitlines()[-2:])
     assert shipped > mine + 3
+    images.write(tmp_path / "deep.png", np.zeros((64, 64, 3), np.uint16))
+    result = CliRunner().invoke(
+        app, ["dae", "measure", "sigma25", "--images", str(tmp_path / "deep.png"), "--sigma", "25"]
+    )
+    assert result.exit_code == 2
+    assert "deep.png: holds uint16 values; convert it to 8 bits" in result.output
 
 
 # ── the restorer ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from PIL import Image
 from ensir import InputError, config_reading, methods, store
 from ensir.config import Config
 from ensir.figures import calibration, convergence, distribution, features, gain, occupancy, panels, style
+from ensir.ingest import photograph
 from ensir.layout import Layout, Place
 from ensir.plan import Plan
 from ensir.scores import Scores
@@ -167,6 +169,15 @@ def test_named_bin_sets_are_drawn(reference: tuple[np.ndarray, np.ndarray]):
     assert len(set(agreeing)) == len(agreeing) <= distribution.AGREEING + distribution.DIFFERING
 
 
+def test_bin_sets_without_values_are_told(tmp_path: Path):
+    places = [Place.beside(tmp_path / f"distribution{ending}") for ending in (".svg", ".csv")]
+    style.write(distribution.drawing(["a", "b"], []), places)
+    assert "no value of the reference is in these bin sets" in unescape(
+        (tmp_path / "distribution.svg").read_text()
+    )
+    assert (tmp_path / "distribution.csv").read_text().count("\n") == 1
+
+
 # ── calibration ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -255,6 +266,31 @@ def test_features_of_one_colour_are_drawn():
     first, distance, _ = features.components(shown)
     assert np.isfinite(first["other"]).all()
     assert not distance["other"].any()
+
+
+def test_a_model_may_be_called_target(tmp_path: Path):
+    """Its distance is that to the ground truth all the same."""
+    layout = Layout(str(tmp_path / "results"))
+    random = np.random.default_rng(0)
+    truth = photograph("astronaut", 48)
+    pixels_ = {"truth": truth, **{m: np.clip(truth + random.normal(0, s, truth.shape), 0, 255).astype(np.uint8)
+                                  for m, s in (("near", 4), ("far", 30))}}  # fmt: skip
+    paths = {}
+    for name, image in pixels_.items():
+        paths[name] = layout.part(layout.predictions("test", name), "0123456789ab")
+        with store.new_group(layout.place(paths[name]), {"bits": 8}) as group:
+            writer = store.ImageWriter(group, ["one"], [image.shape], image.dtype)
+            writer.append(store.flatten(image))
+            writer.close()
+    found = []
+    for other in ("far", "target"):
+        sample = {"image": "one", "dataset_part": paths["truth"], "fused": {},
+                  "predictions": {"near": paths["near"], other: paths["far"]}}  # fmt: skip
+        features.draw([Place.beside(tmp_path / "features.csv")], sample, None)
+        with open(tmp_path / "features.csv", newline="") as file:
+            found.append([list(row.values())[1:] for row in csv.DictReader(file) if "distance" in str(row)])
+    assert len(found[0]) == 2 or len(found[0]) > 2
+    assert found[0] == found[1]
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────

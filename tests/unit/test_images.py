@@ -109,9 +109,40 @@ def test_palette_bilevel_and_floats_are_refused(tmp_path: Path):
     PIL.Image.new("P", (4, 4)).save(tmp_path / "p.png")
     PIL.Image.new("1", (4, 4)).save(tmp_path / "b.png")
     tifffile.imwrite(tmp_path / "f.tif", np.zeros((4, 4), np.float32))
-    for name, message in (("p.png", "palette"), ("b.png", "1-bit"), ("f.tif", "float32")):
+    PIL.Image.new("P", (4, 4)).save(tmp_path / "p.tif")
+    tifffile.imwrite(tmp_path / "w.tif", np.zeros((4, 4), np.uint8), photometric="miniswhite")
+    for name, message in (
+        ("p.png", "palette"),
+        ("b.png", "1-bit"),
+        ("f.tif", "float32"),
+        ("p.tif", "a TIFF of kind PALETTE; convert it to grey or RGB"),
+        ("w.tif", "a TIFF of kind MINISWHITE"),
+    ):
         with pytest.raises(InputError, match=message):
             images.read(str(tmp_path / name))
+
+
+def test_colours_one_after_the_other(tmp_path: Path):
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    path = tmp_path / "planes.tif"
+    tifffile.imwrite(path, image.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(images.read(str(path)), image)
+    assert images.shape(str(path)) == (5, 7, 3)
+
+
+def test_the_size_of_a_tiff_is_read_from_its_header(tmp_path: Path):
+    path = tmp_path / "cut.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).integers(0, 256, (64, 48), np.uint8))
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert images.shape(str(path)) == (64, 48, 1)
+    with pytest.raises(InputError, match=r"cut\.tif"):
+        images.read(str(path))
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path):
+    paths(tmp_path, "my photos [2024]*/deep/a.png")
+    folder = f"{tmp_path}/my photos [2024]*"
+    assert images.find("**/*", "key", folder=folder) == {"deep/a": f"{folder}/deep/a.png"}
 
 
 @given(arrays.arrays(np.float64, 20, elements=st.floats(-1e6, 1e6)))

@@ -141,7 +141,7 @@ def test_more_than_a_border_is_not_cropped(tmp_path: Path):
 @settings(max_examples=30)
 @given(st.sets(st.text("abcdef", min_size=1, max_size=3), min_size=1), st.integers(1, 5))
 def test_every_image_is_in_one_part(names: set[str], images_per_part: int):
-    parts = plan.assign(sorted(names), images_per_part, "nowhere")
+    parts = plan.assign(sorted(names), images_per_part, [])
     assert sorted(name for held in parts.values() for name in held) == sorted(names)
     assert all(len(held) <= images_per_part for held in parts.values())
     assert all(part == plan.part_name(held) for part, held in parts.items())
@@ -152,7 +152,64 @@ def test_appended_images_only_make_new_parts(tmp_path: Path):
     ingested(tmp_path, ["chelsea", "coffee"], photos)
     ingested(tmp_path, ["flower"], photos)
     dataset = Layout(str(tmp_path / "results")).dataset("d")
-    first = plan.assign(["chelsea", "coffee", "flower"], 2, dataset)
-    grown = plan.assign(["astronaut", "chelsea", "coffee", "flower", "rocket"], 2, dataset)
+    first = plan.assign(["chelsea", "coffee", "flower"], 2, [dataset])
+    grown = plan.assign(["astronaut", "chelsea", "coffee", "flower", "rocket"], 2, [dataset])
     assert set(first) < set(grown)
     assert [held for part, held in grown.items() if part not in first] == [["astronaut", "rocket"]]
+
+
+def test_parts_are_remembered_by_predictions(tmp_path: Path):
+    """Where a part of the dataset is gone, its predictions tell which images were in it."""
+    photos = {"kind": "photos", "size": 16, "degradation": None}
+    ingested(tmp_path, ["chelsea", "coffee"], photos)
+    layout = Layout(str(tmp_path / "results"))
+    dataset, predictions = layout.dataset("d"), layout.predictions("d", "m")
+    first = plan.assign(["chelsea", "coffee"], 2, [dataset])
+    Path(predictions).parent.mkdir(parents=True)
+    Path(dataset).rename(predictions)
+    assert plan.assign(["chelsea", "coffee"], 1, [dataset, predictions]) == first
+    assert plan.assign(["chelsea", "coffee"], 1, [dataset]) != first
+
+
+def test_a_crop_is_whole_pixels_of_what_is_made_smaller(tmp_path: Path):
+    """Else the target would be cut once more, from its top left, and predictions from their middle."""
+    target = np.arange(11 * 11, dtype=np.uint8).reshape(11, 11, 1)
+    for name in ("gt", "a", "b"):
+        for dataset in ("ref", "test"):
+            images.write(tmp_path / dataset / name / "x.png", target)
+    folder = {"kind": "folder", "crop": "center", "degradation": {"kind": "downscale", "scale": 4}}
+    models = {m: {"kind": "folder", "path": f"{tmp_path}/{{dataset}}/{m}/*.png"} for m in ("a", "b")}
+    experiment = {"models": ["a", "b"], "reference": "ref", "tests": ["test"], "methods": {"average": {}}}
+    config = parse(
+        {
+            "datasets": {d: {**folder, "target": f"{tmp_path}/{d}/gt/*.png"} for d in ("ref", "test")},
+            "models": models,
+            "experiments": {"e": experiment},
+        },
+        "config",
+    )
+    sizes = plan.Plan(config, Layout(str(tmp_path / "results"))).sizes("test")
+    assert sizes == {"x": (8, 8)}
+
+
+@pytest.mark.parametrize("name", ["x{y}", "b<ild>"])
+def test_names_that_snakemake_cannot_read(tmp_path: Path, name: str):
+    images.write(tmp_path / f"gt/{name}.png", np.zeros((8, 8, 1), np.uint8))
+    photos = {
+        "kind": "folder",
+        "target": f"{tmp_path}/gt/*.png",
+        "degradation": {"kind": "noise", "sigma": 1.0},
+    }
+    experiment = {"models": ["a", "b"], "reference": "ref", "tests": ["test"], "methods": {"average": {}}}
+    config = parse(
+        {
+            "datasets": {"ref": photos, "test": photos},
+            "models": {m: {"kind": "classical", "algorithm": "median"} for m in ("a", "b")},
+            "experiments": {"e": experiment},
+        },
+        "config",
+    )
+    with pytest.raises(
+        InputError, match=r"datasets\.ref\.target: .*\.png: Snakemake reads no path with one of"
+    ):
+        plan.Plan(config, Layout(str(tmp_path / "results"))).check()

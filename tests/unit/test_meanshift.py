@@ -12,10 +12,12 @@ import torch
 from scipy.signal import convolve, correlate
 from typer.testing import CliRunner
 
-from ensir import InputError, images, restorers
+from ensir import InputError, images, provenance, restorers
 from ensir.cli import app
-from ensir.ingest import photograph
+from ensir.ingest import ingest, photograph
+from ensir.layout import Layout
 from ensir.metrics import psnr
+from ensir.predict import predict
 from ensir.priors import linear, operators
 from ensir.priors.operators import degrade, imresize
 from ensir.priors.shipped import SHIPPED_DAES
@@ -24,6 +26,7 @@ from ensir.restorers.meanshift import Observation
 
 BLUR = {"kind": "blur", "kernel": "gaussian", "width": 1.6, "sigma": 2.55, "seed": 0}
 HOLES = {"kind": "mask", "missing": 0.7, "sigma": 0.0, "seed": 0}
+NOISE = {"kind": "noise", "sigma": 10.0, "seed": 0}
 HALF = {"kind": "downscale", "scale": 2}
 COMMON = {"device": "cpu", "precision": "float32", "dae_sigma": None, "seed": 0}
 
@@ -326,10 +329,15 @@ def test_the_command_fills_holes(tmp_path):
         (["--method", "daep", "--kernel", "kernel.npy"], "has to know the noise and the kernel"),
         (["--kernel-size", "8"], "--kernel-size 8: must be odd"),
         (["--plot", "trace.txt"], "--plot trace.txt: must end in .svg, .pdf or .png"),
-        (["--scale", "2", "--sigma", "3"], "dmsp does not enlarge images"),
+        (["--scale", "2"], "dmsp does not enlarge images"),
+        (["--scale", "2", "--sigma", "3"], "--scale: not together with --sigma"),
+        (["--scale", "2", "--mask", "image.png"], "--scale: not together with --mask"),
+        (["--kernel-size", "5", "--kernel", "kernel.npy"], "--kernel-size: not together with --kernel"),
+        (["-o", "out.jpg"], "--output out.jpg: must end in .png"),
+        (["--target", "grey.png"], "grey.png: is 8×8 with 1 channels, the restored image 8×8 with 3"),
         (["--mask", "other.png"], "other.png: is not of the size of image.png"),
         (["--mask", "image.png"], "not one of its pixels is known"),
-        (["--target", "other.png"], "other.png: is not of the size of the restored image, 8×8"),
+        (["--target", "other.png"], "other.png: is 8×9 with 3 channels, the restored image 8×8 with 3"),
         (["--dae", "sigma12"], "sigma12: no such file"),
     ],
 )
@@ -338,7 +346,69 @@ def test_bad_arguments_of_the_command(tmp_path, monkeypatch, arguments: list[str
     np.save("kernel.npy", np.ones((3, 3)))
     images.write("image.png", np.zeros((8, 8, 3), np.uint8))
     images.write("other.png", np.zeros((9, 8, 3), np.uint8))
+    images.write("grey.png", np.zeros((8, 8, 1), np.uint8))
     result = CliRunner().invoke(app, ["restore", "image.png", "-o", "out.png", *arguments])
     assert result.exit_code == 2
     assert message in result.output
     assert not Path("out.png").exists()
+
+
+@pytest.mark.parametrize(("channels", "bits"), [(1, 8), (3, 16)])
+def test_the_command_traces_what_it_writes(tmp_path, channels: int, bits: int):
+    """Of a grey image, whose channels are averaged, and beside a target of 16 bits."""
+    degraded = given("coffee", NOISE, 32, channels=channels)
+    target = photograph("coffee", 32)[..., :channels]
+    images.write(tmp_path / "noisy.png", degraded.image)
+    images.write(tmp_path / "sharp.png", target.astype(np.uint16) * 257 if bits == 16 else target)
+    images.write(tmp_path / "black.png", np.zeros_like(target))
+    arguments = [
+        "restore", str(tmp_path / "noisy.png"), "-o", str(tmp_path / "out.png"), "--sigma", "10",
+        "--trace", str(tmp_path / "trace.csv"), "--device", "cpu",
+    ]  # fmt: skip
+
+    def traced(steps: int, target: str) -> list[float]:
+        result = CliRunner().invoke(
+            app, [*arguments, "--steps", str(steps), "--target", str(tmp_path / target)]
+        )
+        assert result.exit_code == 0, result.output
+        return [float(row["psnr"]) for row in csv.DictReader((tmp_path / "trace.csv").open())]
+
+    found = traced(3, "sharp.png")
+    assert quality(degraded, images.read(str(tmp_path / "out.png"))) == pytest.approx(found[-1], abs=1e-4)
+    assert max(traced(3, "black.png")) < 10
+
+
+def test_a_descent_to_another_target_has_its_own_trace(tmp_path):
+    restorer = dmsp.Restorer(settings("dmsp", steps=1, unfinished=str(tmp_path)), [])
+    observation = meanshift.observe(given("coffee", BLUR, 40), "cpu")
+    targets = [None, np.zeros((40, 40, 3)), np.ones((40, 40, 3))]
+    assert len({restorer.state(observation, target).path for target in targets}) == 3
+
+
+def test_a_job_leaves_no_descent_behind(tmp_path):
+    layout = Layout(str(tmp_path / "results"))
+    part = layout.part(layout.dataset("d"), "0123456789ab")
+    photos = {
+        "kind": "photos",
+        "images": ["coffee"],
+        "size": 32,
+        "degradation": BLUR,
+        "licence": None,
+        "citation": None,
+    }
+    ingest(layout.place(part), "d", ["coffee"], photos, [], [], None, lambda *_: None)
+    model = {name: value for name, value in settings("dmsp", steps=2).items() if name != "path"}
+    place = layout.place(layout.part(layout.predictions("d", "dmsp"), "0123456789ab"))
+    predict(
+        place, part, layout.digest(part), "dmsp", model, [], None, lambda *_: None,
+        network=[SHIPPED_DAES["sigma11"]], device="cpu",
+    )  # fmt: skip
+    assert not list((tmp_path / "results/.partial/descents").glob("*"))
+
+
+def test_a_descent_of_other_code_is_not_taken_up(tmp_path, monkeypatch):
+    restorer = dmsp.Restorer(settings("dmsp", steps=1, unfinished=str(tmp_path)), [])
+    observation = meanshift.observe(given("coffee", BLUR, 40), "cpu")
+    before = restorer.state(observation).path
+    monkeypatch.setattr(provenance, "source_digest", lambda *modules: "other code")
+    assert restorer.state(observation).path != before

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 from typer.testing import CliRunner
 
-from ensir import InputError, devices, restorers, store
+from ensir import InputError, devices, provenance, restorers, store
 from ensir.cli import app
 from ensir.ingest import ingest
 from ensir.layout import Layout
@@ -540,3 +540,11 @@ def test_the_commands(tmp_path: Path, stores):
         assert message in result.output
     result = CliRunner().invoke(app, ["ptgrm", "train", str(tmp_path), folders[1], *small])
     assert "holds no parts of a store" in result.output
+
+
+def test_code_that_a_method_runs_is_counted(monkeypatch: pytest.MonkeyPatch):
+    """A change of the network, or of how it is run, fuses anew."""
+    counted = []
+    monkeypatch.setattr(provenance, "_code", lambda module: counted.append(module) or "")
+    provenance.source_digest.__wrapped__("ensir.methods.ptgrm")
+    assert {"ensir.priors.ptgrm", "ensir.priors.features", "ensir.restorers.network"} <= set(counted)

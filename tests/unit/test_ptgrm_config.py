@@ -81,6 +81,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         ("experiments.one.methods", {"ensir": {}}, "experiments.one.sweep.ablation: works on `ptgrm` methods, and there is none"),
         ("experiments.one.methods.behind_plain", {"kind": "average"}, "makes a method 'behind_plain', a name that is taken"),
         ("datasets.train", {"kind": "folder", "target": "x/*.png"}, "datasets.train.input: is missing: refiners learn from inputs"),
+        ("datasets.test", {"kind": "folder", "target": "x/*.png"}, "datasets.test.input: is missing: refiner 'behind' looks at inputs"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told(key: str, value: Any, said: str):

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ensir import InputError, scores
 from ensir import report as report_stage
-from ensir import scores
 from ensir.config import Config
 from ensir.estimate import estimate
 from ensir.figures import pictures
@@ -27,7 +27,7 @@ from ensir.merge import merge
 from ensir.partition import partition
 from ensir.predict import predict
 from ensir.report import _encoded, report
-from ensir.score import score, summarize
+from ensir.score import COLUMNS, compare, score, summarize, write_csv
 
 RAW = {
     "datasets": {
@@ -190,6 +190,10 @@ def test_results_table_prints_the_summary(page: str, made: dict[str, Any]) -> No
         assert [marks[value] for value in printed[:3]] == ["best", "second", ""]
 
 
+def test_higher_is_better(page: str) -> None:
+    assert "Means over the images of each test set; higher is better." in page
+
+
 def test_base_models_and_methods_are_separate_groups(page: str) -> None:
     titles = [row[0][0] for row in Tables(page).tables[0] if len(row) == 1]
     assert titles == ["Base models", "Methods"]
@@ -332,3 +336,67 @@ def test_a_shrunk_picture_keeps_its_mean_and_its_shape() -> None:
         assert shrunk.mean() == pytest.approx(picture.mean(), abs=1)
         weights = random.random(shape[:2])
         assert pictures.reduced(weights, 100).mean() == pytest.approx(weights.mean(), abs=0.01)
+
+
+def summarized(folder: Path, tables: list[list[tuple[Any, ...]]]) -> tuple[str, str]:
+    """Write tables of scores and summarize them; returns what is in both files."""
+    paths = [folder / f"{i}.csv" for i in range(len(tables))]
+    for path, rows in zip(paths, tables, strict=True):
+        write_csv(path, COLUMNS, rows)
+    layout = Layout(str(folder / "results"))
+    summarize(layout.file(layout.all_scores), layout.file(layout.summary), list(map(str, paths)))
+    return Path(layout.all_scores).read_text(), Path(layout.summary).read_text()
+
+
+def test_parts_show_in_no_score(tmp_path: Path) -> None:
+    """Parts may hold any images: the tables have the same bits, the sum of the mean too."""
+    random = np.random.default_rng(0)
+    rows = [
+        ("one", "test", method, image, metric, float(random.normal(30, 3)))
+        for method in ("b", "a")
+        for image in "fedcba"
+        for metric in ("psnr", "ssim")
+    ]
+    found = set()
+    for i, cuts in enumerate(([24], [12, 24], [4, 7, 16, 24], range(1, 25))):
+        (tmp_path / str(i)).mkdir()
+        found.add(summarized(tmp_path / str(i), [rows[a:b] for a, b in zip([0, *cuts], cuts, strict=False)]))
+    ((table, summary),) = found
+    assert [line.split(",")[2:5] for line in table.splitlines()[1:4]] == [
+        ["b", "a", "psnr"], ["b", "a", "ssim"], ["b", "b", "psnr"],
+    ]  # fmt: skip
+    assert summary.splitlines()[1].startswith("one,test,b,psnr,")
+
+
+def test_a_score_may_be_no_number(tmp_path: Path) -> None:
+    rows = [("one", "test", "a", name, "mine", value) for name, value in (("x", np.nan), ("y", 3.4e-7))]
+    table, summary = summarized(tmp_path, [rows])
+    assert table.splitlines()[1:] == ["one,test,a,x,mine,nan", "one,test,a,y,mine,3.4e-07"]
+    assert summary.splitlines()[1] == "one,test,a,mine,nan,2"
+    read = scores.read(str(tmp_path / "results/scores.csv"), str(tmp_path / "results/summary.csv"))
+    assert np.isnan(read.means["one", "test", "a", "mine"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "crop", "message"),
+    [
+        ((7, 9, 3), 4, r"image 'x': is 9×7, of which a crop of 4 leaves nothing; lower `crop`"),
+        (
+            (16, 30, 1),
+            4,
+            r"image 'x': metric ensir.metrics:ssim failed \(ValueError: needs 11×11 pixels, has 22×8\)",
+        ),
+    ],
+)
+def test_too_small_for_a_score(shape: tuple[int, ...], crop: int, message: str) -> None:
+    image = np.zeros(shape, np.uint8)
+    settings = Config.model_validate(RAW).experiments["sr_x2"].score.model_dump(mode="json")
+    with pytest.raises(InputError, match=message):
+        compare("x", image, image, 8, settings | {"crop": crop})
+
+
+def test_the_page_tells_which_way_is_better() -> None:
+    experiment = Config.model_validate(RAW).experiments["sr_x2"].model_dump(mode="json")
+    assert scores.direction(experiment) == ""
+    experiment["score"]["metrics"]["lpips"] = {"function": "x:y", "higher_is_better": False}
+    assert scores.direction(experiment) == "; lower is better in lpips"

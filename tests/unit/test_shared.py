@@ -56,7 +56,7 @@ class Side:
         self.layout = Layout(str(folder / "results"))
         self.store = self.layout.predictions("set", "model")
         self.dataset = self.layout.dataset("set")
-        self.parts = assign(names, per_part, self.dataset)
+        self.parts = assign(names, per_part, [self.dataset])
         for part, held in self.parts.items():
             place = self.layout.place(self.layout.part(self.dataset, part))
             attributes = {

@@ -231,14 +231,25 @@ def test_interval_is_that_of_scipy():
 
 def test_interval_covers_as_often_as_it_says():
     sample = np.random.default_rng(2).normal(0, 1, (400, 60))
-    assert 0.91 < np.mean([not found.significant for found in intervals(sample)]) < 0.98
+    assert 0.91 < np.mean([found.holds_zero for found in intervals(sample)]) < 0.98
 
 
 @pytest.mark.parametrize("row", [[0.3], [np.inf, 0.1, 0.2], [np.nan, 0.1, 0.2], []])
 def test_no_interval_where_none_can_be(row: list[float]):
     (found,) = intervals(np.array([row]))
     assert np.isnan(found.low)
-    assert not found.significant
+    assert not found.holds_zero
+
+
+def test_nothing_is_said_of_one_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("test_tables.IMAGES", IMAGES[:1])
+    files = write_scores(tmp_path, ["psnr"])
+    tables.tables(Place.beside(tmp_path / "tables"), {"sr": experiment()}, *files)
+    assert not {"†", "‡"} & set("".join((tmp_path / "tables/sr/comparison.csv").read_text()))
+    assert {row["significant"] for row in rows(tmp_path / "tables/sr/differences.csv")} == {""}
+    assert all(
+        "n.s." not in cell for row in cells(tmp_path / "tables/sr/differences.md").values() for cell in row
+    )
 
 
 def test_same_seed_same_interval_in_any_block(monkeypatch: pytest.MonkeyPatch):

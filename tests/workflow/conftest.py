@@ -52,8 +52,7 @@ class Run:
         ]
 
     def environment(self, **variables: str) -> dict[str, str]:
-        paths = [str(self.repository / "src"), str(self.folder)]
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
+        return {**os.environ, "PYTHONPATH": str(self.repository / "src"), **variables}
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
         return subprocess.Popen(

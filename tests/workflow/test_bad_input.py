@@ -70,6 +70,7 @@ CASES = {
         with_config(lambda c: c["experiments"]["one"].update(modles=[])),
         ["experiments.one.modles", "did you mean 'models'?"],
     ),
+    "no experiments": (with_config(lambda c: c.pop("experiments")), ["experiments", "is missing"]),
     "model named twice": (twice, ["config.yaml", "models.a", "twice"]),
     "b = 0": (with_config(lambda c: c["experiments"]["one"]["methods"]["ensir"].update(bin_width=0)), ["methods.ensir.bin_width", "0"]),
     "M = 1": (with_config(lambda c: c["experiments"]["one"].update(models=["a"])), ["experiments.one.models", "at least 2"]),

@@ -6,9 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pytest
 from conftest import Run
 from distributed import LocalCluster
@@ -89,3 +92,23 @@ def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem:
             scheduling.workers({"scheduler": address}),
         ):
             pass
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_no_more_threads_than_are_given(threads: int):
+    running, most, lock = 0, 0, threading.Lock()
+
+    def work(i: int) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+        return i
+
+    tasks = [dask.delayed(work, pure=False)(i) for i in range(12)]
+    with scheduling.workers({"scheduler": "threads"}, threads) as workers:
+        assert workers.compute(tasks, dask.delayed(sum), lambda done, total: None) == 66
+    assert most == threads

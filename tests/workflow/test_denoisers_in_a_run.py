@@ -95,13 +95,14 @@ def test_a_trained_denoiser_and_what_reruns_it(run: Run, monkeypatch: pytest.Mon
         + next((results / "predictions/test/dmsp.zarr").glob("[0-9a-f]*")).name,
     ]
     changed["models"]["dmsp"]["steps"] = 3
-    changed["denoisers"]["mine"]["steps"] = 5  # goes on from the third
+    changed["denoisers"]["mine"]["steps"] = 5  # another training
     run.config = changed
     planned = run.planned()
     assert "train denoiser mine" in planned
     assert not any("dmsp" in job and job.startswith("predict") for job in planned)
     run.run()
-    assert "goes on after step 3" in (results / "logs/train_denoiser/mine.log").read_text()
+    assert "is of another training: begins anew" in (results / "logs/train_denoiser/mine.log").read_text()
+    assert not list((results / ".partial/descents").iterdir())
     assert run.planned() == []
     monkeypatch.chdir(run.folder)
     assert not list(garbage(Layout(), [Plan(load("config.yaml"), Layout())]))

@@ -4,9 +4,7 @@
 #   estimate: results/statistics/{experiment}.zarr
 #   fit: all parts of the reference dataset, and of each model's predictions for it
 # OUTPUTS
-#   results/weights/{experiment}/{method}/{shard}.zarr   key, channel, count, iterations, status (cell)
-#                                                        weights (cell, model) float64
-#                                                        expected_squared_error (cell) float64
+#   results/weights/{experiment}/{method}/{shard}.zarr   key, channel, iterations, status (cell); weights (cell, model) float64
 #   results/fits/{experiment}/{method}.zarr              the method's own arrays; reference_image, reference_digest (image)
 #   results/seconds/{estimate/{experiment}/{method}/{shard},fit/{experiment}/{method}}.csv   experiment,dataset,method,image,metric,value
 

@@ -24,10 +24,11 @@ rule fuse:
         "results/benchmarks/fuse/{experiment}/{dataset}/{method}/{part}.tsv"
     conda:
         environment
-    threads: 1
+    threads: lambda w: network_threads() if refiner_of(w) else 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=lambda w, attempt: attempt * (16000 if refiner_of(w) else 2000),
         runtime=60,
+        gpu=lambda w: 1 if refiner_of(w) and settings.compute.device == "cuda" else 0,
         device=settings.compute.device,
         dask=settings.dask.model_dump_json(),
     params:

@@ -58,7 +58,7 @@ rule report:
         samples=samples(),
         curves=refiner_curves(),
         megabytes=settings.report.megabytes,
-        source=source_digest("ensir.report"),
+        source=methods_source("ensir.report"),
         templates=templates_digest(),
     message:
         "make {output.page}"

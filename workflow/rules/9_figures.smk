@@ -31,7 +31,7 @@ rule draw_weight_maps:
         settings=lambda w: {
             name: experiment_of(w).methods[name].model_dump(mode="json") for name in weighing(w.experiment)
         },
-        source=source_digest("ensir.figures.weight_maps"),
+        source=lambda w: methods_source("ensir.figures.weight_maps", experiments=[w.experiment]),
     message:
         "draw the weight maps of {wildcards.dataset} in {wildcards.experiment}"
     script:
@@ -187,7 +187,7 @@ rule draw_calibration:
     params:
         settings=lambda w: method_of(w).model_dump(mode="json"),
         models=lambda w: experiment_of(w).models,
-        source=source_digest("ensir.figures.calibration"),
+        source=lambda w: methods_source("ensir.figures.calibration", experiments=[w.experiment]),
     message:
         "draw the calibration of {wildcards.method} on {wildcards.dataset} in {wildcards.experiment}"
     script:

@@ -313,6 +313,16 @@ def drawn(figure, what, **labels):
     return [reported.get(ending, stem + ending) for ending in FIGURE_FILES]
 
 
+def methods_source(*modules, experiments=None):
+    """Figures, report: the code of some modules and of all methods of experiments, which they load by name."""
+    kinds = {
+        method.kind
+        for name in experiments or settings.experiments
+        for method in settings.experiments[name].methods.values()
+    }
+    return source_digest(*modules, *sorted(map(module_name, kinds)))
+
+
 def weighing(experiment):
     """Figures: the methods whose results are weighted sums."""
     methods = settings.experiments[experiment].methods

@@ -16,4 +16,5 @@ with job(snakemake) as progress:
         bin_width=snakemake.params.bin_width,
         dask=json.loads(snakemake.resources.dask),
         progress=progress,
+        threads=snakemake.threads,
     )

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 from ensir.job import job
+from ensir.layout import Layout
+from ensir.publish import locked
 
-with job(snakemake) as progress:
+with job(snakemake) as progress, locked(Layout().file(snakemake.output.weights)):
     from ensir.priors import dae_training
 
     dae_training.train(

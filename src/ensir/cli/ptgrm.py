@@ -1,4 +1,4 @@
-"""`ensir ptgrm`: train refiners on the stores of a run, and measure them."""
+"""`ensir ptgrm`: train refiners on the stores of a run, and show what a file holds."""
 
 from __future__ import annotations
 

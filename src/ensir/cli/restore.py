@@ -77,6 +77,14 @@ def restore(
         raise InputError(f"--kernel-size {kernel_size}: must be odd")
     if plot and plot.suffix not in (".svg", ".pdf", ".png"):
         raise InputError(f"--plot {plot}: must end in .svg, .pdf or .png")
+    if output.suffix.lower() != ".png":
+        raise InputError(f"--output {output}: must end in .png")
+    for option, beside in (
+        ("--scale", {"--kernel": kernel, "--mask": mask, "--sigma": sigma} if scale > 1 else {}),
+        ("--kernel-size", {"--kernel": kernel, "--mask": mask} if kernel_size else {}),
+    ):
+        if others := [other for other, value in beside.items() if value]:
+            raise InputError(f"{option}: not together with {' and '.join(others)}; remove one of them")
     degraded = images.read(str(image))
     options: dict[str, Any] = {"steps": steps, "seed": seed, "precision": precision}
     if method == "dmsp":
@@ -106,16 +114,18 @@ def restore(
         if known.shape != degraded.shape[:2]:
             raise InputError(f"{mask}: is not of the size of {image}")
         observation = observation.masked(torch.from_numpy(known))
-    truth = images.read(str(target)) if target else None
-    if truth is not None and truth.shape != shape:
-        raise InputError(f"{target}: is not of the size of the restored image, {shape[1]}×{shape[0]}")
-
-    unit = 1 if degraded.dtype == "uint8" else 257
-    state = restorer.state(observation)
+    truth = None
+    if target:
+        read = images.read(str(target))
+        if read.shape != shape:
+            raise InputError(
+                f"{target}: is {read.shape[1]}×{read.shape[0]} with {read.shape[2]} channels, the restored image "
+                f"{shape[1]}×{shape[0]} with {shape[2]}"
+            )
+        truth = read / (1.0 if read.dtype == "uint8" else 257.0)
+    state = restorer.state(observation, truth)
     with shown(f"{method} {image.name}") as progress:
-        descent = restorer.descend(
-            observation, state, None if truth is None else truth / float(unit), progress
-        )
+        descent = restorer.descend(observation, state, truth, progress)
     restored = restorer.finish(observation, descent, degraded)
     images.write(output, images.to_integers(restored, degraded.dtype, str(image)))
     if trace:

@@ -8,17 +8,17 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ensir import restorers, store
+from ensir.restorers import ptgrm
 
 
 class Method:
     """See `restorers.ptgrm`; what is refined arrives as the only prediction."""
 
     def __init__(self, settings: dict[str, Any], fitted: str | None):
-        self.restorer = restorers.load({**settings, "path": fitted, "batch": 1}, [])
+        self.restorer = ptgrm.Restorer({**settings, "path": fitted, "batch": 1}, [])
 
     def check(self, part: store.Part) -> None:
         """Raise an InputError where an image of a part taught the refiner."""
-        assert isinstance(self.restorer, store.ChecksPart)
         self.restorer.check(part)
 
     def given(

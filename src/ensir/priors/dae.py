@@ -43,7 +43,7 @@ class Architecture:
 
 
 class HalfResolution(nn.Module):
-    """Our own DAE: residual blocks on pixels folded 2×2 into channels, a fifth of the published network's work.
+    """Our own DAE: residual blocks on pixels folded 2×2 into channels, a seventh of the published one's work.
 
     Parameters
     ----------

@@ -82,13 +82,12 @@ def train(
         clean, noise = (value.to(device) for value in _patches(learned, course, step))
         return functional.mse_loss(network(clean + noise) / 255, clean / 255)
 
-    fixed = {name: asdict(course)[name] for name in ("sigma", "architecture", "seed", "validation")}
     network, rows = training.train(
         lambda: HalfResolution(course.architecture),
         course,
         objective,
         lambda network: psnr(network, validated, course.sigma),
-        fixed | {"photographs": digest},
+        training.fixed(course, __name__, anew) | {"photographs": digest},
         checkpoint,
         curve,
         progress,
@@ -120,9 +119,11 @@ def _read(paths: Sequence[str], course: Training) -> tuple[Photographs, Photogra
             raise InputError(f"{path}: is smaller than a patch of {course.patch} pixels; leave it out")
         found[Path(path).stem] = image
     names, kept = sorted(found), training.kept_back(list(found), course.validation)
-    digest = hashlib.sha256(b"".join(found[name].tobytes() for name in names)).hexdigest()
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(found[name].data)
     learned = {name: found[name] for name in names if name not in kept}
-    return learned, {name: found[name] for name in kept}, digest
+    return learned, {name: found[name] for name in kept}, digest.hexdigest()
 
 
 def _patches(photographs: Photographs, course: Training, step: int) -> tuple[dae.Images, dae.Images]:

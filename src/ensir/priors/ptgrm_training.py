@@ -114,7 +114,7 @@ def picture(image: CodeValues, white: int) -> Picture:
 
 
 def enlarged(degraded: CodeValues, scale: int) -> CodeValues:
-    """Return a degraded input at the size of its target: bicubic, not rounded."""
+    """Return a degraded input at the size of its target: bicubic as MATLAB's, rounded as in an image file."""
     return degraded if scale == 1 else operators.imresize(degraded, scale).astype(np.float32)
 
 
@@ -194,7 +194,7 @@ def train(
         "prior": guide.identity,
         "examples": examples.digest(),
         "perceptual": digests.sha256(perceptual) if perceptual else None,
-        **{name: getattr(course, name) for name in ("patch", "batch", "validation", "seed")},
+        **training.fixed(course, __name__, anew),
     }
     network, rows = training.train(
         made.make,

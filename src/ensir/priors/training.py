@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import copy
 import csv
+import json
 import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ensir import InputError
+from ensir import InputError, provenance
 from ensir.publish import replaced
 
 Progress = Callable[[int, int], None]
@@ -129,7 +130,7 @@ def train(
     Raises
     ------
     InputError
-        A checkpoint of another training, or none at all.
+        A checkpoint of another training, or of more steps, or none at all.
     """
     state = _State(make, course, identity, device)
     if checkpoint.exists():
@@ -226,8 +227,12 @@ class _State:
             return
         if not same:
             raise InputError(
-                f"{path}: is of another training (its data, network, loss or seed differ); "
+                f"{path}: is of another training (its data, network, loss, course or seed differ); "
                 "remove it to start anew, or choose another output"
+            )
+        if held["step"] > self.course.steps:
+            raise InputError(
+                f"{path}: has taken {held['step']} steps, more than {self.course.steps}; ask for more, or remove it"
             )
         self.network.load_state_dict(held["network"])
         self.average.load_state_dict(held["average"])
@@ -235,6 +240,31 @@ class _State:
         self.step, self.seconds, self.best = held["step"], held["seconds"], held["best"]
         self.curve = [Measurement(**row) for row in held["curve"]]
         log.info("goes on after step %d", self.step)
+
+
+def fixed(course: Course, module: str, anew: bool) -> dict[str, Any]:
+    """Return what of a course must not change between two runs of one training.
+
+    By hand, a finished training may be given more steps. A rule's result tells of its configuration alone: there the
+    number of steps is fixed, too, and so is the code.
+
+    Parameters
+    ----------
+    course : Course
+    module : str
+        The module that trains.
+    anew : bool
+        Whether a rule trains, which begins anew where something has changed.
+
+    Returns
+    -------
+    dict
+        Plain data.
+    """
+    held = json.loads(json.dumps(asdict(course)))
+    if anew:
+        return held | {"source": provenance.source_digest(module)}
+    return {name: value for name, value in held.items() if name != "steps"}
 
 
 def kept_back(names: Sequence[str], count: int) -> list[str]:

@@ -44,6 +44,7 @@ class DAEP:
         self.observation, self.denoise, self.noise = observation, denoise, noise
         self.extra: dict[str, torch.Tensor] = {}
         self.blur = self.down = self.up = None
+        self.share = 1.0 if observation.known is None else float(observation.known.mean())
         if observation.kernel is not None:
             self.blur = linear.Blur(observation.kernel, observation.canvas)
         if observation.scale > 1:
@@ -56,7 +57,7 @@ class DAEP:
         residual, data = self._data(x)
         weight = self._weight(step)
         facts = {
-            "data": float(residual.square().mean()),
+            "data": float(residual.square().mean()) / self.share,
             "prior": float(shift.square().mean()),
             "sigma": self.observation.sigma,
         }

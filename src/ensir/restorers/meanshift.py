@@ -195,11 +195,14 @@ class Descent:
         With the border.
     rows : list of Row
         The trace: one row per step taken.
+    before : int
+        Steps that an earlier run has taken.
     """
 
     x: Image
     velocity: Image
     rows: list[Row] = field(default_factory=list)
+    before: int = 0
 
 
 def descend(
@@ -208,7 +211,7 @@ def descend(
     steps: int,
     seed: int,
     state: State | None = None,
-    target: Float[np.ndarray, "height width 3"] | None = None,
+    target: Float[np.ndarray, "height width channel"] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Descent:
     """Follow a gradient with momentum: v ← 0.9 v − 0.1 g, x ← x + v, clipped to 0–255.
@@ -222,8 +225,8 @@ def descend(
         The noise of a step depends on it, the image's name and the number of the step alone.
     state : State or None
         Where to go on from, and to save to.
-    target : float array, (height, width, 3), or None
-        RGB in 0–255, for the trace.
+    target : float array, (height, width, 1 or 3), or None
+        Grey or RGB in 0–255, for the trace; a grey one is compared with the mean of the channels.
     progress : callable
 
     Returns
@@ -241,12 +244,19 @@ def descend(
         gradient, facts = objective.gradient(x, x + torch.from_numpy(noise).to(x.device), step)
         descent.velocity = MOMENTUM * descent.velocity - RATE * gradient
         descent.x = (x + descent.velocity).clamp(0, 255)
-        psnr = None if target is None else metrics.psnr(target, picture(observation, descent).round())
+        psnr = None if target is None else _psnr(target, picture(observation, descent))
         descent.rows.append(Row(step, **facts, psnr=psnr))
         progress(step, steps)
         if state and (step % SAVED == 0 or step == steps):
             state.save(descent, objective)
     return descent
+
+
+def _psnr(
+    target: Float[np.ndarray, "height width channel"], restored: Float32[np.ndarray, "height width 3"]
+) -> float:
+    grey = target.shape[2] == 1
+    return metrics.psnr(target, (restored.mean(axis=2, keepdims=True) if grey else restored).round())
 
 
 def picture(observation: Observation, descent: Descent) -> Float32[np.ndarray, "height width 3"]:
@@ -300,7 +310,8 @@ class State:
             return
         if len(rows) > steps:
             return
-        descent.x, descent.velocity, descent.rows = arrays.pop("x"), arrays.pop("velocity"), rows
+        descent.x, descent.velocity = arrays.pop("x"), arrays.pop("velocity")
+        descent.rows, descent.before = rows, len(rows)
         objective.extra.update(arrays)
         log.info("goes on after step %d", len(rows))
 
@@ -384,23 +395,26 @@ class Restorer:
         self,
         observation: Observation,
         state: State | None = None,
-        target: Float[np.ndarray, "height width 3"] | None = None,
+        target: Float[np.ndarray, "height width channel"] | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Descent:
         """Restore one image, and log how it went."""
-        objective, done = self.objective(observation), time.monotonic()
+        objective, started = self.objective(observation), time.monotonic()
         steps, seed = self.settings["steps"], self.settings["seed"]
         with torch.no_grad():
             descent = descend(observation, objective, steps, seed, state, target, progress)
-        last, seconds = descent.rows[-1], (time.monotonic() - done) / steps
+        last, taken = descent.rows[-1], steps - descent.before
         log.info(
             "%s: %d steps of %.3g s; mean squared residual %.4g, mean shift %.4g, σ %.3g",
-            *(observation.name, steps, seconds, last.data, last.prior, last.sigma),
+            *(observation.name, taken, (time.monotonic() - started) / max(taken, 1)),
+            *(last.data, last.prior, last.sigma),
         )
         return descent
 
-    def state(self, observation: Observation) -> State | None:
-        """Return where the descent of an image is kept until all images are restored."""
+    def state(
+        self, observation: Observation, target: Float[np.ndarray, "height width channel"] | None = None
+    ) -> State | None:
+        """Return where the descent of an image is kept until all images are restored, with the trace to its target."""
         if not self.settings.get("unfinished"):
             return None
         unseen = ("path", "device", "unfinished", "steps")  # a descent of more steps begins as one of fewer
@@ -408,7 +422,10 @@ class Restorer:
             "restorer": type(self).__module__,
             "settings": {name: value for name, value in self.settings.items() if name not in unseen},
             "weights": self.weights,
+            "source": provenance.source_digest(type(self).__module__),
+            "versions": self.parameters["versions"],
             "noise": self.noise,
+            "target": None if target is None else hashlib.sha256(target.tobytes()).hexdigest(),
             **observation.identity(),
         }
         return State(Path(self.settings["unfinished"]), identity)

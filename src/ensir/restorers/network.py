@@ -77,6 +77,14 @@ class Runner:
         self.network, self.overlap, self.batch = network, settings["overlap"], settings["batch"]
         side = settings["tile"] or (sys.maxsize if network.whole else SIDE)
         self.tile = network.least if network.fixed else self._aligned((side, side))
+        if network.fixed and not self._room(self.tile):
+            self.overlap = min(self.tile) // 4
+            log.info("%s: takes one size only; pieces share %d pixels", network.name, self.overlap)
+        if not self._room(self.tile):
+            raise InputError(
+                f"{network.name}: pieces of {min(self.tile)} pixels, which begin at multiples of "
+                f"{max(network.multiple)}, cannot share {self.overlap}; enlarge `tile`, or lower `overlap`"
+            )
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
         """Yield the restored images, as floats in code values."""
@@ -137,7 +145,7 @@ class Runner:
             return
         side = min(max(self.tile), max(size)) // 2
         smaller = self._aligned((side, side))
-        if self.network.whole or self.network.fixed or min(smaller) <= self.overlap or smaller == self.tile:
+        if self.network.whole or self.network.fixed or not self._room(smaller) or smaller == self.tile:
             raise InputError(
                 f"{self.network.name}: out of memory; take a smaller `tile` and `overlap`, or another device"
             )
@@ -153,6 +161,13 @@ class Runner:
             for side, multiple, least in zip(size, self.network.multiple, self.network.least, strict=True)
         )
         return height, width
+
+    def _room(self, tile: Size) -> bool:
+        """Tell whether pieces that share the overlap get on."""
+        return all(
+            side - self.overlap >= multiple
+            for side, multiple in zip(tile, self.network.multiple, strict=True)
+        )
 
     def _in_pieces(self, x: Images, scale: int) -> Images:
         """Pad images at the lower right, restore them piece by piece, crop."""
@@ -208,6 +223,7 @@ def spans(length: int, size: int, overlap: int, multiple: int) -> list[Span]:
     length, size : int
         In pixels, multiples of `multiple`.
     overlap, multiple : int
+        Together no more than the size.
 
     Returns
     -------
@@ -216,7 +232,7 @@ def spans(length: int, size: int, overlap: int, multiple: int) -> list[Span]:
     """
     if length <= size:
         return [Span(0, length, 0, length)]
-    step = max((size - overlap) // multiple * multiple, multiple)
+    step = (size - overlap) // multiple * multiple
     starts = [*range(0, length - size, step), length - size]
     cuts = [0, *((before + size + after) // 2 for before, after in pairwise(starts)), length]
     return [Span(start, start + size, *cut) for start, cut in zip(starts, pairwise(cuts), strict=True)]
