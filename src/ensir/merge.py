@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ensir import methods, statistics, store
+from ensir import InputError, methods, statistics, store
 from ensir.layout import Place
 from ensir.lut import assemble, save
 from ensir.methods import CellWeights
@@ -30,6 +30,11 @@ def merge(
         The statistics that the shards were estimated from.
     shards : list of str
         The shards' weights, in order.
+
+    Raises
+    ------
+    InputError
+        The shards are not all cells of the statistics.
     """
     groups = [store.open_group(path, "weights") for path in shards]
     read = [store.read_arrays(group, path) for group, path in zip(groups, shards, strict=True)]
@@ -40,8 +45,14 @@ def merge(
     versions: dict[str, str] = groups[0].attrs["versions"]  # type: ignore[assignment]
     everything, attributes = statistics.load(statistics_path)
     everything = methods.cells_of(everything, settled)
+    cells = everything.without_folds()
+    for name in ("key", "channel"):
+        if not np.array_equal(np.concatenate([r[name] for r in read]), getattr(cells, name)):
+            raise InputError(
+                f"{', '.join(shards)}: are not the shards of {statistics_path}; delete them and run again"
+            )
     lut = assemble(
-        everything.without_folds(),
+        cells,
         found,
         methods.module(settled).fill(everything, settled),
         reference_images=tuple(attributes["image"]),

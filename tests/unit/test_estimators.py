@@ -109,6 +109,10 @@ def test_shards_leave_no_trace(tmp_path, options):
         lut = Place.beside(tmp_path / f"{shards}.lut")
         merge.merge(lut, "m", options, str(place.path), [str(path.path) for path in paths])
         files.append(lut.path.read_bytes())
+        for wrong in (paths[1:] + paths[:1], [*paths, paths[0]]):
+            if wrong != paths:
+                with pytest.raises(InputError, match=r"are not the shards of .*statistics"):
+                    merge.merge(lut, "m", options, str(place.path), [str(path.path) for path in wrong])
     assert len(set(files)) == 1
     found, expected = load(str(lut.path)), fitted(everything, estimate.settle(everything, options, "cpu"))
     np.testing.assert_array_equal(found.weights, expected.weights)

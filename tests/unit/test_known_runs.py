@@ -1,7 +1,8 @@
 """Known runs with the published denoising autoencoders: `make test-meanshift`.
 
-Image 101085, rows 100–356, columns 40–296, the first kernel of the releases, σ = 2.55, 300 steps. The traces in
-`docs/traces` are of whole runs; the tests here repeat how they begin.
+Image 101085, rows 100–356, columns 40–296: blurred by the first kernel of the releases with noise of σ = 2.55, or with
+70 % of its pixels missing; and Set14 enlarged twice. 300 steps. The traces in `docs/traces` are of whole runs; the tests
+here repeat how they begin.
 """
 
 from __future__ import annotations
@@ -49,6 +50,14 @@ def known_run(data: Path, size: int = 256) -> tuple[meanshift.Observation, np.nd
     return observation, observation.inner(x).permute(1, 2, 0).numpy()
 
 
+def holes(data: Path) -> tuple[meanshift.Observation, np.ndarray]:
+    """Return the image with 70 % of its pixels missing, and its target."""
+    target = images.read(str(data / "images/dmsp/101085.jpg"))[100:356, 40:296]
+    told = {"kind": "mask", "missing": 0.7, "sigma": 0.0, "seed": 0}
+    degraded = Degraded("101085", operators.degrade(target, told, "101085"), target.shape, 8, 1, told)
+    return meanshift.observe(degraded, "cpu"), target.astype(np.float32)
+
+
 def restorer(data: Path, kind: str, options: dict[str, Any], steps: int) -> meanshift.Restorer:
     made, sigma = (dmsp.Restorer, 11) if kind == "dmsp" else (daep.Restorer, 25)
     weights = str(data / f"weights/dae_sigma{sigma}.safetensors")
@@ -72,6 +81,18 @@ def test_a_run_begins_as_its_trace(data: Path, name: str):
     assert psnr(target, np.clip(np.rint(blurred), 0, 255)) == pytest.approx(19.13, abs=0.005)
     rows = restorer(data, kind, options, steps=6).descend(observation, target=target).rows
     for row, expected in zip(rows, trace(name), strict=False):
+        assert row.psnr == pytest.approx(expected["psnr"], abs=0.005)
+        assert row.data == pytest.approx(expected["data"], rel=1e-3)
+
+
+def test_holes_are_filled(data: Path):
+    whole = trace("dmsp_holes")
+    assert [row["step"] for row in whole] == list(range(1, 301))
+    observation, target = holes(data)
+    filled = psnr(target, observation.start().permute(1, 2, 0).numpy())
+    assert whole[-1]["psnr"] > filled + 3
+    rows = restorer(data, "dmsp", DMSP | {"noise_blind": True}, steps=6).descend(observation, target=target).rows
+    for row, expected in zip(rows, whole, strict=False):
         assert row.psnr == pytest.approx(expected["psnr"], abs=0.005)
         assert row.data == pytest.approx(expected["data"], rel=1e-3)
 
