@@ -91,7 +91,9 @@ def test_holes_are_filled(data: Path):
     observation, target = holes(data)
     filled = psnr(target, observation.start().permute(1, 2, 0).numpy())
     assert whole[-1]["psnr"] > filled + 3
-    rows = restorer(data, "dmsp", DMSP | {"noise_blind": True}, steps=6).descend(observation, target=target).rows
+    rows = (
+        restorer(data, "dmsp", DMSP | {"noise_blind": True}, steps=6).descend(observation, target=target).rows
+    )
     for row, expected in zip(rows, whole, strict=False):
         assert row.psnr == pytest.approx(expected["psnr"], abs=0.005)
         assert row.data == pytest.approx(expected["data"], rel=1e-3)
