@@ -13,7 +13,14 @@ from ensir import store
 from ensir.shared import SharedStore
 from ensir.upload import upload
 
-SHARED = ("digests/fused/", "digests/statistics/", "digests/weights/", "digests/luts/", "scores")
+SHARED = (
+    "digests/fused/",
+    "digests/statistics/",
+    "digests/weights/",
+    "digests/luts/",
+    "scores.csv",
+    "summary.csv",
+)
 
 
 def silent(done: int, total: int) -> None:
