@@ -100,12 +100,13 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     tables = [
         pd.read_csv(path, dtype=names, keep_default_na=False, na_values={"value": ["nan"]}) for path in scores
     ]
-    rows = pd.concat(tables)
-    for name in ("experiment", "dataset", "method", "metric"):
-        rows[name] = pd.Categorical(rows[name], rows[name].unique())
-    keys = rows.groupby(list(COLUMNS[:-1]), observed=True, as_index=False)
-    table = keys.sum(min_count=1)  # the seconds of shards add up
-    means = table.groupby(["experiment", "dataset", "method", "metric"], observed=True)["value"]
+    rows = pd.concat(tables, ignore_index=True)
+    rows["place"] = rows.groupby(["experiment", "dataset", "method"], sort=False).ngroup()
+    rows["number"] = pd.factorize(rows["metric"])[0]
+    rows = rows.sort_values(["place", "image", "number"], kind="stable")
+    keys = rows.groupby(list(COLUMNS[:-1]), sort=False, as_index=False)
+    table = keys["value"].sum(min_count=1)  # the seconds of shards add up
+    means = table.groupby(["experiment", "dataset", "method", "metric"], sort=False)["value"]
     summarized = means.agg(mean=lambda values: values.mean(skipna=False), n="size").reset_index()
     for place, columns in ((all_scores, table), (summary, summarized)):
         with publish(place) as partial:

@@ -352,20 +352,26 @@ def test_parts_show_in_no_score(tmp_path: Path) -> None:
     """Parts may hold any images: the tables have the same bits, the sum of the mean too."""
     random = np.random.default_rng(0)
     rows = [
-        ("one", "test", method, image, metric, float(random.normal(30, 3)))
-        for method in ("b", "a")
+        (experiment, "test", method, image, metric, float(random.normal(30, 3)))
+        for experiment, methods in (("one", "b"), ("two", "cb"))
+        for method in methods
         for image in "fedcba"
         for metric in ("psnr", "ssim")
     ]
     found = set()
-    for i, cuts in enumerate(([24], [12, 24], [4, 7, 16, 24], range(1, 25))):
+    for i, cuts in enumerate(([36], [12, 36], [4, 7, 16, 36], range(1, 37))):
         (tmp_path / str(i)).mkdir()
         found.add(summarized(tmp_path / str(i), [rows[a:b] for a, b in zip([0, *cuts], cuts, strict=False)]))
     ((table, summary),) = found
     assert [line.split(",")[2:5] for line in table.splitlines()[1:4]] == [
         ["b", "a", "psnr"], ["b", "a", "ssim"], ["b", "b", "psnr"],
     ]  # fmt: skip
-    assert summary.splitlines()[1].startswith("one,test,b,psnr,")
+    assert [line.split(",")[:4] for line in summary.splitlines()[1:]] == [
+        [experiment, "test", method, metric]
+        for experiment, methods in (("one", "b"), ("two", "cb"))
+        for method in methods
+        for metric in ("psnr", "ssim")
+    ]
 
 
 def test_a_score_may_be_no_number(tmp_path: Path) -> None:
