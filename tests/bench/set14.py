@@ -2,7 +2,8 @@
 
 `python tests/bench/set14.py 'Set14/*.png' dae_sigma25.safetensors 2 folder` runs `ensir restore` for every image enlarged twice, one
 process and one thread a core, and prints a table. What is in the folder is not made again, and an image that was stopped goes
-on. The folder's traces.csv holds the PSNR after every step, over whole images; the table leaves out the border, as the paper does.
+on. The folder's traces.csv holds the PSNR after every step, over whole images; the table, and scores.csv, leave out the
+border, as the paper does. docs/traces has both of a run.
 """
 
 import csv
@@ -59,11 +60,20 @@ def table(names, scale, folder):
     inner = slice(scale, -scale)
     rows = []
     for name in names:
-        target = images.read(str(folder / "target" / f"{name}.png"))[inner, inner]
-        enlarged = imresize(images.read(str(folder / "input" / f"{name}.png")), scale)[inner, inner]
-        restored = images.read(str(folder / f"{name}.png"))[inner, inner]
-        rows.append([metrics.psnr(target, enlarged), metrics.psnr(target, restored)])
+        target, low, restored = (
+            images.read(str(folder / path))
+            for path in (f"target/{name}.png", f"input/{name}.png", f"{name}.png")
+        )
+        target, *others = (
+            image[inner, inner].astype(np.float64) for image in (target, imresize(low, scale), restored)
+        )
+        rows.append([metrics.psnr(target, other) for other in others])
         print(f"| {name} | {rows[-1][0]:.2f} | {rows[-1][1]:.2f} |")
+    with (folder / "scores.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["image", "bicubic", "daep"])
+        for name, row in zip(names, rows, strict=True):
+            writer.writerow([name, *(f"{value:.3f}" for value in row)])
     bicubic, daep = np.mean(rows, axis=0)
     print(f"| **mean of {len(names)}** | {bicubic:.2f} | {daep:.2f} |")
     print(f"| published, Set14 | {BICUBIC[scale]:.2f} | {PUBLISHED[scale]:.2f} |")
