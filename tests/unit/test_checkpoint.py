@@ -54,6 +54,7 @@ def luma(image: np.ndarray) -> np.ndarray:
     return np.rint(y).astype(np.uint8)[..., None]
 
 
+@pytest.mark.slow
 def test_a_published_network_gives_its_published_prediction(data: Path):
     folder = data / "images/sr_x4/set5"
     (prediction,) = run(data / "weights/craft_x4.pth", images.read(str(folder / "lq/butterfly.png")), scale=4)

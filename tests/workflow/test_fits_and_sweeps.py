@@ -124,7 +124,12 @@ def test_fits_are_the_same_whatever_the_parts(fitted: Run, tmp_path: Path):
     assert {path: after[path] for path in mirrored} == {path: before[path] for path in mirrored}
 
 
-@pytest.mark.parametrize("task", ["sr", "deblur", "derain"])
+SLOW = pytest.mark.slow  # hundreds of jobs each
+
+
+@pytest.mark.parametrize(
+    "task", ["derain", pytest.param("sr", marks=SLOW), pytest.param("deblur", marks=SLOW)]
+)
 def test_configurations_of_the_paper_plan(tmp_path: Path, repository: Path, task: str):
     config = yaml.safe_load((REPOSITORY / f"config/papers/{task}.yaml").read_text())
     run = Run(tmp_path / "run", repository)

@@ -110,6 +110,7 @@ def test_png_files_and_depth(fresh: Run, bits: int):
 EIGHT_BIT: dict[str, float] = {}
 
 
+@pytest.mark.slow
 def test_a_damaged_chunk_stops_the_run(finished: Run, tmp_path: Path):
     run = finished.copy(tmp_path / "run")
     chunk = next((run.folder / "results/predictions/test/a.zarr").glob("*/value/c/0/0"))
