@@ -76,15 +76,8 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
                 key = f"experiments.{name}.methods.{method}"
                 yield from _check_tile(key, section)
                 yield from _check_after(key, section, experiment)
-                for test in _texts(experiment, "tests"):
-                    dataset = datasets.get(test, {})
-                    if dataset.get("kind") == "folder" and not (
-                        dataset.get("input") or dataset.get("degradation")
-                    ):
-                        yield Problem(
-                            f"datasets.{test}.input",
-                            f"is missing: refiner {method!r} looks at inputs; give `input` or `degradation`",
-                        )
+                tests = {test: datasets[test] for test in _texts(experiment, "tests") if test in datasets}
+                yield from _check_inputs(tests, f"refiner {method!r} looks at inputs")
                 yield from _check_refiner(key, section, section.get("after"), raw, [experiment])
 
 
@@ -101,12 +94,7 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
             f"models.{name}.path", f"{shown(path)} must contain {{dataset}}: {', '.join(datasets)} use it"
         )
     if kind in ("function", "classical", "checkpoint", "exported", "dae", "daep", "dmsp", "ptgrm"):
-        for key, dataset in datasets.items():
-            if dataset.get("kind") == "folder" and not (dataset.get("input") or dataset.get("degradation")):
-                yield Problem(
-                    f"datasets.{key}.input",
-                    f"is missing: model {name!r} restores inputs; give `input` or `degradation`",
-                )
+        yield from _check_inputs(datasets, f"model {name!r} restores inputs")
     levels = model.get("value_range")
     if isinstance(levels, list) and all(type(level) in (int, float) for level in levels):
         black, *white = levels or [0]
@@ -123,6 +111,13 @@ def _check_model(name: str, model: dict[str, Any], datasets: dict[str, dict]) ->
             options = classical.options(algorithm)
             for option in model["options"].keys() - set(options):
                 yield Problem(f"models.{name}.options.{option}", unknown("unknown key", option, options))
+
+
+def _check_inputs(datasets: dict[str, dict[str, Any]], why: str) -> Iterator[Problem]:
+    """Check that folders have inputs, or that they are made."""
+    for name, dataset in datasets.items():
+        if dataset.get("kind") == "folder" and not (dataset.get("input") or dataset.get("degradation")):
+            yield Problem(f"datasets.{name}.input", f"is missing: {why}; give `input` or `degradation`")
 
 
 def _check_tile(key: str, section: dict[str, Any]) -> Iterator[Problem]:
@@ -260,12 +255,7 @@ def _check_refiner(
             f"{key}.training.dataset", unknown(f"{learned!r} is not in datasets", learned, datasets)
         )
         return
-    dataset = datasets[learned]
-    if dataset.get("kind") == "folder" and not (dataset.get("input") or dataset.get("degradation")):
-        yield Problem(
-            f"datasets.{learned}.input",
-            "is missing: refiners learn from inputs; give `input` or `degradation`",
-        )
+    yield from _check_inputs({learned: datasets[learned]}, "refiners learn from inputs")
     for experiment in experiments:
         for field in ("reference", "tests"):
             if learned in _texts(experiment, field):
@@ -325,10 +315,14 @@ def _check_ensir(key: str, method: dict[str, Any], models: int) -> Iterator[Prob
 
 
 def _check_width(key: str, width: Any, models: int) -> Iterator[Problem]:
-    if type(width) is int and 1 <= width <= 256 and (-(-256 // width)) ** models > MOST_BIN_SETS:
+    if type(width) is int and 1 <= width <= 256 and _too_fine(width, models):
         yield Problem(
             key, f"{width} makes more than 2^61 bin sets of {models} models; widen it, or use fewer models"
         )
+
+
+def _too_fine(width: int, models: int) -> bool:
+    return (-(-256 // width)) ** models > MOST_BIN_SETS
 
 
 def _check_finest(key: str, experiment: dict[str, Any], models: int) -> Iterator[Problem]:
@@ -344,7 +338,7 @@ def _check_finest(key: str, experiment: dict[str, Any], models: int) -> Iterator
     widths = [FINEST_OF_AUTO if width == "auto" else width for width in binned]
     widths = [width for width in widths if type(width) is int and 1 <= width <= 256]
     finest = math.gcd(*widths)
-    if widths and finest not in widths and (-(-256 // finest)) ** models > MOST_BIN_SETS:
+    if widths and finest not in widths and _too_fine(finest, models):
         yield Problem(
             f"{key}.methods",
             f"the bin widths {', '.join(map(str, sorted(set(widths))))} are counted at their common divisor, {finest}, "

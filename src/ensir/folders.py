@@ -60,7 +60,7 @@ def fit(
     models = list(predictions)
     experiment = _experiment(models, method, options)
     targets = _list(target, "--target")
-    files = _predictions(targets, predictions)
+    files = _matched(targets, _listed(predictions))
     dataset = FolderDataset(kind="folder", target=str(target))
     model = FolderModel(kind="folder", path="").model_dump(mode="json", exclude={"path", "suffix"})
     settings = experiment.methods[method].model_dump(mode="json")
@@ -143,9 +143,9 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
         raise InputError(f"--error-map {error_map}: {lut} was imported and knows no errors; fit one")
     if output.resolve() in [folder.resolve() for folder in predictions.values()]:
         raise InputError(f"--output {output}: is the folder of a prediction; choose another")
-    found = [_list(predictions[model], f"--prediction {model}") for model in models]
-    names = {name: "" for files in found for name in files}
-    files = _predictions(names, predictions)
+    listed = _listed({model: predictions[model] for model in models})
+    names = {name: "" for found in listed.values() for name in found}
+    files = _matched(names, listed)
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
             first, *others = (files[model][name] for model in models)
@@ -184,7 +184,7 @@ def score(
     from ensir.score import compare
 
     targets = _list(target, "--target")
-    for model, found in _predictions(targets, predictions).items():
+    for model, found in _matched(targets, _listed(predictions)).items():
         with shown(f"score {model}") as progress:
             for done, (name, path) in enumerate(targets.items(), 1):
                 image = images.read(path)
@@ -222,13 +222,16 @@ def _list(folder: Path, option: str) -> dict[str, str]:
     return images.find("**/*", option, folder=str(folder))
 
 
-def _predictions(names: dict[str, str], predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
-    """List the predictions of every model, one for each name."""
+def _listed(predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
+    """List the predictions of every model."""
+    return {model: _list(folder, f"--prediction {model}") for model, folder in predictions.items()}
+
+
+def _matched(names: dict[str, str], listed: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Return the predictions of every model, one for each name."""
     return {
-        model: images.match(
-            names, _list(folder, f"--prediction {model}"), f"--prediction {model}", "add the files"
-        )
-        for model, folder in predictions.items()
+        model: images.match(names, found, f"--prediction {model}", "add the files")
+        for model, found in listed.items()
     }
 
 

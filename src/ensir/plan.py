@@ -162,7 +162,7 @@ class Plan:
         refinement = self.refiners()[name]
         weights = refinement.settings.weights or self.layout.refiner(name)
         if refinement.settings.weights:
-            existing(weights, f"{refinement.key}.weights")
+            _existing(weights, f"{refinement.key}.weights")
         return [weights, *self.prior_files(name)]
 
     def prior_files(self, name: str) -> list[str]:
@@ -177,7 +177,7 @@ class Plan:
                 return self.network(refinement.model)
             case ClipPrior():
                 mend = "give the folder of a CLIP as transformers saves it"
-                return [existing(os.path.join(prior.path, name), f"{key}.path", mend) for name in CLIP_FILES]
+                return [_existing(os.path.join(prior.path, name), f"{key}.path", mend) for name in CLIP_FILES]
         return []
 
     def perceptual(self, name: str) -> list[str]:
@@ -228,7 +228,7 @@ class Plan:
                     )
             if figures.network:
                 try:
-                    existing(figures.network, f"{key}.network")
+                    _existing(figures.network, f"{key}.network")
                 except InputError as error:
                     yield str(error)
 
@@ -292,7 +292,7 @@ class Plan:
             return [self._weights(f"models.{model}.dae", settings.dae)]
         if not isinstance(settings, CheckpointModel | ExportedModel):
             return []
-        existing(settings.path, f"models.{model}.path")
+        _existing(settings.path, f"models.{model}.path")
         return [settings.path, *filter(os.path.exists, [f"{settings.path}.data"])]
 
     def _weights(self, key: str, weights: str) -> str:
@@ -302,7 +302,7 @@ class Plan:
         if weights in self.config.denoisers:
             self.photographs(weights)
             return self.layout.denoiser(weights)
-        return existing(weights, key)
+        return _existing(weights, key)
 
     def _photographs(self, denoiser: str) -> list[str]:
         """Return the images that a denoising autoencoder is trained on."""
@@ -313,7 +313,7 @@ class Plan:
         """Return the file that holds the blur kernel of a dataset; none where it has no such file."""
         degradation = self.config.datasets[dataset].degradation
         found = kernel_files(degradation.model_dump() if degradation else None)
-        return [existing(path, f"datasets.{dataset}.degradation.kernel") for path in found]
+        return [_existing(path, f"datasets.{dataset}.degradation.kernel") for path in found]
 
     def files(self, found: dict[str, str], dataset: str, part: str) -> list[str]:
         """Return the files of one part's images, in order; empty where there are none."""
@@ -394,7 +394,7 @@ def _found(pattern: str, key: str, *arguments: Any, **options: Any) -> dict[str,
     return found
 
 
-def existing(path: str, key: str, mend: str = "mend the path") -> str:
+def _existing(path: str, key: str, mend: str = "mend the path") -> str:
     """Return the path of a file that is there, and that Snakemake can read."""
     if not Path(path).is_file():
         raise InputError(f"{key}: {path}: no such file; {mend}")

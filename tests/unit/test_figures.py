@@ -289,7 +289,7 @@ def test_a_model_may_be_called_target(tmp_path: Path):
         features.draw([Place.beside(tmp_path / "features.csv")], sample, None)
         with open(tmp_path / "features.csv", newline="") as file:
             found.append([list(row.values())[1:] for row in csv.DictReader(file) if "distance" in str(row)])
-    assert len(found[0]) == 2 or len(found[0]) > 2
+    assert len(found[0]) >= 2
     assert found[0] == found[1]
 
 

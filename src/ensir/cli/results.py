@@ -170,6 +170,5 @@ def show(title: str, means: dict[tuple[str, str, str], float]) -> None:
         printed.add_row(escape(method), *(MARKS[column[i].mark].format(column[i].text) for column in cells))
     console = Console()
     whole = Measurement.get(console, console.options.update(max_width=10_000), printed).maximum
-    Console(width=max(console.width, whole)).print(
-        printed
-    )  # a numberless table helps nobody: too long lines wrap
+    # Where the terminal is narrower, it wraps the lines: a table that was cut would have no numbers.
+    Console(width=max(console.width, whole)).print(printed)

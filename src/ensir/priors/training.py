@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import json
 import logging
 import math
 import time
@@ -261,7 +260,7 @@ def fixed(course: Course, module: str, anew: bool) -> dict[str, Any]:
     dict
         Plain data.
     """
-    held = json.loads(json.dumps(asdict(course)))
+    held = asdict(course)
     if anew:
         return held | {"source": provenance.source_digest(module)}
     return {name: value for name, value in held.items() if name != "steps"}
