@@ -102,7 +102,7 @@ ptgrm-page: $(INSTALLED)  ## run config/ptgrm.yaml on ENSIR_TEST_DATA (an hour),
 	$(BIN)/python docs/fill_ptgrm.py
 
 config-docs: $(INSTALLED)  ## generate config/schema.json and the tables of config/README.md
-	$(BIN)/python -m ensir.config_reference
+	$(BIN)/python -m ensir.config.reference
 
 clean:  ## remove results (not the environment)
 	rm -rf results .snakemake
@@ -110,7 +110,7 @@ clean:  ## remove results (not the environment)
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) install --constraint envs/constraints.txt --editable .
-	$(BIN)/python -m ensir.compile_ahead
+	$(BIN)/python -m ensir.cli.compile_ahead
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)

@@ -5,16 +5,16 @@
 
 from types import ModuleType
 
+from ensir.errors import InputError
+
+__all__ = ["InputError", "__version__", "tensor"]  # noqa: F822
+
 __version__ = "0.1.0"
-
-
-class InputError(ValueError):
-    """Bad input from outside: the message names the file, the key and the mend."""
 
 
 def __getattr__(name: str) -> ModuleType:
     if name == "tensor":
         from importlib import import_module
 
-        return import_module("ensir.tensor")
+        return import_module("ensir.cells.tensor")
     raise AttributeError(f"module 'ensir' has no attribute {name!r}")

@@ -15,9 +15,12 @@ from pathlib import Path
 import masking
 import numpy as np
 
-from ensir import lut, methods, partition, store
-from ensir.counting import Counter, count
-from ensir.layout import Place
+from ensir import methods
+from ensir.cells import lut, statistics
+from ensir.cells.counting import Counter, count
+from ensir.stages import partition
+from ensir.storage import writing
+from ensir.storage.layout import Place
 
 NAMES = ("a", "b", "c", "d", "e")
 HEIGHT, WIDTH, FRAMES = 720, 1280, 10
@@ -56,7 +59,7 @@ def reference(data):
 
 def fitted(cells, options):
     """Fit a LUT."""
-    everything = methods.cells_of(cells, options)
+    everything = statistics.cells_of(cells, options)
     module, cells = methods.module(options), everything.without_folds()
     found = module.estimate_weights(cells, everything, options, "cpu", lambda done, total: None)
     return lut.assemble(cells, found, module.fill(everything, options))
@@ -103,9 +106,9 @@ def write_stores(folder, frames_x, frames_y):
     pixels, paths = HEIGHT * WIDTH, []
     for name, value in zip(("dataset", *NAMES), (frames_y, *frames_x), strict=False):
         paths.append(str(folder / name))
-        with store.new_group(Place.beside(folder / name), {"bits": 8}) as group:
+        with writing.new_group(Place.beside(folder / name), {"bits": 8}) as group:
             shapes = [(HEIGHT, WIDTH, 3)] * FRAMES
-            writer = store.ImageWriter(group, [f"frame{i}" for i in range(FRAMES)], shapes, np.uint8)
+            writer = writing.ImageWriter(group, [f"frame{i}" for i in range(FRAMES)], shapes, np.uint8)
             for i in range(FRAMES):
                 writer.append(value[:, i * pixels : (i + 1) * pixels])
             writer.close()

@@ -12,8 +12,8 @@ import time
 
 import numpy as np
 
-from ensir import partition
-from ensir.counting import count
+from ensir.cells.counting import count
+from ensir.stages import partition
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 BIN_WIDTH = 16

@@ -31,9 +31,12 @@ import PIL.Image
 import tifffile
 import torch
 
-from ensir import InputError, arrays, config_reading, images, lut, published
-from ensir.layout import Place
-from ensir.restorers import checkpoint
+from ensir.cells import authors_format, lut
+from ensir.config import reading
+from ensir.errors import InputError
+from ensir.images import array_files, image_files
+from ensir.networks import spandrel_files
+from ensir.storage.layout import Place
 
 MEMORY = 4 * 2**30  # bytes beyond what the libraries take
 PATIENCE = 30  # seconds for a case; then the run ends with a traceback
@@ -162,7 +165,7 @@ def a_lut(folder: Path) -> bytes:
         reference_images=("r",), reference_digests=("0",), attributes={"method": "ensir"},
     )  # fmt: skip
     lut.save(found, Place.beside(folder / "sound.lut"))
-    published.write(found, folder / "sound.pth")
+    authors_format.write(found, folder / "sound.pth")
     return (folder / "sound.lut").read_bytes()
 
 
@@ -185,12 +188,14 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     ]
     png = [imagecodecs.png_encode(image) for image in (rgb, deep, grey)]
     jpg, tiff = pillow(rgb, "JPEG"), [as_bytes(lambda f, i=i: tifffile.imwrite(f, i)) for i in (rgb, deep)]
-    yield Target("PNG", ".png", images.read, png, [*bombs, jpg, pillow(grey, "GIF")], 20)
-    yield Target("JPEG", ".jpg", images.read, [jpg, pillow(grey, "JPEG")], [png[0], png[1], b"\xff\xd8"], 15)
+    yield Target("PNG", ".png", image_files.read, png, [*bombs, jpg, pillow(grey, "GIF")], 20)
+    yield Target(
+        "JPEG", ".jpg", image_files.read, [jpg, pillow(grey, "JPEG")], [png[0], png[1], b"\xff\xd8"], 15
+    )
     yield Target(
         "TIFF",
         ".tif",
-        images.read,
+        image_files.read,
         [*tiff, pillow(rgb, "TIFF")],
         [png[0], b"II*\0", b"MM\0+" + bytes(99)],
         12,
@@ -199,9 +204,11 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     npy = as_bytes(lambda file: np.save(file, floats))
     objects = as_bytes(lambda file: np.save(file, np.array([Harm(sign)], object), allow_pickle=True))
     huge = npy.replace(b"(24, 20, 3)", b"(99999999, 99999, 3)")
-    yield Target("npy", ".npy", lambda path: arrays.read(path, None), [npy], [objects, huge, b""], 8)
+    yield Target("npy", ".npy", lambda path: array_files.read(path, None), [npy], [objects, huge, b""], 8)
     claimed = hdf5(floats, (2**20, 2**20, 3))
-    yield Target("HDF5", ".h5", lambda path: arrays.read(path, None), [hdf5(floats)], [claimed, b"", npy], 8)
+    yield Target(
+        "HDF5", ".h5", lambda path: array_files.read(path, None), [hdf5(floats)], [claimed, b"", npy], 8
+    )
     configs = [path.read_bytes() for path in sorted((REPOSITORY / "config").rglob("*.yaml"))]
     laughs = b"a: &a [x, x]\n" + b"".join(
         b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 9)) for c in range(98, 123)
@@ -211,7 +218,7 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     yield Target(
         "configuration",
         ".yaml",
-        config_reading.load,
+        reading.load,
         configs,
         [laughs, endless, harm, b"\0", b"[" * 5000, b"a: " * 99],
         18,
@@ -219,14 +226,16 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     yield Target("LUT", ".lut", fused, [a_lut(folder)], [npy, b"", claimed], 7)
     pth = (folder / "sound.pth").read_bytes()
     pickles = harmful_pickles(sign)
-    yield Target("published LUT", ".pth", lambda path: published.read(path, "ab"), [pth], [*pickles, b""], 5)
+    yield Target(
+        "published LUT", ".pth", lambda path: authors_format.read(path, "ab"), [pth], [*pickles, b""], 5
+    )
     weights = as_bytes(lambda file: torch.save({"weight": torch.zeros(4, 3)}, file))
-    yield Target("weights", ".pth", checkpoint.read_weights, [weights], [*pickles, pth[:99]], 4)
+    yield Target("weights", ".pth", spandrel_files.read_weights, [weights], [*pickles, pth[:99]], 4)
     from safetensors.torch import save
 
     safe = save({"weight": torch.zeros(4, 3)})
     claims = struct.pack("<Q", 2**40) + b"{}"
-    yield Target("safetensors", ".safetensors", checkpoint.read_weights, [safe], [claims, *pickles], 3)
+    yield Target("safetensors", ".safetensors", spandrel_files.read_weights, [safe], [claims, *pickles], 3)
 
 
 # ── run ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ensir import images
+from ensir.images import image_files
 
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
@@ -110,7 +110,7 @@ def write_images(
         scene = np.stack([128 + 100 * np.sin(a * x + b * y) for a, b in waves], axis=2)
         if noise:
             scene = scene + np.random.default_rng([int(noise * 10), *word]).normal(0, noise, shape)
-        images.write(folder / f"{name}.png", np.clip(np.rint(scene), 0, 255).astype(np.uint8))
+        image_files.write(folder / f"{name}.png", np.clip(np.rint(scene), 0, 255).astype(np.uint8))
 
 
 def write_dataset(folder: Path, dataset: str, names: list[str], models: dict[str, float]) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from conftest import Run, prepare
 
-from ensir import digests, images, store
-from ensir.layout import Layout
-from ensir.upload import upload
+from ensir.images import image_files
+from ensir.storage import digests, reading
+from ensir.storage.layout import Layout
+from ensir.storage.upload import upload
 
 EXPENSIVE = ("predict", "partition", "estimate", "merge")
 
@@ -51,10 +52,10 @@ def test_a_second_folder_gets_its_results_from_the_cache(cached: Run, tmp_path: 
     swapped.run("--cache", "--", "predictions")
     assert ran(swapped) == {"predict"}
     for path in (swapped.folder / "results/predictions/ref/a.zarr").glob("[0-9a-f]*/"):
-        part = store.Part(path)
+        part = reading.Part(path)
         for name in part.names:
             file = swapped.folder / f"ref/pred/a/{name}.png"
-            np.testing.assert_array_equal(part.image(name), images.read(str(file)))
+            np.testing.assert_array_equal(part.image(name), image_files.read(str(file)))
     assert "Nothing to be done" in swapped.run("--dry-run", "--", "predictions")  # without the cache, too
 
 

@@ -16,7 +16,8 @@ import pytest
 from conftest import Run
 from distributed import LocalCluster
 
-from ensir import InputError, scheduling
+from ensir.errors import InputError
+from ensir.execution import workers
 
 CLUSTER = """
 import os, pathlib, signal
@@ -89,7 +90,7 @@ def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem:
         address = cluster.scheduler_address if listening else "tcp://127.0.0.1:1"
         with (
             pytest.raises(InputError, match=f"dask.scheduler: {address} {problem}"),
-            scheduling.workers({"scheduler": address}),
+            workers.workers({"scheduler": address}),
         ):
             pass
 
@@ -109,6 +110,6 @@ def test_no_more_threads_than_are_given(threads: int):
         return i
 
     tasks = [dask.delayed(work, pure=False)(i) for i in range(12)]
-    with scheduling.workers({"scheduler": "threads"}, threads) as workers:
+    with workers.workers({"scheduler": "threads"}, threads) as workers:
         assert workers.compute(tasks, dask.delayed(sum), lambda done, total: None) == 66
     assert most == threads

@@ -12,8 +12,9 @@ import pytest
 import xarray as xr
 from conftest import Run, write_dataset
 
-from ensir import digests, images, store
-from ensir.layout import Layout
+from ensir.images import image_files
+from ensir.storage import digests, reading
+from ensir.storage.layout import Layout
 
 
 def means(run: Run) -> dict[tuple[str, str], float]:
@@ -52,7 +53,7 @@ def test_a_prediction_store_explains_itself(published: Run, data: Path):
     assert (part.attrs["dataset"], part.attrs["model"], part.attrs["bits"]) == ("set5", "IMDN", 8)
     for name in part["image"].values:
         file = data / f"images/sr_x4/set5/pred/IMDN/{name}.png"
-        np.testing.assert_array_equal(store.Part(path).image(name), images.read(str(file)))
+        np.testing.assert_array_equal(reading.Part(path).image(name), image_files.read(str(file)))
 
 
 def test_the_lut_opens_in_xarray(published: Run):
@@ -82,7 +83,7 @@ def test_png_files_and_depth(fresh: Run, bits: int):
     write_dataset(fresh.folder, "test", ["sub/t4"], {"a": 6, "b": 9})
     if bits == 16:
         for file in fresh.folder.glob("*/**/*.png"):
-            images.write(file, images.read(str(file)).astype(np.uint16) * 257)
+            image_files.write(file, image_files.read(str(file)).astype(np.uint16) * 257)
     text = (
         fresh.config_file.read_text()
         .replace("test/gt/*", "test/gt/**/*")
@@ -95,10 +96,10 @@ def test_png_files_and_depth(fresh: Run, bits: int):
     assert names == ["sub/t4.png", "t1.png", "t2.png", "t3.png"]
     fused = fresh.folder / "results/fused/one/test/ensir.zarr"
     for path in fused.glob("[0-9a-f]*"):
-        part = store.Part(path)
+        part = reading.Part(path)
         assert part.dtype == np.float32
         for name in part.names:
-            written = images.read(str(folder / f"{name}.png"))
+            written = image_files.read(str(folder / f"{name}.png"))
             assert written.dtype == (np.uint8 if bits == 8 else np.uint16)
             np.testing.assert_array_equal(written, np.clip(np.rint(part.image(name)), 0, 2**bits - 1))
     assert means(fresh)["ensir", "psnr"] == pytest.approx(

@@ -12,9 +12,7 @@
 
 rule ingest:
     input:
-        targets=lambda w: plan.files(plan.targets(w.dataset), w.dataset, w.part),
-        inputs=lambda w: plan.files(plan.inputs(w.dataset), w.dataset, w.part),
-        kernel=lambda w: plan.kernel(w.dataset),
+        unpack(reading(lambda w: reads.ingest(w.dataset, w.part))),
     output:
         part=directory(layout.part(layout.dataset("{dataset}"), "{part}")),
         digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
@@ -31,11 +29,9 @@ rule ingest:
     params:
         identity=identity,
         names=lambda w: plan.parts(w.dataset)[w.part],
-        settings=lambda w: plan.dataset_settings(w.dataset),
-        sizes=lambda w: [
-            plan.sizes(w.dataset)[n] for n in plan.parts(w.dataset)[w.part] if plan.sizes(w.dataset)
-        ],
-        source=source_digest("ensir.ingest"),
+        settings=lambda w: settings.datasets[w.dataset].traced,
+        sizes=lambda w: reads.sizes(w.dataset, w.part),
+        source=lambda w: stage_code("ingest", [settings.datasets[w.dataset]]),
     message:
         "ingest {wildcards.dataset}, part {wildcards.part}"
     script:
@@ -44,8 +40,7 @@ rule ingest:
 
 rule seal_dataset:
     input:
-        parts=lambda w: parts(layout.dataset(w.dataset), w.dataset),
-        digests=lambda w: digests(layout.dataset(w.dataset), w.dataset),
+        unpack(reading(lambda w: reads.seal(layout.dataset(w.dataset), w.dataset))),
     output:
         seal=layout.seal(layout.dataset("{dataset}")),
         digest=layout.digest(layout.seal(layout.dataset("{dataset}"))),
@@ -62,7 +57,7 @@ rule seal_dataset:
         runtime=5,
     params:
         parts=lambda w: list(plan.parts(w.dataset)),
-        source=source_digest("ensir.store"),
+        source=stage_code("seal"),
     message:
         "seal dataset {wildcards.dataset}"
     script:

@@ -6,17 +6,20 @@ The network is a program from a file. Without one, the features are those of sci
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from pydantic import Field
 
-from ensir import InputError, store
-from ensir.figures import panels, style
-from ensir.figures.panels import Column, Panel
-from ensir.figures.pictures import displayed, reduced
-from ensir.figures.style import Drawing
-from ensir.layout import Place
+from ensir.drawing import panels
+from ensir.drawing.panels import Column, Panel
+from ensir.drawing.pictures import displayed, reduced
+from ensir.drawing.style import Drawing
+from ensir.errors import InputError
+from ensir.figures import PaperFigure, Reading, Subject
+from ensir.storage import reading
+from ensir.storage.paths import existing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,33 +30,52 @@ TARGET = "the target"  # no name of a model or method has a space
 DISTANCE = "distance to the target"
 
 
-def draw(places: list[Place], sample: dict[str, Any], network: str | None) -> None:
-    """Draw the features of one image.
+class Features(PaperFigure):
+    """What a network sees in the target, the predictions and the results."""
 
-    Parameters
-    ----------
-    places : list of Place
-        Where the files go.
-    sample : dict
-        `image`, `dataset_part`, `predictions` (part by model), `fused` (part by method).
-    network : str or None
-        Program whose output the features are.
+    network: str | None = Field(
+        None,
+        pattern=r"\.(pt2|onnx)$",
+        title="path that ends in .pt2 or .onnx",
+        description="program whose output are the features that are drawn: gets (image, channel, height, width) in "
+        "[0, 1]; null: intensity, edges and texture at four scales, by scikit-image",
+    )
+
+    reads: ClassVar[tuple[Reading, ...]] = ("sample",)
+    caption: ClassVar[str] = (
+        "First principal component of the features, and the distance of each picture's features to the target's, on "
+        "**{dataset}**'s pictured image. Features: {network}."
+    )
+    whole_pictures: ClassVar[bool] = True
+
+    def captioned(self, dataset: str, method: str) -> str:
+        """Return the caption, with where the features come from."""
+        what = self.network or "intensity, edges and texture at four scales"
+        return self.caption.format(dataset=dataset, network=what)
+
+    def files(self, key: str) -> list[str]:
+        """Return the file of the network."""
+        return [existing(self.network, f"{key}.network")] if self.network else []
+
+
+def draw(subject: Subject) -> Drawing:
+    """Draw the features of one image.
 
     Raises
     ------
     InputError
         The network cannot be read, or makes no features of a picture.
     """
-    part, name = store.Part(sample["dataset_part"]), sample["image"]
+    sample, network = subject.results["sample"], subject.options["network"]
+    part, name = reading.Part(sample["dataset_part"]), sample["image"]
     images = {TARGET: part.image(name)}
     images |= {
-        key: store.Part(path).image(name)
+        key: reading.Part(path).image(name)
         for kind in ("predictions", "fused")
         for key, path in sample[kind].items()
     }
     shown = {key: displayed(_middle(image), part.bits) for key, image in images.items()}
-    found = from_network(shown, network) if network else from_filters(shown)
-    style.write(drawing(shown, found), places)
+    return drawing(shown, from_network(shown, network) if network else from_filters(shown))
 
 
 def _middle(image: np.ndarray) -> np.ndarray:

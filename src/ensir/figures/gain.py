@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ensir.bootstrap import intervals
-from ensir.figures import style
-from ensir.figures.style import Drawing
-from ensir.layout import Place
-from ensir.scores import Scores, baseline, competitors, first_metric, read_values
+from ensir.drawing import style
+from ensir.drawing.style import Drawing
+from ensir.figures import PaperFigure, Reading, Subject
+from ensir.scoring.bootstrap import intervals
+from ensir.scoring.scores import Scores, baseline, competitors, first_metric, read_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,25 +19,22 @@ MOST_DOTS = 60  # with more images, a box stands for them
 SPREAD = 0.28  # half the height of a row of dots
 
 
-def draw(
-    places: list[Place], name: str, experiment: dict[str, Any], dataset: str, score_files: list[str]
-) -> None:
-    """Draw the gains of one test set.
+class Gain(PaperFigure):
+    """How far each base model and method is above the average, image by image."""
 
-    Parameters
-    ----------
-    places : list of Place
-        Where the files go.
-    name : str
-        Of the experiment.
-    experiment : dict
-        Its section of the configuration, as plain data.
-    dataset : str
-        The test set.
-    score_files : list of str
-        The scores of every base model and method on it.
-    """
-    style.write(drawing(name, experiment, dataset, Scores({}, read_values(score_files))), places)
+    reads: ClassVar[tuple[Reading, ...]] = ("scores",)
+    told: ClassVar[tuple[Any, ...]] = ("models", "methods", "score")
+    caption: ClassVar[str] = (
+        "Score of every base model and method on **{dataset}**, minus that of the average: every image (dots; a box of "
+        "the middle half with whiskers from 5 to 95 % where there are many), the mean (diamond), and its paired bootstrap "
+        "95 % interval (bar)."
+    )
+
+
+def draw(subject: Subject) -> Drawing:
+    """Draw the gains of one test set."""
+    scores = Scores({}, read_values(subject.results["scores"]))
+    return drawing(subject.experiment, subject.section, subject.dataset, scores)
 
 
 def drawing(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) -> Drawing:

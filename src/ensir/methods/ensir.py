@@ -1,37 +1,73 @@
 """EnsIR: a Gaussian mixture with known means in each cell, fitted by EM to the histogram of its targets.
 
-Equations are the paper's; `released` is what the published code computes. `em` takes the steps.
+Equations are the paper's; `released` is what the published code computes. `ensir.cells.em` takes the steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
+from pydantic import Field
 
-from ensir import devices
-from ensir.lut import LutMethod, assemble
-from ensir.methods import ESTIMATED, FAILED, FEW, CellWeights, Progress, folds_of
-from ensir.statistics import Statistics
+from ensir.cells.lut import ESTIMATED, FAILED, FEW, CellWeights, LutMethod, assemble
+from ensir.cells.statistics import Statistics, folds_of
+from ensir.execution import devices
+from ensir.methods import Binned, Progress, Swept
+from ensir.section import Context, Problem, shown, texts
+
+if TYPE_CHECKING:
+    from ensir.cells.em import Watch
 
 FEWEST = 100  # below this number of values, EM does not run
-TOLERANCE = 1e-5  # EM stops when the mean log-likelihood per value rises by less
 VALUES_AT_ONCE = 2**23  # model × cell × level
 
+
+class Ensir(Binned):
+    """Gaussian mixtures per bin set, fitted by EM on the reference (the paper's method)."""
+
+    kind: Literal["ensir"] = "ensir"
+    arithmetic: Literal["released", "paper"] = Field(
+        "released", description="what the published code computes, or the equations as printed"
+    )
+    precision: Literal["float64", "float32"] = Field(
+        "float64", description="precision of the responsibilities"
+    )
+    prior: list[float] | None = Field(
+        None, description="initial weights, one per model (released arithmetic)"
+    )
+    max_steps: int = Field(
+        1000,
+        ge=1,
+        description="EM stops after this many steps; released arithmetic takes one more, as the "
+        "published code does",
+    )
+
+    swept: ClassVar[dict[str, Swept]] = {
+        "bin_width": Swept(Annotated[int, Field(ge=1, le=256)], "{name}_b{value}", "bin widths"),
+        "max_steps": Swept(Annotated[int, Field(ge=1)], "{name}_s{value}", "steps after which EM stops"),
+    }
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check the initial weights."""
+        yield from super().check(context)
+        prior, models = context.section.get("prior"), len(texts(context.experiments[0], "models"))
+        if isinstance(prior, list) and all(type(weight) in (int, float) for weight in prior):
+            key = f"{context.key}.prior"
+            if len(prior) != models:
+                yield Problem(key, f"{shown(prior)} must hold {models} numbers, one per model")
+            if any(weight < 0 for weight in prior):
+                yield Problem(key, f"{shown(prior)} must not be negative")
+            if not abs(sum(prior) - 1) < 1e-6:
+                yield Problem(key, f"{shown(prior)} must sum to one")
+            if context.section.get("arithmetic") == "paper":
+                yield Problem(key, "arithmetic `paper` starts from uniform weights; remove `prior`")
+
+
 Method = LutMethod
-# Looks on: after each step of EM gets the cells that took it, their mean log-likelihood per value (Eq. 8), their
-# weights and their variances in squared levels.
-Watch = Callable[
-    [
-        Int[np.ndarray, " cell"],
-        Float[np.ndarray, " cell"],
-        Float[np.ndarray, "cell model"],
-        Float[np.ndarray, "cell model"],
-    ],
-    None,
-]
 
 
 def estimate_weights(
@@ -59,7 +95,7 @@ def estimate_weights(
     watch : callable, optional
         See `Watch`.
     """
-    from ensir.methods.em import EM  # PyTorch takes a second to load, and whoever applies a LUT needs none
+    from ensir.cells.em import EM  # PyTorch takes a second to load, and whoever applies a LUT needs none
 
     device = devices.choose(device)
     released = settings["arithmetic"] == "released"

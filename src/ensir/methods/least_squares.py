@@ -7,18 +7,32 @@ once: min aᵀEa + λ‖a − a_global‖².
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
+from pydantic import Field
 
-from ensir.lut import LutMethod
-from ensir.methods import ESTIMATED, CellWeights, Progress, folds_of
-from ensir.statistics import Statistics
+from ensir.cells.lut import ESTIMATED, CellWeights, LutMethod
+from ensir.cells.statistics import Statistics, folds_of
+from ensir.methods import Binned, Progress
 
 STRENGTHS = (0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)  # λ, in squared levels of 0–255
 TIE = 1e-11  # λ is at least this part of the error: models that are equal in a cell share as a_global says
 MOST_STEPS = 20  # times M; 2 M are enough, unless rounding lets two models take turns
+
+
+class LeastSquares(Binned):
+    """Weights of the least squared error per bin set, not negative, sum one, drawn towards those of all pixels."""
+
+    kind: Literal["least_squares"] = "least_squares"
+    strength: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        title="number, at least 0, or auto",
+        description="λ of λ‖a − a_global‖², in squared levels of 0–255; auto: the best of 0, 10², …, 10⁸ on images "
+        "that are held out in turn",
+    )
+
 
 Method = LutMethod
 

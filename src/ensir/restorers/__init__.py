@@ -1,19 +1,96 @@
-"""Base models: whatever turns the degraded inputs of a dataset into predictions.
+"""Restorers: the base models, which turn the degraded inputs of a dataset into predictions.
 
-Every kind of model is a module of this folder with a class `Restorer`, made once per job from the model's
-section of the configuration and then fed with the images of one part. It takes an iterator and gives one, so
-that a network is loaded once, can batch, and can read the next image while this one is restored.
+Every module of this folder is a kind of model: its section, and a class (or function) `Restorer`, called once per job
+with the section and then fed with the images of one part. It takes an iterator and gives one, so that a network is
+loaded once, can batch, and can read the next image while this one is restored.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Shaped
+
+from ensir.images.degradations import check_inputs
+from ensir.section import Context, Problem, Section, shown
+
+if TYPE_CHECKING:
+    from ensir.planning.networks import Networks
+
+
+class RestorerModel(Section):
+    """What all models have."""
+
+    restores_inputs: ClassVar[bool] = True
+    """Whether it runs on the inputs of a dataset, which then must have some."""
+
+    adopted: ClassVar[bool] = False
+    """Whether its predictions lie elsewhere, and parts refer to them."""
+
+    gives_features: ClassVar[bool] = False
+    """Whether it is a network whose features can guide a refiner."""
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that there are inputs to restore, and the range of its values where it has one."""
+        yield from super().check(context)
+        if cls.restores_inputs:
+            yield from check_inputs(context.datasets, f"model {context.name!r} restores inputs")
+        levels = context.section.get("value_range")
+        if isinstance(levels, list) and all(type(level) in (int, float) for level in levels):
+            black, *white = levels or [0]
+            if len(white) != 1 or not black < white[0]:
+                yield Problem(
+                    f"{context.key}.value_range", f"{shown(levels)} must be black and white, in this order"
+                )
+
+    def predictions(self, key: str, dataset: str) -> dict[str, str]:
+        """Return the file of each prediction for a dataset, by image name; none where the model runs here."""
+        return {}
+
+    def shape(self, file: str) -> tuple[int, int, int]:
+        """Return (height, width, channel) of the prediction in a file."""
+        raise NotImplementedError
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return the file of its network, then those that belong to it; empty where it has none.
+
+        Raises
+        ------
+        InputError
+            One of them is not there.
+        """
+        return []
+
+    def shared(self, key: str, dataset: str) -> dict[str, str | None] | None:
+        """Return the `location` and the `digest` of the store that its predictions are adopted from."""
+        return None
+
+
+def check_placeholder(context: Context) -> Iterator[Problem]:
+    """Check that a path which serves several datasets has a place for their names."""
+    path = context.section.get("path")
+    if isinstance(path, str) and "{dataset}" not in path and len(context.datasets) > 1:
+        yield Problem(
+            f"{context.key}.path",
+            f"{shown(path)} must contain {{dataset}}: {', '.join(context.datasets)} use it",
+        )
+
+
+def check_told(context: Context) -> Iterator[Problem]:
+    """Check that datasets tell how their inputs were made, which a model has to know."""
+    for name, dataset in context.datasets.items():
+        degradation = dataset.get("degradation")
+        told = degradation if isinstance(degradation, dict) else {}
+        if not told and dataset.get("scale", 1) == 1:
+            yield Problem(
+                f"datasets.{name}.degradation",
+                f"is missing: model {context.name!r} has to know how the inputs were made; beside `input` it tells "
+                "that",
+            )
 
 
 @dataclass(frozen=True)
@@ -68,8 +145,3 @@ class Restorer(Protocol):
     def restore(self, images: Iterable[Degraded]) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
         """Yield a prediction per image, in code values: integers of the target's depth, or floats to be rounded."""
         ...
-
-
-def load(settings: dict[str, Any], files: list[str]) -> Restorer:
-    """Make the restorer of a model's section of the configuration."""
-    return importlib.import_module(f"ensir.restorers.{settings['kind']}").Restorer(settings, files)

@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
+from pydantic import Field
 
-from ensir import InputError, provenance
-from ensir.priors import operators
-from ensir.restorers import Degraded
+from ensir.errors import InputError
+from ensir.images import degradations
+from ensir.restorers import Degraded, RestorerModel
+from ensir.section import Context, Problem, unknown
+from ensir.storage import provenance
+
+
+class ClassicalModel(RestorerModel):
+    """A classical algorithm of scikit-image or SciPy."""
+
+    kind: Literal["classical"]
+    algorithm: Literal[
+        "identity", "tv_chambolle", "wavelet", "nl_means", "bilateral", "median", "gaussian", "wiener",
+        "richardson_lucy", "unsharp", "nearest", "bilinear", "bicubic", "lanczos", "back_projection",
+    ] = Field(description="which; the last five upscale")  # fmt: skip
+    options: dict[str, Any] = Field({}, description="keyword arguments of the algorithm")
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that the algorithm takes the options."""
+        yield from super().check(context)
+        algorithm, given = context.section.get("algorithm"), context.section.get("options")
+        if isinstance(given, dict) and isinstance(algorithm, str) and algorithm in ALGORITHMS:
+            known = options(algorithm)
+            for option in given.keys() - set(known):
+                yield Problem(f"{context.key}.options.{option}", unknown("unknown key", option, known))
+
 
 Image = Float[np.ndarray, "height width channel"]  # in [0, 1]
 
@@ -61,7 +86,7 @@ def _kernel(degraded: Degraded) -> Float[np.ndarray, "size size"]:
             f"image {degraded.name!r}: this algorithm needs a known blur kernel; "
             "its dataset has no `degradation: {kind: blur}`"
         )
-    return operators.kernel_of(degradation)
+    return degradations.kernel_of(degradation)
 
 
 # ── same size ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -210,15 +235,15 @@ def _resample(image: Image, degraded: Degraded, kind: str) -> Image:
 
 def bicubic(image: Image, degraded: Degraded) -> Image:
     """Bicubic interpolation as MATLAB's imresize does it."""
-    return operators.imresize(image, degraded.scale)
+    return degradations.imresize(image, degraded.scale)
 
 
 def back_projection(image: Image, degraded: Degraded, steps: int = 10) -> Image:
     """Iterative back-projection (Irani 1991): bicubic, then corrected until its downscaled version is the input."""
-    result = operators.imresize(image, degraded.scale)
+    result = degradations.imresize(image, degraded.scale)
     for _ in range(steps):
-        residual = image - operators.imresize(result, 1 / degraded.scale)
-        result = result + operators.imresize(residual, degraded.scale)
+        residual = image - degradations.imresize(result, 1 / degraded.scale)
+        result = result + degradations.imresize(residual, degraded.scale)
     return result
 
 

@@ -6,26 +6,57 @@ the smoothed density of photographs has a mode. Its gradient is taken through th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
+from pydantic import Field
 
-from ensir.priors import linear
-from ensir.priors.linear import Image
-from ensir.restorers import meanshift
-from ensir.restorers.meanshift import Observation
+from ensir.networks.sections import Computed, Precision, Weights, check_weights
+from ensir.restorers import RestorerModel, check_told
+from ensir.section import Context, Problem
+
+if TYPE_CHECKING:
+    import torch
+
+    from ensir.networks.linear import Image
+    from ensir.networks.meanshift import MeanShift
+    from ensir.networks.observation import Observation
+    from ensir.planning.networks import Networks
 
 STRENGTH = 4 * 6.875  # of the prior against the data, as released
 
 
-class Restorer(meanshift.Restorer):
-    """Deblurs, enlarges, fills holes, denoises."""
+class DaepModel(Computed, RestorerModel):
+    """Denoising autoencoder priors (Bigdeli 2018): deblurring, super-resolution, missing pixels, noise."""
 
-    trained_for = 25.0
+    kind: Literal["daep"]
+    dae: Weights = Field("sigma25", description="weights of its denoising autoencoder")
+    dae_sigma: float | None = Field(
+        None, gt=0, description="noise that it was trained for; null: as its file says, or 25"
+    )
+    steps: int = Field(300, ge=1, description="steps of the descent")
+    precision: Precision = "float32"
+    seed: int = Field(0, ge=0, description="seed of the noise of the steps")
 
-    def objective(self, observation: Observation) -> DAEP:
-        """Return the gradient for one image."""
-        return DAEP(observation, self.denoise, self.noise)
+    untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device"})
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check the weights, and that it is told how the inputs were made."""
+        yield from super().check(context)
+        yield from check_weights(context, "dae", context.section.get("dae"))
+        yield from check_told(context)
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return the file of the weights of its denoising autoencoder."""
+        return [networks.weights(f"{key}.dae", self.dae)]
+
+
+def Restorer(settings: dict[str, Any], files: list[str]) -> MeanShift:
+    """Return what deblurs, enlarges, fills holes, denoises."""
+    from ensir.networks.meanshift import MeanShift
+
+    return MeanShift(settings, __name__, trained_for=25.0, objective=lambda *given: DAEP(*given[:3]))
 
 
 class DAEP:
@@ -41,6 +72,8 @@ class DAEP:
     """
 
     def __init__(self, observation: Observation, denoise: Callable[[Image], Image], noise: float):
+        from ensir.networks import linear
+
         self.observation, self.denoise, self.noise = observation, denoise, noise
         self.extra: dict[str, torch.Tensor] = {}
         self.blur = self.down = self.up = None

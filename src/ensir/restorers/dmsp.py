@@ -6,40 +6,97 @@ back-propagation, and its data term knows the variance of the noise, or estimate
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
+from pydantic import Field
 
-from ensir import InputError
-from ensir.priors import linear
-from ensir.priors.linear import Image
-from ensir.restorers import meanshift
-from ensir.restorers.meanshift import MOMENTUM, Observation
+from ensir.errors import InputError
+from ensir.networks.sections import Computed, Precision, Weights, check_weights
+from ensir.restorers import RestorerModel, check_told
+from ensir.section import Context, Problem, shown
+
+if TYPE_CHECKING:
+    import torch
+
+    from ensir.networks import linear
+    from ensir.networks.linear import Image
+    from ensir.networks.meanshift import MeanShift
+    from ensir.networks.observation import Observation
+    from ensir.planning.networks import Networks
 
 KERNEL_RATE = 0.02  # found by trial: with less the kernel stays flat for long, with more it trembles
 
 
-class Restorer(meanshift.Restorer):
-    """Deblurs, fills holes, denoises; the noise and, as an experiment, the kernel may be unknown."""
+class DmspModel(Computed, RestorerModel):
+    """Deep mean-shift priors (Bigdeli 2017): deblurring, missing pixels, noise, of known or unknown strength."""
 
-    trained_for = 11.0
+    kind: Literal["dmsp"]
+    dae: Weights = Field("sigma11", description="weights of its denoising autoencoder")
+    dae_sigma: float | None = Field(
+        None, gt=0, description="noise that it was trained for; null: as its file says, or 11"
+    )
+    steps: int = Field(300, ge=1, description="steps of the descent")
+    noise_blind: bool = Field(False, description="estimate the noise at every step, instead of being told")
+    kernel_size: int | None = Field(
+        None,
+        ge=3,
+        description="experimental: estimate a kernel of this odd size too; null: the dataset's is known",
+    )
+    precision: Precision = "float32"
+    seed: int = Field(0, ge=0, description="seed of the noise of the steps")
 
-    def objective(self, observation: Observation) -> DMSP:
-        """Return the gradient for one image."""
-        if observation.scale > 1:
-            raise InputError(
-                f"image {observation.name!r}: dmsp does not enlarge images; use `kind: daep` for super-resolution"
-            )
-        return DMSP(observation, self.denoise, self.noise, self.settings)
+    untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device"})
 
-    def given(self, observation: Observation) -> Observation:
-        """Return the observation with a flat kernel in the place of its own, where that shall be found."""
-        size = self.settings["kernel_size"]
-        if size is None:
-            return observation
-        return replace(observation, kernel=torch.full((size, size), size**-2.0, device=self.device))
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check the weights, and that it is told how the inputs were made."""
+        yield from super().check(context)
+        yield from check_weights(context, "dae", context.section.get("dae"))
+        yield from check_told(context)
+        size = context.section.get("kernel_size")
+        if type(size) is int and size % 2 == 0:
+            yield Problem(f"{context.key}.kernel_size", f"{size} must be odd")
+        for name, dataset in context.datasets.items():
+            degradation = dataset.get("degradation")
+            told = degradation if isinstance(degradation, dict) else {}
+            scale = told.get("scale", dataset.get("scale", 1))
+            if scale != 1:
+                yield Problem(
+                    f"{context.key}.kind",
+                    f"'dmsp' does not enlarge, but the scale of dataset {name!r} is {shown(scale)}; use `kind: daep`",
+                )
+            elif (
+                told
+                and context.section.get("noise_blind") is not True
+                and told.get("sigma", 0 if told.get("kind") == "mask" else None) == 0
+            ):
+                yield Problem(
+                    f"{context.key}.noise_blind",
+                    f"must be true: the noise of dataset {name!r} is zero, which dmsp cannot be told",
+                )
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return the file of the weights of its denoising autoencoder."""
+        return [networks.weights(f"{key}.dae", self.dae)]
+
+
+def Restorer(settings: dict[str, Any], files: list[str]) -> MeanShift:
+    """Return what deblurs, fills holes, denoises; the noise and, as an experiment, the kernel may be unknown."""
+    from ensir.networks.meanshift import MeanShift
+
+    return MeanShift(settings, __name__, trained_for=11.0, objective=DMSP, given=without_kernel)
+
+
+def without_kernel(observation: Observation, settings: dict[str, Any]) -> Observation:
+    """Return an observation with a flat kernel in the place of its own, where that is to be found."""
+    import torch
+
+    size = settings["kernel_size"]
+    if size is None:
+        return observation
+    return replace(observation, kernel=torch.full((size, size), size**-2.0, device=observation.y.device))
 
 
 class DMSP:
@@ -63,6 +120,12 @@ class DMSP:
         noise: float,
         settings: dict[str, Any],
     ):
+        import torch
+
+        if observation.scale > 1:
+            raise InputError(
+                f"image {observation.name!r}: dmsp does not enlarge images; use `kind: daep` for super-resolution"
+            )
         self.observation, self.denoise, self.noise = observation, denoise, noise
         self.noise_blind = settings["noise_blind"]
         self.kernel = observation.kernel
@@ -77,6 +140,8 @@ class DMSP:
 
     def gradient(self, x: Image, noisy: Image, step: int) -> tuple[Image, dict[str, float]]:
         """Return the gradient at x, weighted so that the weights of data and prior sum to one."""
+        from ensir.networks import linear
+
         observation = self.observation
         self.kernel = self.extra.get("kernel", self.kernel)
         blur = None if self.kernel is None else linear.Blur(self.kernel, observation.canvas)
@@ -115,6 +180,8 @@ class DMSP:
         The step is scaled by the variance of the image, so that it does not depend on the contrast; the mean of the
         image, which tells nothing of a kernel of sum one, is left out.
         """
+        from ensir.networks.descent import MOMENTUM
+
         kernel, velocity = self.extra["kernel"], self.extra["kernel_velocity"]
         varying = x - x.mean(dim=(1, 2), keepdim=True)
         gradient = blur.adjoint_in_kernel(varying, residual) / residual.numel() + self.noise**2 * kernel

@@ -7,14 +7,42 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32
+from pydantic import Field
 
-from ensir import InputError, devices, provenance
-from ensir.restorers import Degraded, program_check
-from ensir.restorers.network import Images, Network, Runner
+from ensir.errors import InputError
+from ensir.execution import devices
+from ensir.networks import program_check
+from ensir.networks.runner import Images, Network, Runner
+from ensir.networks.sections import NetworkModel
+from ensir.restorers import Degraded, RestorerModel
+from ensir.storage import provenance
+from ensir.storage.paths import existing
+
+if TYPE_CHECKING:
+    from ensir.planning.networks import Networks
+
+
+class ExportedModel(NetworkModel, RestorerModel):
+    """A network without its source: a program of `torch.export`, or ONNX (needs `pip install 'ensir-flow[onnx]'`)."""
+
+    kind: Literal["exported"]
+    path: str = Field(
+        pattern=r"\.(pt2|onnx)$", title="path that ends in .pt2 or .onnx", description="file of the program"
+    )
+    value_range: list[float] = Field([0.0, 1.0], description="black and white, as the network was trained")
+    multiple: int = Field(1, ge=1, description="what both sides of an input must be multiples of")
+
+    untraced: ClassVar[frozenset[str]] = frozenset({"path", "device", "batch"})
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return the file of the program, and that of the weights beside an ONNX graph."""
+        existing(self.path, f"{key}.path")
+        return [self.path, *filter(os.path.exists, [f"{self.path}.data"])]
+
 
 Floats = Float[np.ndarray, "image channel height width"]
 ONNX_TYPES: dict[str, np.dtype] = {

@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Shaped
+from pydantic import Field
 
-from ensir import InputError, arrays, images
-from ensir.restorers import Degraded
+from ensir.errors import InputError
+from ensir.images import array_files, image_files
+from ensir.restorers import Degraded, RestorerModel, check_placeholder
+from ensir.section import Context, Problem
+
+
+class FolderModel(RestorerModel):
+    """Predictions that exist already: images, or arrays (height, width, channel) in `.npy` and HDF5 files."""
+
+    kind: Literal["folder"]
+    path: str = Field(description="glob of the predictions; `{dataset}` stands for the dataset's name")
+    suffix: str = Field("", description="end of the file stems that is not part of the image name")
+    value_range: list[float] | None = Field(None, description="black and white of arrays of floats")
+    array: str | None = Field(None, description="path of the array in HDF5 files that hold more than one")
+
+    restores_inputs: ClassVar[bool] = False
+    untraced: ClassVar[frozenset[str]] = frozenset({"path", "suffix"})
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check the path."""
+        yield from super().check(context)
+        yield from check_placeholder(context)
+
+    def predictions(self, key: str, dataset: str) -> dict[str, str]:
+        """Find the files of the predictions."""
+        pattern = self.path.replace("{dataset}", dataset)
+        extensions = image_files.SUFFIXES + array_files.SUFFIXES
+        return image_files.find(pattern, f"{key}.path", self.suffix, extensions=extensions)
+
+    def shape(self, file: str) -> tuple[int, int, int]:
+        """Read the shape of a prediction from the header of its file."""
+        return array_files.shape(file, self.array) if array_files.is_array(file) else image_files.shape(file)
 
 
 class Restorer:
@@ -25,10 +57,10 @@ class Restorer:
     ) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
         """Yield the predictions as they are stored, floats in code values."""
         for degraded, file in zip(images_to_restore, self.files, strict=True):
-            if not arrays.is_array(file):
-                yield images.read(file)
+            if not array_files.is_array(file):
+                yield image_files.read(file)
                 continue
-            prediction = arrays.read(file, self.array)
+            prediction = array_files.read(file, self.array)
             yield (
                 prediction
                 if prediction.dtype.kind == "u"

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Shaped
+from pydantic import Field
 
-from ensir import InputError, functions, provenance
-from ensir.restorers import Degraded
+from ensir.errors import InputError
+from ensir.execution import functions
+from ensir.restorers import Degraded, RestorerModel
+from ensir.section import Function
+
+
+class FunctionModel(RestorerModel):
+    """A Python function: (height, width, channel) input → prediction of the target's size."""
+
+    kind: Literal["function"]
+    function: Function = Field(
+        description="a function of a module that can be imported from the working directory"
+    )
+    options: dict[str, Any] = Field({}, description="keyword arguments of the function")
+
+    @property
+    def functions(self) -> list[str]:
+        """The function."""
+        return [self.function]
 
 
 class Restorer:
@@ -19,7 +37,7 @@ class Restorer:
         self.name = settings["function"]
         self.options = settings["options"]
         self.function = functions.load(self.name)
-        self.parameters = {"source": provenance.file_digest_of_module(self.name.partition(":")[0])}
+        self.parameters = {"source": functions.file_digest_of_module(self.name.partition(":")[0])}
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
         """Yield what the function returns."""

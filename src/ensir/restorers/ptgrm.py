@@ -1,4 +1,4 @@
-"""PTG-RM (Xu et al., CVPR 2024): refines what another model has made of the same input; `priors.ptgrm` is the network.
+"""PTG-RM (Xu et al., CVPR 2024): refines what another model has made of the same input; `networks.refiner` is the network.
 
 Instance normalisation and both attentions look at the whole picture, and so does a 1-D prior: images are refined
 whole unless `tile` is set.
@@ -7,25 +7,70 @@ whole unless `tile` is set.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float32
+from pydantic import Field
 
-from ensir import InputError, devices, provenance, store
-from ensir.priors import features, ptgrm
-from ensir.priors.ptgrm_training import enlarged, picture, position
-from ensir.restorers import Degraded
-from ensir.restorers.network import Images, Network, Runner
+from ensir.errors import InputError
+from ensir.execution import devices
+from ensir.networks.runner import Images, Network, Runner
+from ensir.networks.sections import NetworkModel, Refiner
+from ensir.restorers import Degraded, RestorerModel
+from ensir.section import Context, Name, Problem, sections, unknown
+from ensir.storage import provenance, reading
+
+if TYPE_CHECKING:
+    from ensir.networks import features
+    from ensir.planning.networks import Networks
+
+
+class PtgrmModel(Refiner, NetworkModel, RestorerModel):
+    """PTG-RM (Xu 2024): refines the predictions of another model, guided by a pre-trained network."""
+
+    kind: Literal["ptgrm"]
+    base: Name = Field(description="name of the model whose predictions are refined")
+
+    refines: ClassVar[str] = "base"
+
+    @property
+    def traced(self) -> dict[str, Any]:
+        """See `Section`; the files of its networks are inputs, and stand elsewhere."""
+        return {"kind": self.kind, **self.seen}
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that its base is another model, and that no model refines itself in the end."""
+        yield from super().check(context)
+        models = sections(context.config, "models")
+        key, chain, base = f"{context.key}.base", [context.name], context.section.get("base")
+        if isinstance(base, str) and base not in models:
+            yield Problem(key, unknown(f"{base!r} is not in models", base, models))
+        while isinstance(base, str) and base in models:
+            if base in chain:
+                yield Problem(
+                    key, f"{' refines '.join([*chain, base])}: the last must be a model of another kind"
+                )
+                return
+            chain.append(base)
+            base = models[base].get(getattr(context.models[base], "refines", ""))
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return its weights, and the files of the network that guides it."""
+        return networks.refiner_files(key.removeprefix("models."))
 
 
 class Restorer:
     """Refines predictions; see `network` for how large images are cut."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
+        import torch
+
+        from ensir.networks import features, refiner
+
         path, device = settings["path"], devices.choose(settings["device"])
-        self.trained = ptgrm.read(path)
+        self.trained = refiner.read(path)
         prior = features.Prior(settings["prior"], settings["beside"], device)
         self._check_settings(path, settings, prior)
         network = self.trained.network.to(device)
@@ -44,14 +89,14 @@ class Restorer:
     def _check_settings(self, path: str, settings: dict[str, Any], prior: features.Prior) -> None:
         told, wanted = self.trained.architecture, settings["architecture"]
         if prior.identity != self.trained.facts["prior"]:
-            raise InputError(f"{path}: was trained with another prior; mend `prior`, or train it anew")
+            raise InputError(f"{path}: was trained with another prior; fix `prior`, or train it anew")
         if {"without": sorted(told.without), "plain": told.plain} != wanted:
             raise InputError(
                 f"{path}: was trained with `without: [{', '.join(told.without)}]`, `plain: {str(told.plain).lower()}`; "
                 "say the same, or train it anew"
             )
 
-    def check(self, part: store.Part) -> None:
+    def check(self, part: reading.Part) -> None:
         """Raise an InputError where an image of a part taught the refiner, unless the part is of its training set."""
         facts = self.trained.facts
         learned = dict(zip(facts["image_digests"], facts["images"], strict=True))
@@ -75,6 +120,8 @@ class Restorer:
 
 def _channels(degraded: Degraded, white: int) -> Float32[np.ndarray, "height width 8"]:
     """Return what the network looks at, side by side: base, input, position."""
+    from ensir.networks.refiner import enlarged, picture, position
+
     assert degraded.base is not None
     assert degraded.image is not None
     height, width, _ = degraded.shape

@@ -1,0 +1,31 @@
+"""Metrics: one number for a result beside its target.
+
+Every module of this folder is a kind: its section, and `measure(target, result, settings)`, which gets two (height,
+width, channel) float64 arrays in 0–255, cropped and in the space of the score, and the section as plain data.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import computed_field
+
+from ensir.section import Section
+
+PRINTED: dict[str, Any] = {"label": "", "unit": "", "digits": 4, "higher_is_better": True}
+
+
+class Metric(Section):
+    """What all metrics have: how their values are printed and ranked.
+
+    A kind sets `label` (how tables call it; empty: by the name that the configuration gives it), `unit`, `digits`
+    (decimals of a printed value) and `higher_is_better`, as constants or fields, where they differ from `PRINTED`.
+    """
+
+    untraced: ClassVar[frozenset[str]] = frozenset({"printed", *PRINTED})
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def printed(self) -> dict[str, Any]:
+        """How its values are printed and ranked, as plain data, for tables and figures."""
+        return {name: getattr(self, name, value) for name, value in PRINTED.items()}

@@ -1,0 +1,28 @@
+"""The structural similarity."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from ensir.images import similarity
+from ensir.metrics import Metric
+
+
+class Ssim(Metric):
+    """Structural similarity (Wang 2004): 11×11 Gaussian of σ 1.5, valid region, mean over the channels."""
+
+    kind: Literal["ssim"] = "ssim"
+
+    label: ClassVar[str] = "SSIM"
+
+
+def measure(
+    target: Float[np.ndarray, "height width channel"],
+    result: Float[np.ndarray, "height width channel"],
+    settings: dict[str, Any],
+) -> float:
+    """Return the SSIM; 1 where both are equal."""
+    return similarity.ssim(target, result)

@@ -1,0 +1,116 @@
+"""Score: fused images or predictions beside their targets → the metrics of every image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from ensir import registry
+from ensir.cells.key import unit
+from ensir.errors import InputError
+from ensir.images import image_files
+from ensir.images.colours import luma
+from ensir.scoring.rows import COLUMNS, write_csv
+from ensir.storage import reading
+from ensir.storage.atomic import publish
+from ensir.storage.layout import Place
+
+Progress = Callable[[int, int], None]
+
+
+def score(
+    place: Place,
+    experiment: str,
+    dataset: str,
+    method: str,
+    settings: dict[str, Any],
+    dataset_part: str,
+    result_part: str,
+    progress: Progress,
+) -> None:
+    """Score every image of one part of a test set and write the values as CSV.
+
+    Parameters
+    ----------
+    place : Place
+        Where the CSV goes.
+    experiment, dataset, method : str
+        Names for the first columns; a base model counts as a method.
+    settings : dict
+        The experiment's `score` section, as plain data.
+    dataset_part, result_part : str
+        The part with the targets, and the part with the fused images or predictions.
+    progress : callable
+    """
+    target, result = reading.Part(dataset_part), reading.Part(result_part)
+    reading.aligned([target, result])
+    rows = []
+    for done, name in enumerate(target.names, 1):
+        values = compare(name, target.image(name), result.image(name), target.bits, settings)
+        rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
+        progress(done, len(target.names))
+    with publish(place) as partial:
+        write_csv(partial, COLUMNS, sorted(rows))
+
+
+def compare(
+    name: str,
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    bits: int,
+    settings: dict[str, Any],
+) -> dict[str, float]:
+    """Score one image.
+
+    Parameters
+    ----------
+    name : str
+        Of the image, for error messages.
+    target : integer array, (height, width, channel)
+    result : integer or float array of the same shape
+        In the code values of the target.
+    bits : int
+        8 or 16: depth of the target.
+    settings : dict
+        `space`, `crop`, `metrics` and `rounded` of the configuration.
+
+    Returns
+    -------
+    dict
+        Value of each metric, by name.
+
+    Raises
+    ------
+    InputError
+        `crop` leaves nothing of the image, or a metric cannot be imported, or fails.
+    """
+    if settings["rounded"]:
+        result = image_files.to_integers(result, target.dtype, "result")
+    per_level = unit(bits)
+    crop = settings["crop"]
+    height, width = target.shape[:2]
+    if min(height, width) <= 2 * crop:
+        raise InputError(
+            f"image {name!r}: is {width}×{height}, of which a crop of {crop} leaves nothing; lower `crop`"
+        )
+    inner = np.s_[crop : height - crop, crop : width - crop]
+    y, x = target[inner].astype(np.float64) / per_level, result[inner].astype(np.float64) / per_level
+    if settings["space"] == "y" and y.shape[2] == 3:
+        y, x = luma(y), luma(x)
+    return {metric: _number(metric, name, section, y, x) for metric, section in settings["metrics"].items()}
+
+
+def _number(
+    metric: str, image: str, settings: dict[str, Any], target: np.ndarray, result: np.ndarray
+) -> float:
+    try:
+        return float(registry.module("metrics", settings["kind"]).measure(target, result, settings))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"image {image!r}: metric {metric} failed ({type(error).__name__}: {error}); fix it, or leave it out"
+        ) from error
