@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numba
 import numpy as np
 from jaxtyping import Shaped
-from numba.cpython.unsafe.tuple import tuple_setitem
+from numba.extending import overload
 
 from ensir import statistics
 from ensir.statistics import Statistics, key_tables
@@ -117,7 +117,6 @@ class Counter:
             self.table.fill(-1)  # slots of earlier folds are found no more
             self.runs.append((fold, self.used))
         first = self.runs[-1][1]
-        factors = (np.uint64(0),) * len(self.models) + (np.uint64(0), ONE, np.uint64(0))
         for channel in range(self.channels):
             *predictions, target = (np.ascontiguousarray(values[channel]) for values in (*x, y))
             slot = np.empty(0 if self.bits == 8 else target.size, np.int32)
@@ -126,7 +125,7 @@ class Counter:
                 if self.used == len(self.number):
                     self._grow(first)
                 done, self.used = _accumulate(
-                    tuple(predictions), target, factors, self.tables, np.uint64(channel),
+                    tuple(predictions), target, self.tables, np.uint64(channel),
                     self.dense, self.table, first, self.number, self.used,
                     self.words, self.sums, self.histogram, slot, done,
                 )  # fmt: skip
@@ -184,9 +183,21 @@ class Counter:
         return counted.regrouped(counted.fold, counted.key, counted.channel)  # folds that came twice
 
 
+def _values(x, i):
+    """Return (x_1, …, x_M) of value i, for kernels only."""
+    raise NotImplementedError
+
+
+@overload(_values)
+def _compile_values(x, i):
+    if len(x) == 1:
+        return lambda x, i: (np.uint64(x[0][i]),)
+    return lambda x, i: (np.uint64(x[0][i]), *_values(x[1:], i))
+
+
 @numba.njit(nogil=True, cache=True)
 def _accumulate(
-    x, y, factors, tables, channel, dense, table, first, number, used, words, sums, histogram, slot_of, done
+    x, y, tables, channel, dense, table, first, number, used, words, sums, histogram, slot_of, done
 ):  # fmt: skip
     """Add values to their slots, from `done` on; return how far the room for slots went, and the slots used.
 
@@ -201,10 +212,8 @@ def _accumulate(
         for i in range(start, full):
             at = channel
             for m in range(models):
-                value = x[m][i]
-                at += tables[m, value]
-                factors = tuple_setitem(factors, m, np.uint64(value))
-            factors = tuple_setitem(factors, models, np.uint64(y[i]))
+                at += tables[m, x[m][i]]
+            factors = (*_values(x, i), np.uint64(y[i]), ONE, np.uint64(0))
             cell = at
             if not dense:
                 at = (cell * HASH >> HASH_SHIFT) & mask
