@@ -126,6 +126,7 @@ def _trees_of(model: Any, kind: str) -> tuple[list[Tree], Sequence[float]]:
             trees = [_constant(model.init_.constant_.item()), *_trees(model.estimators_[:, 0])]
             return trees, [1, *[model.learning_rate] * len(model.estimators_)]
         case "hgbt":
+            # scikit-learn has no public way to the trees of this one, or to what they start from.
             nodes = [predictor.nodes for (predictor,) in model._predictors]
             trees = [
                 Tree(
