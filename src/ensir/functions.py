@@ -13,7 +13,7 @@ from ensir import InputError
 
 
 def look_here() -> None:
-    """Let modules in the working directory be found, wherever Python was started."""
+    """Search the working directory first, as `python -m` does: its modules may import each other at any time."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
 
