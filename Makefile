@@ -72,11 +72,12 @@ test-cluster: $(INSTALLED_FOR_TESTS)  ## run the workflow on a Slurm of two node
 test-cluster-all: $(INSTALLED_FOR_TESTS)  ## the same, and all of the default run there (ten minutes)
 	$(ISOLATED) $(BIN)/pytest -m "cluster or cluster_all"
 
-lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
+lint: $(INSTALLED_FOR_TESTS)  ## check style, types, who imports whom and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(SNAKEMAKE) --lint
 
 format: $(INSTALLED_FOR_TESTS)  ## format Python and Snakemake files
