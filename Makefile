@@ -5,14 +5,15 @@
 CONFIG ?= config/config.yaml
 PYTHON ?= python3.11
 BIN := .venv/bin
-PIP := $(BIN)/pip --quiet --disable-pip-version-check
+# A variable, for pip hands it on to the environments that it builds packages in, but not the option.
+PIP := PIP_CONSTRAINT=envs/constraints.txt $(BIN)/pip --quiet --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile $(CONFIG)
 # A Slurm for tests sees no network, and ends with the command that began it, however that ends.
 ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs clean
+.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -105,15 +106,18 @@ ptgrm-page: $(INSTALLED)  ## run config/ptgrm.yaml on ENSIR_TEST_DATA (an hour),
 config-docs: $(INSTALLED)  ## generate config/schema.json and the tables of config/README.md
 	$(BIN)/python -m ensir.config_reference
 
+environments: $(INSTALLED)  ## generate envs/cpu.yaml and envs/gpu.yaml from envs/constraints.txt
+	$(BIN)/python envs/generate.py
+
 clean:  ## remove results (not the environment)
 	rm -rf results .snakemake
 
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP) install --constraint envs/constraints.txt --editable .
+	$(PIP) install --editable .
 	$(BIN)/python -m ensir.compile_ahead
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --constraint envs/constraints.txt --editable ".[test,pretrained,onnx,clip,slurm]"
+	$(PIP) install --editable ".[test,pretrained,onnx,clip,slurm]"
 	@touch $@
