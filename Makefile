@@ -20,7 +20,7 @@ help:  ## list the targets
 
 run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
 	@$(SNAKEMAKE) --quiet rules reason host progress || \
-	{ echo "stopped: mend what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
+	{ echo "stopped: fix what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
 	@$(BIN)/ensir table results/summary.csv
 	@echo "report: $(CURDIR)/results/report.html"
 
