@@ -5,21 +5,22 @@
 CONFIG ?= config/config.yaml
 PYTHON ?= python3.11
 BIN := .venv/bin
-PIP := $(BIN)/pip --quiet --disable-pip-version-check
+# A variable, for pip hands it on to the environments that it builds packages in, but not the option.
+PIP := PIP_CONSTRAINT=envs/constraints.txt $(BIN)/pip --quiet --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile $(CONFIG)
 # A Slurm for tests sees no network, and ends with the command that began it, however that ends.
 ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs clean
+.PHONY: help run dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
 	@$(SNAKEMAKE) --quiet rules reason host progress || \
-	{ echo "stopped: mend what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
+	{ echo "stopped: fix what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
 	@$(BIN)/ensir table results/summary.csv
 	@echo "report: $(CURDIR)/results/report.html"
 
@@ -72,11 +73,12 @@ test-cluster: $(INSTALLED_FOR_TESTS)  ## run the workflow on a Slurm of two node
 test-cluster-all: $(INSTALLED_FOR_TESTS)  ## the same, and all of the default run there (ten minutes)
 	$(ISOLATED) $(BIN)/pytest -m "cluster or cluster_all"
 
-lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
+lint: $(INSTALLED_FOR_TESTS)  ## check style, types, who imports whom and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(SNAKEMAKE) --lint
 
 format: $(INSTALLED_FOR_TESTS)  ## format Python and Snakemake files
@@ -104,15 +106,18 @@ ptgrm-page: $(INSTALLED)  ## run config/ptgrm.yaml on ENSIR_TEST_DATA (an hour),
 config-docs: $(INSTALLED)  ## generate config/schema.json and the tables of config/README.md
 	$(BIN)/python -m ensir.config.reference
 
+environments: $(INSTALLED)  ## generate envs/cpu.yaml and envs/gpu.yaml from envs/constraints.txt
+	$(BIN)/python envs/generate.py
+
 clean:  ## remove results (not the environment)
 	rm -rf results .snakemake
 
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP) install --constraint envs/constraints.txt --editable .
+	$(PIP) install --editable .
 	$(BIN)/python -m ensir.cli.compile_ahead
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --constraint envs/constraints.txt --editable ".[test,pretrained,onnx,clip,slurm]"
+	$(PIP) install --editable ".[test,pretrained,onnx,clip,slurm]"
 	@touch $@

@@ -70,7 +70,7 @@ for figure, files in reads.targets.figures().items():
             files,
 
 
-# Snakemake refuses to cache a rule that has a benchmark, and knows no other way to go without.
+# Snakemake refuses to cache a rule with a benchmark, and has no public way to define one only when not caching.
 if caching:
     for cached in workflow.rules:
         if cached.cache.output:

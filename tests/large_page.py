@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ensir import methods
+from ensir import registry
 from ensir.cells import lut, statistics
 from ensir.cells.counting import count
 from ensir.config.schema import Config
-from ensir.report.page import report
+from ensir.stages.report import report
 from ensir.storage import writing
 from ensir.storage.layout import Layout
 
@@ -55,7 +55,7 @@ def make(folder: Path, megabytes: int = 30) -> Path:
         luts = {
             method: fit(layout, name, method, section.model_dump(mode="json"), list(experiment.models))
             for method, section in experiment.methods.items()
-            if section.needs == "lut"
+            if section.made == "lut"
         }
         for dataset in experiment.tests:
             if dataset in ODD or not samples:  # the usual test sets share a picture
@@ -144,7 +144,7 @@ def fit(layout: Layout, name: str, method: str, section: dict[str, Any], models:
         count(x, writing.flatten(noisy(picture, 0, 0)), models, section["bin_width"]), section
     )
     section = {**section, "strength": 100.0} if section["kind"] == "least_squares" else section
-    module, cells = methods.module(section), everything.without_folds()
+    module, cells = registry.module("methods", section["kind"]), everything.without_folds()
     found = module.estimate_weights(cells, everything, section, "cpu", lambda done, total: None)
     lut.save(
         lut.assemble(cells, found, module.fill(everything, section)), layout.place(layout.lut(name, method))

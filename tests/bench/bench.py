@@ -15,7 +15,7 @@ from pathlib import Path
 import masking
 import numpy as np
 
-from ensir import methods
+from ensir import registry
 from ensir.cells import lut, statistics
 from ensir.cells.counting import Counter, count
 from ensir.stages import partition
@@ -60,7 +60,7 @@ def reference(data):
 def fitted(cells, options):
     """Fit a LUT."""
     everything = statistics.cells_of(cells, options)
-    module, cells = methods.module(options), everything.without_folds()
+    module, cells = registry.module("methods", options["kind"]), everything.without_folds()
     found = module.estimate_weights(cells, everything, options, "cpu", lambda done, total: None)
     return lut.assemble(cells, found, module.fill(everything, options))
 
@@ -118,13 +118,16 @@ def write_stores(folder, frames_x, frames_y):
 WHOLE = """
 import resource, sys, time
 start = time.perf_counter()
-from ensir import estimate, merge, partition
-from ensir.layout import Place
+from ensir.stages import estimate, merge, partition
+from ensir.storage.layout import Place
 folder, dataset, *predictions = sys.argv[1:]
 options = {**ENSIR, "bin_width": 16}
 silent = lambda done, total: None
 place = [Place.beside(f"{folder}/{name}") for name in ("statistics", "weights", "table.lut")]
-partition.partition(place[0], "r", list("abc"), [dataset], [predictions], 16, {"scheduler": "threads"}, silent)
+partition.partition(
+    place[0], "ensir.cells.statistics", {"bin_width": 16}, "r", list("abc"), [(dataset, predictions)],
+    {"scheduler": "threads"}, silent,
+)
 estimate.estimate(place[1], str(place[0].path), options, 0, 1, "cpu", silent)
 merge.merge(place[2], "m", options, str(place[0].path), [str(place[1].path)])
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -140,8 +143,8 @@ def bench_stores(folder, frames_x, frames_y):
 
         def work(width=width):
             partition.partition(
-                place, "r", list(NAMES[:3]), [dataset] * 4, [predictions] * 4, width, {"scheduler": "threads"},
-                lambda done, total: None,
+                place, "ensir.cells.statistics", {"bin_width": width}, "r", list(NAMES[:3]),
+                [(dataset, predictions)] * 4, {"scheduler": "threads"}, lambda done, total: None,
             )  # fmt: skip
 
         rate = 4 * values / best(work, 5)
@@ -206,9 +209,9 @@ def bench_fuse(x, y, frame):
 
 def bench_start():
     for job, modules in (
-        ("partition", "ensir.partition, dask"),
-        ("estimate", "ensir.estimate, ensir.methods.ensir"),
-        ("fuse", "ensir.fuse, ensir.lut, ensir.methods.average"),
+        ("partition", "ensir.stages.partition, dask"),
+        ("estimate", "ensir.stages.estimate, ensir.methods.ensir"),
+        ("fuse", "ensir.stages.fuse, ensir.cells.lut, ensir.methods.average"),
     ):
         command = [sys.executable, "-c", f"import {modules}"]
         seconds = best(lambda command=command: subprocess.run(command, check=True), 3)

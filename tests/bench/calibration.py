@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ensir import methods
+from ensir import registry
 from ensir.cells import lut, statistics
 from ensir.cells.counting import count
 from ensir.images import image_files
@@ -37,7 +37,7 @@ def fitted(folder, models):
     """Fit a LUT."""
     pieces = [count(x, y, models, SETTINGS["bin_width"]) for x, y in read(folder, models)]
     cells = statistics.cells_of(statistics.total(pieces), SETTINGS).without_folds()
-    module = methods.module(SETTINGS)
+    module = registry.module("methods", SETTINGS["kind"])
     found = module.estimate_weights(cells, cells, SETTINGS, "cpu", lambda done, total: None)
     return lut.assemble(cells, found, module.fill(cells, SETTINGS))
 

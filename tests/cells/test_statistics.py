@@ -136,7 +136,7 @@ def test_partition(tmp_path, monkeypatch, images_per_part, chunk_values, schedul
     seen = []
     partition.partition(
         place,
-        "ensir.cells.statistics",
+        "ensir.cells.bins",
         {"bin_width": 16},
         "ref",
         list(NAMES[:3]),

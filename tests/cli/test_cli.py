@@ -17,13 +17,13 @@ from typer.testing import CliRunner, Result
 from ensir.cells import lut
 from ensir.cells.lut import LutMethod
 from ensir.cli import app
-from ensir.config.schema import METRICS
 from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.metrics import lpips
 from ensir.stages.score import compare
 from ensir.storage import digests, writing
 
+METRICS = {"psnr": {"kind": "psnr"}, "ssim": {"kind": "ssim"}}
 ENSIR = Path(sys.executable).with_name("ensir")
 SETTINGS = {"space": "rgb", "crop": 0, "rounded": False, "metrics": METRICS}
 COMMANDS = [
@@ -359,4 +359,4 @@ def test_lpips_says_what_it_needs(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     lpips._network.cache_clear()
     with pytest.raises(Exception, match=r'pip install "ensir-flow\[lpips\]"'):
-        lpips.lpips(np.zeros((32, 32, 3)), np.zeros((32, 32, 3)))
+        lpips.measure(np.zeros((32, 32, 3)), np.zeros((32, 32, 3)), {})

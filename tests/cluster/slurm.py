@@ -26,7 +26,7 @@ NODES = ("node1", "node2")
 
 
 def missing() -> str:
-    """Return what keeps Slurm from running here, with the mend; empty where nothing does."""
+    """Return what keeps Slurm from running here, with the fix; empty where nothing does."""
     if os.geteuid():
         return "the namespaces of a Slurm need root; run as root"
     if absent := [program for program in PROGRAMS if not shutil.which(program)]:

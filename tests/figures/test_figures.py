@@ -21,7 +21,7 @@ from ensir.config.schema import Config
 from ensir.datasets.photos import photograph
 from ensir.drawing import panels, style
 from ensir.errors import InputError
-from ensir.figures import calibration, convergence, distribution, features, gain, occupancy
+from ensir.figures import Subject, calibration, convergence, distribution, features, gain, occupancy
 from ensir.planning.plan import Plan
 from ensir.scoring.scores import Scores
 from ensir.storage import writing
@@ -113,9 +113,9 @@ def test_every_cell_and_value_is_in_the_occupancy(reference: tuple[np.ndarray, n
 
 @pytest.mark.parametrize("arithmetic", ["released", "paper"])
 def test_the_course_of_em_ends_as_the_lut_says(reference: tuple[np.ndarray, np.ndarray], arithmetic: str):
-    statistics, options = counted(*reference, 64), released(64, arithmetic=arithmetic)
-    table = fitted(statistics, options)
-    found = convergence.course(statistics.cells_of(statistics, options).without_folds(), options, silent)
+    everything, options = counted(*reference, 64), released(64, arithmetic=arithmetic)
+    table = fitted(everything, options)
+    found = convergence.course(statistics.cells_of(everything, options).without_folds(), options, silent)
     ran = table.status == lut.ESTIMATED
     assert len(found.running) == table.iterations[ran].max()
     assert found.running.tolist() == [
@@ -272,6 +272,18 @@ def test_features_of_one_colour_are_drawn():
     assert not distance["other"].any()
 
 
+def subject(sample: dict[str, Any]) -> Subject:
+    return Subject(
+        experiment="one",
+        dataset="test",
+        method="",
+        section={},
+        options={"network": None},
+        results={"sample": sample},
+        load=lambda method, made: pytest.fail("no method is needed"),
+    )
+
+
 def test_a_model_may_be_called_target(tmp_path: Path):
     """Its distance is that to the ground truth all the same."""
     layout = Layout(str(tmp_path / "results"))
@@ -290,7 +302,8 @@ def test_a_model_may_be_called_target(tmp_path: Path):
     for other in ("far", "target"):
         sample = {"image": "one", "dataset_part": paths["truth"], "fused": {},
                   "predictions": {"near": paths["near"], other: paths["far"]}}  # fmt: skip
-        features.draw([Place.beside(tmp_path / "features.csv")], sample, None)
+        drawing = features.draw(subject(sample))
+        style.write(drawing, [Place.beside(tmp_path / "features.csv")])
         with open(tmp_path / "features.csv", newline="") as file:
             found.append([list(row.values())[1:] for row in csv.DictReader(file) if "distance" in str(row)])
     assert len(found[0]) >= 2

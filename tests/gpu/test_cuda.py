@@ -1,12 +1,11 @@
 """The same results on a GPU as on the CPU."""
 
-
 import numpy as np
 import pytest
 import torch
 from examples import NAMES, pixels, released, silent
 
-from ensir import methods
+from ensir import registry
 from ensir.cells import statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import LutMethod, assemble
@@ -18,7 +17,7 @@ OPTIONS = released(32)
 
 def found(device):
     cells = statistics.cells_of(count(*pixels(0, size=20_000), NAMES[:3], 32), OPTIONS).without_folds()
-    module = methods.module(OPTIONS)
+    module = registry.module("methods", OPTIONS["kind"])
     return cells, module.fill(cells, OPTIONS), module.estimate_weights(cells, cells, OPTIONS, device, silent)
 
 

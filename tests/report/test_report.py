@@ -18,8 +18,8 @@ from PIL import Image
 from ensir.config.schema import Config
 from ensir.drawing import pictures
 from ensir.errors import InputError
-from ensir.report import page as report_stage
-from ensir.report.page import _encoded, report
+from ensir.metrics.psnr import Psnr
+from ensir.report.page import _encoded, _rows
 from ensir.scoring import scores
 from ensir.scoring.rows import COLUMNS, write_csv
 from ensir.stages.estimate import estimate
@@ -28,6 +28,7 @@ from ensir.stages.ingest import ingest
 from ensir.stages.merge import merge
 from ensir.stages.partition import partition
 from ensir.stages.predict import predict
+from ensir.stages.report import report
 from ensir.stages.score import compare, score
 from ensir.stages.summarize import summarize
 from ensir.storage.layout import Layout
@@ -66,6 +67,8 @@ RAW = {
     },
 }
 
+PSNR = scores.metric("psnr", Psnr().printed)
+
 
 def quiet(done: int, total: int) -> None:
     pass
@@ -84,11 +87,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             predict(place, part, layout.digest(part), model, section.model_dump(mode="json"), [], None, quiet)
     experiment = config.experiments["sr_x2"].model_dump(mode="json")
     models, methods = experiment["models"], experiment["methods"]
-    statistics, lut = layout.statistics("sr_x2"), layout.lut("sr_x2", "ensir")
+    statistics, lut = layout.statistics("sr_x2", "bins"), layout.lut("sr_x2", "ensir")
     reference = [f"{layout.predictions('ref', model)}/p" for model in models]
-    parts = [f"{layout.dataset('ref')}/p"]
     partition(
-        layout.place(statistics), "ref", models, parts, [reference], 64, {"scheduler": "threads"}, quiet
+        layout.place(statistics),
+        "ensir.cells.bins",
+        {"bin_width": 64},
+        "ref",
+        models,
+        [(f"{layout.dataset('ref')}/p", reference)],
+        {"scheduler": "threads"},
+        quiet,
     )
     shard = layout.weights("sr_x2", "ensir", 0)
     estimate(layout.place(shard), statistics, methods["ensir"], 0, 1, "cpu", quiet)
@@ -230,10 +239,10 @@ def test_same_inputs_same_bytes(page: str, made: dict[str, Any], tmp_path: Path)
 
 
 def test_equal_in_print_is_equal_in_rank() -> None:
-    cells = scores.ranked([30.001, 29.5, 30.004, np.nan, 29.0], scores.METRICS["psnr"])
+    cells = scores.ranked([30.001, 29.5, 30.004, np.nan, 29.0], PSNR)
     assert [cell.mark for cell in cells] == ["best", "second", "best", "", ""]
     assert [cell.text for cell in cells] == ["30.00", "29.50", "30.00", "–", "29.00"]
-    infinite = scores.ranked([np.inf, 40.0], scores.METRICS["psnr"])
+    infinite = scores.ranked([np.inf, 40.0], PSNR)
     assert [(cell.text, cell.mark) for cell in infinite] == [("∞", "best"), ("40.00", "second")]
 
 
@@ -242,7 +251,7 @@ def test_equal_in_print_is_equal_in_rank() -> None:
     [(0.0, "0.000"), (-0.0004, "0.000"), (0.004, "+0.004"), (-0.5, "−0.500"), (np.inf, "+∞"), (np.nan, "–")],
 )
 def test_gain_is_signed(value: float, text: str) -> None:
-    assert scores.METRICS["psnr"].gain(value) == text
+    assert PSNR.gain(value) == text
 
 
 def test_pictures_are_rounded_and_clipped_for_display() -> None:
@@ -292,8 +301,8 @@ def test_scores_of_every_image_are_in_the_page(page: str, made: dict[str, Any]) 
 
 def test_names_cannot_end_the_script() -> None:
     table = scores.Table([("", ["a"])], [("", "</script><b>", [scores.Cell("1.00", 1.0, "best")])])
-    assert "<" not in report_stage._rows(table)
-    assert json.loads(report_stage._rows(table)) == [["</script><b>", "1.00*"]]
+    assert "<" not in _rows(table)
+    assert json.loads(_rows(table)) == [["</script><b>", "1.00*"]]
 
 
 # ── size ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -393,7 +402,7 @@ def test_a_score_may_be_no_number(tmp_path: Path) -> None:
         (
             (16, 30, 1),
             4,
-            r"image 'x': metric ensir.metrics:ssim failed \(ValueError: needs 11×11 pixels, has 22×8\)",
+            r"image 'x': metric ssim failed \(ValueError: needs 11×11 pixels, has 22×8\)",
         ),
     ],
 )
@@ -407,5 +416,6 @@ def test_too_small_for_a_score(shape: tuple[int, ...], crop: int, message: str) 
 def test_the_page_tells_which_way_is_better() -> None:
     experiment = Config.model_validate(RAW).experiments["sr_x2"].model_dump(mode="json")
     assert scores.direction(experiment) == ""
-    experiment["score"]["metrics"]["lpips"] = {"function": "x:y", "higher_is_better": False}
+    printed = experiment["score"]["metrics"]["ssim"]["printed"] | {"label": "", "higher_is_better": False}
+    experiment["score"]["metrics"]["lpips"] = {"kind": "function", "function": "x:y", "printed": printed}
     assert scores.direction(experiment) == "; lower is better in lpips"

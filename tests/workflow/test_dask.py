@@ -83,6 +83,15 @@ def test_workers_are_killed(finished: Run, tmp_path: Path, address: str):
             assert "dashboard of the workers: http://" in log.read_text()
 
 
+@pytest.mark.slow
+def test_processes_of_this_machine(finished: Run, tmp_path: Path):
+    run = finished.copy(tmp_path / "run")
+    distribute(run, "processes")
+    run.run("--", "luts")
+    assert run.digests().items() <= finished.digests().items()
+    assert any("statistics" in path for path in run.digests())
+
+
 @pytest.mark.parametrize(("listening", "problem"), [(False, "does not answer"), (True, "has no workers")])
 def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem: str):
     monkeypatch.setattr(scheduling, "SECONDS_FOR_AN_ANSWER", 1)

@@ -3,16 +3,17 @@ import json
 from ensir.execution.job import job
 from ensir.storage.layout import Layout
 
-with job(snakemake) as progress:
-    from ensir.stages.partition import partition
+if __name__ == "__main__":  # the processes that Dask starts import this file anew
+    with job(snakemake) as progress:
+        from ensir.stages.partition import partition
 
-    statistics, settings = snakemake.params.statistics
-    partition(
-        Layout().place(snakemake.output.statistics),
-        statistics=statistics,
-        settings=settings,
-        **{name: snakemake.params[name] for name in ("reference", "models", "parts")},
-        dask=json.loads(snakemake.resources.dask),
-        progress=progress,
-        threads=snakemake.threads,
-    )
+        statistics, settings = snakemake.params.statistics
+        partition(
+            Layout().place(snakemake.output.statistics),
+            statistics=statistics,
+            settings=settings,
+            **{name: snakemake.params[name] for name in ("reference", "models", "parts")},
+            dask=json.loads(snakemake.resources.dask),
+            progress=progress,
+            threads=snakemake.threads,
+        )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numba
 import numpy as np
 from jaxtyping import Shaped
-from numba.cpython.unsafe.tuple import tuple_setitem
+from numba.extending import overload
 
 from ensir.cells import statistics
 from ensir.cells.key import key_tables
@@ -118,7 +118,6 @@ class Counter:
             self.table.fill(-1)  # slots of earlier folds are found no more
             self.runs.append((fold, self.used))
         first = self.runs[-1][1]
-        factors = (np.uint64(0),) * len(self.models) + (np.uint64(0), ONE, np.uint64(0))
         for channel in range(self.channels):
             *predictions, target = (np.ascontiguousarray(values[channel]) for values in (*x, y))
             slot = np.empty(0 if self.bits == 8 else target.size, np.int32)
@@ -127,7 +126,7 @@ class Counter:
                 if self.used == len(self.number):
                     self._grow(first)
                 done, self.used = _accumulate(
-                    tuple(predictions), target, factors, self.tables, np.uint64(channel),
+                    tuple(predictions), target, self.tables, np.uint64(channel),
                     self.dense, self.table, first, self.number, self.used,
                     self.words, self.sums, self.histogram, slot, done,
                 )  # fmt: skip
@@ -185,9 +184,21 @@ class Counter:
         return counted.regrouped(counted.fold, counted.key, counted.channel)  # folds that came twice
 
 
+def _values(x, i):
+    """Return (x_1, …, x_M) of value i, for kernels only."""
+    raise NotImplementedError
+
+
+@overload(_values)
+def _compile_values(x, i):
+    if len(x) == 1:
+        return lambda x, i: (np.uint64(x[0][i]),)
+    return lambda x, i: (np.uint64(x[0][i]), *_values(x[1:], i))
+
+
 @numba.njit(nogil=True, cache=True)
 def _accumulate(
-    x, y, factors, tables, channel, dense, table, first, number, used, words, sums, histogram, slot_of, done
+    x, y, tables, channel, dense, table, first, number, used, words, sums, histogram, slot_of, done
 ):  # fmt: skip
     """Add values to their slots, from `done` on; return how far the room for slots went, and the slots used.
 
@@ -202,10 +213,8 @@ def _accumulate(
         for i in range(start, full):
             at = channel
             for m in range(models):
-                value = x[m][i]
-                at += tables[m, value]
-                factors = tuple_setitem(factors, m, np.uint64(value))
-            factors = tuple_setitem(factors, models, np.uint64(y[i]))
+                at += tables[m, x[m][i]]
+            factors = (*_values(x, i), np.uint64(y[i]), ONE, np.uint64(0))
             cell = at
             if not dense:
                 at = (cell * HASH >> HASH_SHIFT) & mask
@@ -278,33 +287,3 @@ def _compact(histogram, order):
                     level[at], count[at] = n, histogram[order[i], n]
                     at += histogram[order[i], n] != 0
     return offset, level[:-1], count[:-1]
-
-
-@numba.njit(nogil=True, cache=True)
-def merge_histograms(order, starts, ends, offset, level, level_count):
-    """Add up the histograms of cells order[start:end]; return offset, level and count of what is not zero."""
-    new_offset = np.zeros(starts.size + 1, np.int64)
-    new_level, new_count = np.empty_like(level), np.empty_like(level_count)
-    at = 0
-    for i in range(starts.size):
-        begin = at
-        for cell in order[starts[i] : ends[i]]:
-            new_level[at : at + offset[cell + 1] - offset[cell]] = level[offset[cell] : offset[cell + 1]]
-            new_count[at : at + offset[cell + 1] - offset[cell]] = level_count[
-                offset[cell] : offset[cell + 1]
-            ]
-            at += offset[cell + 1] - offset[cell]
-        if ends[i] - starts[i] > 1:
-            by_level = np.argsort(new_level[begin:at], kind="mergesort")
-            levels, counts = new_level[begin:at][by_level], new_count[begin:at][by_level]
-            at, entry = begin, 0
-            while entry < levels.size:
-                new_level[at], new_count[at] = levels[entry], 0
-                while entry < levels.size and levels[entry] == new_level[at]:
-                    new_count[at] += counts[entry]
-                    entry += 1
-                at += new_count[at] != 0
-        new_offset[i + 1] = at
-    if at < level.size:  # what was merged gives its memory back
-        return new_offset, new_level[:at].copy(), new_count[:at].copy()
-    return new_offset, new_level, new_count

@@ -1,15 +1,13 @@
 """Additive statistics: all that EM, least squares and the expected error ever read of the pixels.
 
 Everything is an integer that adds up, over chunks, parts, images and machines, in any order, with one result.
-
-A module of statistics, as this one is, has `HALO`, `counter`, `total`, `save` and `load`; a method names it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Integer
@@ -18,11 +16,6 @@ from ensir.cells import key as keys
 from ensir.errors import InputError
 from ensir.storage import reading, writing
 from ensir.storage.layout import Place
-
-if TYPE_CHECKING:
-    from ensir.cells.counting import Counter
-
-HALO = 0  # rows above and below that the cell of a value depends on
 
 
 @dataclass(frozen=True)
@@ -115,7 +108,7 @@ class Statistics:
         if len(starts) == len(order) and (np.diff(order) == 1).all() and self.count.all():
             return replace(self, fold=fold, key=key, channel=channel)  # each cell once, in order already
         sums: dict[str, Any] = {name: _add(getattr(self, name)[order], starts, name) for name in _SUMS}
-        from ensir.cells.counting import merge_histograms  # Numba takes a moment to load
+        from ensir.cells.histograms import merge_histograms  # Numba takes a moment to load
 
         ends = np.append(starts[1:], len(order))
         offset, level, level_count = merge_histograms(
@@ -173,13 +166,6 @@ class Statistics:
 
 
 _SUMS = ("count", "sum", "gram", "cross", "target_square")
-
-
-def counter(models: Sequence[str], bits: int, channels: int, settings: dict[str, Any]) -> Counter:
-    """Return what counts pixels with the `bin_width` of the settings."""
-    from ensir.cells.counting import Counter
-
-    return Counter(models, settings["bin_width"], bits, channels)
 
 
 def empty(models: Sequence[str], bin_width: int, bits: int) -> Statistics:

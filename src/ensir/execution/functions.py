@@ -17,7 +17,7 @@ from ensir.execution import functions
 
 
 def look_here() -> None:
-    """Let modules in the working directory be found, wherever Python was started."""
+    """Search the working directory first, as `python -m` does: its modules may import each other at any time."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
 

@@ -42,8 +42,6 @@ def job(snakemake: Any) -> Iterator[Progress]:
     """
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = str(snakemake.threads)
-    # Where this is missing, processes that Dask starts do not run the script again.
-    vars(sys.modules["__main__"]).pop("__file__", None)
     log_file = logging.FileHandler(str(snakemake.log[0]), mode="w")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[log_file], force=True

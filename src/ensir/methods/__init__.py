@@ -48,7 +48,7 @@ class Statistics(NamedTuple):
     name : str
         Of the store that holds them: methods that name the same share it.
     module : str
-        The module that counts them; see `ensir.cells.statistics`.
+        The module that counts them; see `ensir.cells.bins`.
     """
 
     name: str
@@ -120,7 +120,7 @@ class Binned(CombiningMethod):
     """What methods with weights per bin set have."""
 
     made: ClassVar[Literal["lut", "fit"] | None] = "lut"
-    statistics: ClassVar[Statistics | None] = Statistics("bins", "ensir.cells.statistics")
+    statistics: ClassVar[Statistics | None] = Statistics("bins", "ensir.cells.bins")
 
     bin_width: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
         32,

@@ -48,16 +48,17 @@ def check(content: bytes) -> None:
         Names the first thing that is not allowed.
     """
     import torch
+    from torch.export.pt2_archive import PT2ArchiveReader
 
-    reader = torch._C.PyTorchFileReader(io.BytesIO(content))  # the one that will load it
-    for name in reader.get_all_records():
+    reader = PT2ArchiveReader(io.BytesIO(content))  # the one that will load it
+    for name in reader.get_file_names():
         if not FILES.fullmatch(name):
             raise ValueError(f"it holds {name!r}")
         if name.endswith(".json"):
-            for problem in _problems(json.loads(reader.get_record(name)), ""):
+            for problem in _problems(json.loads(reader.read_bytes(name)), ""):
                 raise ValueError(problem)
     try:
-        torch.load(io.BytesIO(reader.get_record("data/sample_inputs/model.pt")), weights_only=True)
+        torch.load(io.BytesIO(reader.read_bytes("data/sample_inputs/model.pt")), weights_only=True)
     except Exception as error:
         raise ValueError("its sample inputs are not plain tensors") from error
 

@@ -149,9 +149,9 @@ def _read_torch(path: str, device: str) -> Program:
     """
     import torch
     from torch.export.passes import move_to_device_pass
-    from torch.export.pt2_archive._package import (
-        load_pt2,
-    )  # `torch.export.load` would fall back on an unsafe format
+
+    # The public `torch.export.load` falls back on an unsafe format.
+    from torch.export.pt2_archive._package import load_pt2
 
     content = _bytes(path)
     device = devices.choose(device)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ensir.images import image_files
-from ensir.stages.fuse import Progress
 from ensir.storage import reading
 from ensir.storage.atomic import publish
 from ensir.storage.layout import Place
+
+Progress = Callable[[int, int], None]
 
 
 def write_images(place: Place, fused_parts: list[str], progress: Progress) -> None:
