@@ -13,7 +13,7 @@ from ensir.cells.key import bins, bins_of, key_tables
 from ensir.cells.statistics import Statistics
 from ensir.errors import InputError
 from ensir.storage import digests
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 FORMAT_VERSION = 1
@@ -281,7 +281,7 @@ def save(lut: LUT, place: Place) -> None:
         "fill_weights": (("model",), lut.fill_weights),
     }
     size = sum(values.nbytes for _, values in numbers.values())
-    with publish(place, size) as partial, h5netcdf.File(partial, "w") as file:
+    with written(place, size) as partial, h5netcdf.File(partial, "w") as file:
         file.dimensions = {
             "cell": len(lut.key),
             "model": len(lut.models),

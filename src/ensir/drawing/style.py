@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ensir.scoring.rows import write_csv
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def write(drawing: Drawing, places: Iterable[Place]) -> None:
         figure = _drawn(drawing)
         for place in places:
             kind = place.path.suffix[1:]
-            with publish(place) as partial:
+            with written(place) as partial:
                 if kind == "csv":
                     write_csv(partial, drawing.columns, drawing.rows)
                 else:

@@ -40,11 +40,6 @@ class Ptgrm(CombiningMethod, Refiner):
     kind: Literal["ptgrm"] = "ptgrm"
     after: Name = Field(description="name of the method, or of the model, whose images are refined")
 
-    @property
-    def traced(self) -> dict[str, Any]:
-        """See `Section`; the files of its networks are inputs, and stand elsewhere."""
-        return {"kind": self.kind, **self.seen}
-
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
         """Check that it stands behind another method, or a model of the experiment."""

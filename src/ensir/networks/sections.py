@@ -172,6 +172,11 @@ class Refiner(Tiled):
             "overlap": self.overlap,
         }
 
+    @property
+    def traced(self) -> dict[str, Any]:
+        """See `Section`; the files of its networks are inputs, and stand elsewhere."""
+        return {"kind": self.model_dump()["kind"], **self.seen}
+
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
         """Check how a refiner is guided, and what it learns from."""

@@ -80,19 +80,6 @@ def check_placeholder(context: Context) -> Iterator[Problem]:
         )
 
 
-def check_told(context: Context) -> Iterator[Problem]:
-    """Check that datasets tell how their inputs were made, which a model has to know."""
-    for name, dataset in context.datasets.items():
-        degradation = dataset.get("degradation")
-        told = degradation if isinstance(degradation, dict) else {}
-        if not told and dataset.get("scale", 1) == 1:
-            yield Problem(
-                f"datasets.{name}.degradation",
-                f"is missing: model {context.name!r} has to know how the inputs were made; beside `input` it tells "
-                "that",
-            )
-
-
 @dataclass(frozen=True)
 class Degraded:
     """One image to be restored.

@@ -6,14 +6,13 @@ the smoothed density of photographs has a mode. Its gradient is taken through th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from ensir.networks.sections import Computed, Precision, Weights, check_weights
-from ensir.restorers import RestorerModel, check_told
-from ensir.section import Context, Problem
+from ensir.networks.sections import Weights
+from ensir.restorers._meanshift import MeanShiftModel
 
 if TYPE_CHECKING:
     import torch
@@ -21,12 +20,11 @@ if TYPE_CHECKING:
     from ensir.networks.linear import Image
     from ensir.networks.meanshift import MeanShift
     from ensir.networks.observation import Observation
-    from ensir.planning.networks import Networks
 
 STRENGTH = 4 * 6.875  # of the prior against the data, as released
 
 
-class DaepModel(Computed, RestorerModel):
+class DaepModel(MeanShiftModel):
     """Denoising autoencoder priors (Bigdeli 2018): deblurring, super-resolution, missing pixels, noise."""
 
     kind: Literal["daep"]
@@ -34,22 +32,6 @@ class DaepModel(Computed, RestorerModel):
     dae_sigma: float | None = Field(
         None, gt=0, description="noise that it was trained for; null: as its file says, or 25"
     )
-    steps: int = Field(300, ge=1, description="steps of the descent")
-    precision: Precision = "float32"
-    seed: int = Field(0, ge=0, description="seed of the noise of the steps")
-
-    untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device"})
-
-    @classmethod
-    def check(cls, context: Context) -> Iterator[Problem]:
-        """Check the weights, and that it is told how the inputs were made."""
-        yield from super().check(context)
-        yield from check_weights(context, "dae", context.section.get("dae"))
-        yield from check_told(context)
-
-    def network(self, key: str, networks: Networks) -> list[str]:
-        """Return the file of the weights of its denoising autoencoder."""
-        return [networks.weights(f"{key}.dae", self.dae)]
 
 
 def Restorer(settings: dict[str, Any], files: list[str]) -> MeanShift:

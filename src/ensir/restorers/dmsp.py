@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from ensir.errors import InputError
-from ensir.networks.sections import Computed, Precision, Weights, check_weights
-from ensir.restorers import RestorerModel, check_told
+from ensir.networks.sections import Weights
+from ensir.restorers._meanshift import MeanShiftModel
 from ensir.section import Context, Problem, shown
 
 if TYPE_CHECKING:
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from ensir.networks.linear import Image
     from ensir.networks.meanshift import MeanShift
     from ensir.networks.observation import Observation
-    from ensir.planning.networks import Networks
 
 KERNEL_RATE = 0.02  # found by trial: with less the kernel stays flat for long, with more it trembles
 
 
-class DmspModel(Computed, RestorerModel):
+class DmspModel(MeanShiftModel):
     """Deep mean-shift priors (Bigdeli 2017): deblurring, missing pixels, noise, of known or unknown strength."""
 
     kind: Literal["dmsp"]
@@ -37,24 +36,17 @@ class DmspModel(Computed, RestorerModel):
     dae_sigma: float | None = Field(
         None, gt=0, description="noise that it was trained for; null: as its file says, or 11"
     )
-    steps: int = Field(300, ge=1, description="steps of the descent")
     noise_blind: bool = Field(False, description="estimate the noise at every step, instead of being told")
     kernel_size: int | None = Field(
         None,
         ge=3,
         description="experimental: estimate a kernel of this odd size too; null: the dataset's is known",
     )
-    precision: Precision = "float32"
-    seed: int = Field(0, ge=0, description="seed of the noise of the steps")
-
-    untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device"})
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check the weights, and that it is told how the inputs were made."""
+        """Check the size of the kernel, and that datasets are such as it can restore."""
         yield from super().check(context)
-        yield from check_weights(context, "dae", context.section.get("dae"))
-        yield from check_told(context)
         size = context.section.get("kernel_size")
         if type(size) is int and size % 2 == 0:
             yield Problem(f"{context.key}.kernel_size", f"{size} must be odd")
@@ -76,10 +68,6 @@ class DmspModel(Computed, RestorerModel):
                     f"{context.key}.noise_blind",
                     f"must be true: the noise of dataset {name!r} is zero, which dmsp cannot be told",
                 )
-
-    def network(self, key: str, networks: Networks) -> list[str]:
-        """Return the file of the weights of its denoising autoencoder."""
-        return [networks.weights(f"{key}.dae", self.dae)]
 
 
 def Restorer(settings: dict[str, Any], files: list[str]) -> MeanShift:

@@ -34,11 +34,6 @@ class PtgrmModel(Refiner, NetworkModel, RestorerModel):
 
     refines: ClassVar[str] = "base"
 
-    @property
-    def traced(self) -> dict[str, Any]:
-        """See `Section`; the files of its networks are inputs, and stand elsewhere."""
-        return {"kind": self.kind, **self.seen}
-
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
         """Check that its base is another model, and that no model refines itself in the end."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 COLUMNS = ("experiment", "dataset", "method", "image", "metric", "value")
@@ -38,5 +38,5 @@ def write_seconds(
         By image name.
     """
     rows = [(experiment, dataset, method, name, metric, value) for name, value in seconds.items()]
-    with publish(place) as partial:
+    with written(place) as partial:
         write_csv(partial, COLUMNS, rows)

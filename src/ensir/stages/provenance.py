@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ensir.storage import digests, provenance
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
 
 FORMAT_VERSION = 1
@@ -39,7 +39,7 @@ def record(place: Place, layout: Layout, config: dict[str, Any], results: list[s
         },
         "results": {path: _made(path, Path(layout.digest(path))) for path in sorted(results)},
     }
-    with publish(place) as partial:
+    with written(place) as partial:
         partial.write_text(json.dumps(everything, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

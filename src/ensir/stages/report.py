@@ -7,7 +7,7 @@ from typing import Any
 
 from ensir.report.page import page
 from ensir.scoring.scores import read
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 Progress = Callable[[int, int], None]
@@ -48,5 +48,5 @@ def report(
         Gets the number of finished samples.
     """
     text = page(experiments, read(scores, summary), samples, curves, megabytes, threads, progress)
-    with publish(place) as partial:
+    with written(place) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ from ensir.images import image_files
 from ensir.images.colours import luma
 from ensir.scoring.rows import COLUMNS, write_csv
 from ensir.storage import reading
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 Progress = Callable[[int, int], None]
@@ -52,7 +52,7 @@ def score(
         values = compare(name, target.image(name), result.image(name), target.bits, settings)
         rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
         progress(done, len(target.names))
-    with publish(place) as partial:
+    with written(place) as partial:
         write_csv(partial, COLUMNS, sorted(rows))
 
 

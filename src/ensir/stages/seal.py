@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ensir.errors import InputError
 from ensir.storage import digests
-from ensir.storage.atomic import publish
 from ensir.storage.layout import Layout, Place
-
-if TYPE_CHECKING:
-    pass
 from ensir.storage.reading import FORMAT_VERSION
 
 
@@ -38,8 +34,8 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
     kinds: dict[tuple, str] = {}
     files: dict[str, str] = {}
     for part in parts:
-        written = digests.read(layout.digest(f"{store}/{part}"))
-        files |= {f"{part}/{name}": sha for name, sha in written.items()}
+        listed = digests.read(layout.digest(f"{store}/{part}"))
+        files |= {f"{part}/{name}": sha for name, sha in listed.items()}
         node = json.loads(Path(store, part, "zarr.json").read_text())
         members = node.pop("consolidated_metadata")["metadata"]
         empty = {"kind": "inline", "must_understand": False, "metadata": {}}
@@ -60,5 +56,5 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
         "attributes": attributes,
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": metadata},
     }
-    with publish(place) as partial:
+    with written(place) as partial:
         partial.write_text(json.dumps(root, indent=1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ensir.scoring.rows import COLUMNS
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 
@@ -33,5 +33,5 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     means = table.groupby(["experiment", "dataset", "method", "metric"], sort=False)["value"]
     summarized = means.agg(mean=lambda values: values.mean(skipna=False), n="size").reset_index()
     for place, columns in ((all_scores, table), (summary, summarized)):
-        with publish(place) as partial:
+        with written(place) as partial:
             columns.to_csv(partial, index=False, float_format="%.9g", na_rep="nan")

@@ -29,7 +29,7 @@ from ensir.scoring.scores import (
     ranked,
     read,
 )
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 SWEPT = {"bin_width": "bin width", "max_steps": "EM steps"}
@@ -50,7 +50,7 @@ def tables(place: Place, experiments: dict[str, Any], scores: str, summary: str)
         The CSV files of all scores, and of their means.
     """
     found = read(scores, summary)
-    with publish(place) as folder:
+    with written(place) as folder:
         for name, experiment in experiments.items():
             (folder / name).mkdir(parents=True)
             for sheet in sheets(name, experiment, found):

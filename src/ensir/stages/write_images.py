@@ -8,7 +8,7 @@ import numpy as np
 
 from ensir.images import image_files
 from ensir.storage import reading
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 Progress = Callable[[int, int], None]
@@ -25,7 +25,7 @@ def write_images(place: Place, fused_parts: list[str], progress: Progress) -> No
         All parts of a fused store.
     progress : callable
     """
-    with publish(place) as folder:
+    with written(place) as folder:
         for i, path in enumerate(fused_parts):
             part = reading.Part(path)
             dtype = np.uint8 if part.bits == 8 else np.uint16

@@ -1,4 +1,4 @@
-"""Publish: a result appears in its place whole, with its digest, or not at all."""
+"""Write atomically: a result appears in its place whole, with its digest, or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def publish(place: Place, size: int = 0) -> Iterator[Path]:
+def written(place: Place, size: int = 0) -> Iterator[Path]:
     """Write a result under a partial name, then put it in its place with one rename.
 
     Holds a lock on the place meanwhile: another process that writes the same result waits. Whatever

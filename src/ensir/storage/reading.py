@@ -1,4 +1,4 @@
-"""The store: a Zarr v3 hierarchy of parts, each written by one job and published whole.
+"""Read the store: a Zarr v3 hierarchy of parts, each written by one job, whole or not at all.
 
 A part holds whole images, each flattened row-major, one after the other: ``value (channel, pixel)`` with
 ``image``, ``height``, ``width`` and ``offset`` (CF's contiguous ragged array). Stores of one dataset align value
@@ -27,14 +27,8 @@ PixelReader = Callable[[int, int], np.ndarray]  # (start, stop) → (channel, pi
 FORMAT_VERSION = 1
 
 
-# ── write a part ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-# ── read ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def open_group(path: str | Path, kind: str = "") -> zarr.Group:
-    """Open a Zarr group that was published, for reading.
+    """Open a Zarr group for reading.
 
     Parameters
     ----------
@@ -246,6 +240,3 @@ def aligned(parts: Sequence[Part]) -> None:
                 f"{other.path}: its images differ from those of {first.path} in name, size or depth; "
                 "delete the older one and run again"
             )
-
-
-# ── seal ──────────────────────────────────────────────────────────────────────────────────────────────────────

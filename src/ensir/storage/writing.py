@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Shaped
 
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Place
+from ensir.storage.reading import FORMAT_VERSION
 
 if TYPE_CHECKING:
     import zarr
-from ensir.storage.reading import FORMAT_VERSION
 
 CHUNK_VALUES = 2**22
-
-
 DIGEST = "SHA-256 of the image's values, whatever file held them"
 
 
 @contextmanager
 def new_group(place: Place, attributes: dict[str, Any], size: int = 0) -> Iterator[zarr.Group]:
-    """Publish a Zarr group: yields it empty, and consolidates its metadata at the end.
+    """Write a Zarr group, whole or not at all: yields it empty, and consolidates its metadata at the end.
 
     Parameters
     ----------
@@ -40,7 +38,7 @@ def new_group(place: Place, attributes: dict[str, Any], size: int = 0) -> Iterat
 
     import zarr
 
-    with publish(place, size) as partial:
+    with written(place, size) as partial:
         group = zarr.open_group(partial, mode="w", zarr_format=3)
         group.update_attributes({**attributes, "format_version": FORMAT_VERSION})
         yield group
