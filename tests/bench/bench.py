@@ -18,7 +18,8 @@ import numpy as np
 from ensir import registry
 from ensir.cells import lut, statistics
 from ensir.cells.counting import Counter, count
-from ensir.stages import partition
+from ensir.images import image_files
+from ensir.stages import partition, score
 from ensir.storage import writing
 from ensir.storage.layout import Place
 
@@ -207,6 +208,47 @@ def bench_fuse(x, y, frame):
     row("HistGradientBoostingRegressor, 50,000 values", f"fit {fit:.1f} s, fuse {fused:.1f} s")
 
 
+def bench_score(frame, target):
+    from skimage.metrics import structural_similarity
+
+    target = np.ascontiguousarray(target.T).reshape(HEIGHT, WIDTH, 3)
+    fused = np.ascontiguousarray(frame.mean(axis=0, dtype=np.float32).T).reshape(target.shape)
+    settings = {
+        "space": "rgb",
+        "crop": 0,
+        "rounded": False,
+        "metrics": {name: {"kind": name} for name in ("psnr", "ssim")},
+    }
+
+    def by_scikit_image():
+        y, x = target.astype(np.float64), fused.astype(np.float64)
+        window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+        _, similarity = structural_similarity(y, x, **window, data_range=255, channel_axis=2, full=True)
+        return 10 * np.log10(255**2 / ((y - x) ** 2).mean()), similarity[5:-5, 5:-5].mean()
+
+    found = score.compare("frame", target, fused, 8, settings)
+    expected = by_scikit_image()
+    np.testing.assert_allclose([found["psnr"], found["ssim"]], expected, rtol=0, atol=1e-9)
+    seconds = best(lambda: score.compare("frame", target, fused, 8, settings))
+    slow = best(by_scikit_image, 3)
+    row("score one 1280×720 RGB frame, PSNR and SSIM", f"{seconds * 1e3:.0f} ms", "≤ 30 ms",
+        f"scikit-image: {slow * 1e3:.0f} ms")  # fmt: skip
+
+
+def bench_png(folder, y):
+    import imagecodecs
+
+    tiles = [np.rot90(image, turns) for image in y.T.reshape(-1, 256, 256, 3) for turns in range(4)]
+    lines = [np.concatenate(tiles[first : first + 5], axis=1) for first in (0, 5, 10)]
+    frame = np.ascontiguousarray(np.concatenate(lines)[:HEIGHT])
+    seconds = best(lambda: image_files.write(folder / "frame.png", frame))
+    slow = best(lambda: imagecodecs.png_encode(frame), 3)
+    sizes = [(folder / "frame.png").stat().st_size, len(imagecodecs.png_encode(frame))]
+    found, searched = (f"{size / 1e6:.2f} MB" for size in sizes)
+    row("write a 1280×720 RGB frame as PNG", f"{seconds * 1e3:.0f} ms, {found}", "≤ 60 ms",
+        f"zlib's level 6: {slow * 1e3:.0f} ms, {searched}")  # fmt: skip
+
+
 def bench_start():
     for job, modules in (
         ("partition", "ensir.stages.partition, dask"),
@@ -228,8 +270,10 @@ def main():
     bench_partition(x, y, frames_x, frames_y)
     with tempfile.TemporaryDirectory() as folder:
         bench_stores(Path(folder), frames_x, frames_y)
+        bench_png(Path(folder), y)
     bench_estimate(x, y)
     bench_fuse(x, y, frame)
+    bench_score(frame, frames_y[:, : HEIGHT * WIDTH])
     bench_start()
 
 

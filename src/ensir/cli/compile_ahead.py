@@ -10,6 +10,8 @@ import numpy as np
 from ensir.cells import statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import CellWeights, LutMethod, assemble
+from ensir.images.similarity import ssim
+from ensir.images.ssim_kernel import WINDOW
 from ensir.methods import _walking
 
 MODELS = ("a", "b", "c")
@@ -27,6 +29,7 @@ def compile_ahead() -> None:
     tree = (*leaf, np.zeros(1, np.int32), np.ones(1))
     for combine in (_walking.total, _walking.median):
         combine(x.reshape(len(x), -1), *tree, np.empty(y.size))
+    ssim(*np.zeros((2, WINDOW, WINDOW, 1), np.uint8))  # converted first: one kernel serves all depths
 
 
 if __name__ == "__main__":

@@ -1,44 +1,81 @@
-"""How similar a result is to its target: PSNR and SSIM, both in 0–255."""
+"""How similar a result is to its target: PSNR and SSIM.
+
+Both are (height, width, channel) arrays, in 0–255 unless another peak is given. They are converted to float64 in blocks
+of rows: arrays of any dtype and memory layout will do, as they are stored, and no copy of an image is made.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
-WINDOW = 11  # pixels, of SSIM
+from ensir.images.row_blocks import row_blocks
 
 
 def psnr(
-    target: Float[np.ndarray, "height width channel"], result: Float[np.ndarray, "height width channel"]
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    peak: float = 255,
+    as_luma: bool = False,
 ) -> float:
-    """Return the peak signal-to-noise ratio in dB, over all channels, for a range of 255."""
-    error = float(np.mean((target - result) ** 2))
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+    """Return the peak signal-to-noise ratio in dB, over all channels; infinite where both are equal.
 
-
-def ssim(
-    target: Float[np.ndarray, "height width channel"], result: Float[np.ndarray, "height width channel"]
-) -> float:
-    """Return the structural similarity: 11×11 Gaussian of σ 1.5, valid region, mean over the channels.
+    Parameters
+    ----------
+    target, result : real arrays of one shape, (height, width, channel)
+        In 0–`peak`.
+    peak : float
+        The range: 255, or 65535 for 16-bit values.
+    as_luma : bool
+        Compare the BT.601 luma of RGB.
 
     Raises
     ------
     ValueError
-        No window fits into the image.
+        The shapes differ.
     """
-    from skimage.metrics import structural_similarity
+    total, size = 0.0, 0
+    for y, x in row_blocks(target, result, peak, as_luma):
+        x -= y
+        x *= x
+        total += float(x.sum())
+        size += x.size
+    error = total / size
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
-    height, width = target.shape[:2]
+
+def ssim(
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    peak: float = 255,
+    as_luma: bool = False,
+) -> float:
+    """Return the structural similarity: 11×11 Gaussian of σ 1.5, valid region, mean over the channels.
+
+    Wang et al. (2004), with population variances, K1 = 0.01 and K2 = 0.03.
+
+    Parameters
+    ----------
+    target, result : real arrays of one shape, (height, width, channel)
+        In 0–`peak`.
+    peak : float
+        The range: 255, or 65535 for 16-bit values.
+    as_luma : bool
+        Compare the BT.601 luma of RGB.
+
+    Raises
+    ------
+    ValueError
+        No window fits into the image, or the shapes differ.
+    """
+    from ensir.images.ssim_kernel import WINDOW, summed_similarity
+
+    height, width, channels = target.shape
     if min(height, width) < WINDOW:
         raise ValueError(f"needs {WINDOW}×{WINDOW} pixels, has {width}×{height}")
-    _, similarity = structural_similarity(
-        target,
-        result,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        data_range=255,
-        channel_axis=2,
-        full=True,
-    )
-    return float(similarity[5:-5, 5:-5].mean())
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    total = 0.0
+    for y, x in row_blocks(target, result, peak, as_luma, overlap=WINDOW - 1):
+        total += summed_similarity(y, x, c1, c2)
+    windows = (height - WINDOW + 1) * (width - WINDOW + 1) * (1 if as_luma else channels)
+    return total / windows

@@ -1,7 +1,9 @@
 """Metrics: one number for a result beside its target.
 
 Every module of this folder is a kind: its section, and `measure(target, result, settings)`, which gets two (height,
-width, channel) float64 arrays in 0–255, cropped and in the space of the score, and the section as plain data.
+width, channel) float64 arrays in 0–255, cropped and in the space of the score, and the section as plain data. One that
+is asked for often may have `measure_stored(target, result, peak, as_luma)` besides, which gets views of the stored
+values in 0–`peak` and turns RGB into luma itself: then no image is copied.
 """
 
 from __future__ import annotations

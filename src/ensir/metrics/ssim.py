@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from ensir.images import similarity
 from ensir.metrics import Metric
@@ -26,3 +26,13 @@ def measure(
 ) -> float:
     """Return the SSIM; 1 where both are equal."""
     return similarity.ssim(target, result)
+
+
+def measure_stored(
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    peak: float,
+    as_luma: bool,
+) -> float:
+    """Return the same of images as they are stored, in 0–`peak`: nothing is copied."""
+    return similarity.ssim(target, result, peak, as_luma)

@@ -258,7 +258,6 @@ def psnr(
         base, degraded, place = base.to(device), degraded.to(device), place.to(device)
         with torch.inference_mode():
             refined = network(base, degraded, place, guide(degraded)).cpu()
-        found.append(
-            similarity.psnr(*(255 * image[0].permute(1, 2, 0).numpy() for image in (target, refined)))
-        )
+        y, x = (255 * image[0].permute(1, 2, 0).numpy() for image in (target, refined))
+        found.append(similarity.psnr(y, x))
     return float(np.mean(found))

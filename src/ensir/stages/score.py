@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
 from ensir import registry
-from ensir.cells.key import unit
+from ensir.cells.key import unit, white
 from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.images.colours import luma
@@ -48,10 +49,11 @@ def score(
     target, result = reading.Part(dataset_part), reading.Part(result_part)
     reading.aligned([target, result])
     rows = []
-    for done, name in enumerate(target.names, 1):
-        values = compare(name, target.image(name), result.image(name), target.bits, settings)
+    for i, name in enumerate(target.names):
+        y, x = (np.moveaxis(part.planes(i), 0, 2) for part in (target, result))
+        values = compare(name, y, x, target.bits, settings)
         rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
-        progress(done, len(target.names))
+        progress(i + 1, len(target.names))
     with written(place) as partial:
         write_csv(partial, COLUMNS, sorted(rows))
 
@@ -89,7 +91,6 @@ def compare(
     """
     if settings["rounded"]:
         result = image_files.to_integers(result, target.dtype, "result")
-    per_level = unit(bits)
     crop = settings["crop"]
     height, width = target.shape[:2]
     if min(height, width) <= 2 * crop:
@@ -97,20 +98,26 @@ def compare(
             f"image {name!r}: is {width}×{height}, of which a crop of {crop} leaves nothing; lower `crop`"
         )
     inner = np.s_[crop : height - crop, crop : width - crop]
-    y, x = target[inner].astype(np.float64) / per_level, result[inner].astype(np.float64) / per_level
-    if settings["space"] == "y" and y.shape[2] == 3:
-        y, x = luma(y), luma(x)
-    return {metric: _number(metric, name, section, y, x) for metric, section in settings["metrics"].items()}
+    target, result = target[inner], result[inner]
+    as_luma = settings["space"] == "y" and target.shape[2] == 3
 
+    @cache
+    def levels() -> list[np.ndarray]:
+        found = [image.astype(np.float64) / unit(bits) for image in (target, result)]
+        return [luma(image) for image in found] if as_luma else found
 
-def _number(
-    metric: str, image: str, settings: dict[str, Any], target: np.ndarray, result: np.ndarray
-) -> float:
-    try:
-        return float(registry.module("metrics", settings["kind"]).measure(target, result, settings))
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"image {image!r}: metric {metric} failed ({type(error).__name__}: {error}); fix it, or leave it out"
-        ) from error
+    values = {}
+    for metric, section in settings["metrics"].items():
+        kind = registry.module("metrics", section["kind"])
+        try:
+            if hasattr(kind, "measure_stored"):
+                values[metric] = kind.measure_stored(target, result, white(bits), as_luma)
+            else:
+                values[metric] = float(kind.measure(*levels(), section))
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"image {name!r}: metric {metric} failed ({type(error).__name__}: {error}); fix it, or leave it out"
+            ) from error
+    return values
