@@ -8,6 +8,7 @@ from typing import Any
 
 from ensir.errors import InputError
 from ensir.storage import digests
+from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
 from ensir.storage.reading import FORMAT_VERSION
 
