@@ -37,6 +37,7 @@ rule all:
         layout.provenance,
         reads.targets.sealed_stores(),
         reads.targets.image_folders(),
+        lambda w: layout.renewed if reads.renewable() else [],
 
 
 # Partial targets, each a stage of the whole: snakemake predictions, snakemake luts, snakemake scores

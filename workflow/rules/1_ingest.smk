@@ -31,6 +31,9 @@ rule ingest:
         names=lambda w: plan.parts(w.dataset)[w.part],
         settings=lambda w: settings.datasets[w.dataset].traced,
         sizes=lambda w: reads.sizes(w.dataset, w.part),
+        made_of=lambda w: reads.made_of(
+            layout.part(layout.dataset(w.dataset), w.part), reads.ingest(w.dataset, w.part)
+        ),
         source=lambda w: stage_code("ingest", [settings.datasets[w.dataset]]),
     message:
         "ingest {wildcards.dataset}, part {wildcards.part}"
@@ -62,3 +65,27 @@ rule seal_dataset:
         "seal dataset {wildcards.dataset}"
     script:
         "../scripts/seal.py"
+
+
+# Where files have another date but the content that results were made of, nothing is made again but their records.
+rule renew_sources:
+    output:
+        layout.renewed,
+    log:
+        "results/logs/renew_sources.log",
+    benchmark:
+        "results/benchmarks/renew_sources.tsv"
+    localrule: True
+    conda:
+        environment
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=60,
+    params:
+        records=lambda w: reads.renewable(),
+        source=stage_code("renew_sources"),
+    message:
+        "renew the records of files with another date and the same content"
+    script:
+        "../scripts/renew_sources.py"

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from ensir import registry
 from ensir.errors import InputError
-from ensir.planning.code import figure_code, functions_code, stage_code
+from ensir.planning.code import figure_code, fit_code, functions_code, stage_code
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
 from ensir.planning.targets import FIGURE_FILES
@@ -59,17 +59,23 @@ def growing(megabytes):
 
 
 def reading(read):
-    """The input of a rule: results are `ancient`, for their digest files tell what changed."""
+    """The input of a rule: results and files of the user's are `ancient`, for digests and records tell what changed."""
 
     def inputs(wildcards):
         found = read(wildcards)
-        results = {
-            name: ancient(paths) if isinstance(paths, str) else [ancient(path) for path in paths]
-            for name, paths in found.results.items()
+        results = {name: old(paths) for name, paths in found.results.items()}
+        sources = {
+            name: [path if path.startswith(f"{layout.root}/") else ancient(path) for path in paths]
+            for name, paths in found.sources.items()
         }
-        return {**results, "digests": [layout.digest(path) for path in found.paths()], **found.files}
+        digests = [layout.digest(path) for path in found.paths()]
+        return {**results, "digests": digests, **found.files, **sources}
 
     return inputs
+
+
+def old(paths):
+    return ancient(paths) if isinstance(paths, str) else [ancient(path) for path in paths]
 
 
 def experiment_of(wildcards):

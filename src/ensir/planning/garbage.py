@@ -11,7 +11,7 @@ from ensir.storage.atomic import remove
 from ensir.storage.layout import Layout
 
 DIGESTED = ("datasets", "predictions", "statistics", "weights", "fits", "luts", "fused")
-NOT_DIGESTED = ("denoisers", "refiners", "images", "scores", "seconds", "figures")
+NOT_DIGESTED = ("denoisers", "refiners", "images", "scores", "seconds", "figures", "sources")
 
 
 def needed(plan: Plan) -> set[Path]:
@@ -54,6 +54,7 @@ def needed(plan: Plan) -> set[Path]:
                 add_store(layout.fused(name, dataset, method), dataset)
                 found.add(layout.images(name, dataset, method))
                 found.update(layout.fuse_seconds(name, dataset, method, part) for part in plan.parts(dataset))
+    found |= {layout.sources(path) for path in list(found)} | {layout.renewed}
     return set(map(Path, found))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from ensir import registry
@@ -13,6 +14,8 @@ from ensir.planning.garbage import NOT_DIGESTED, needed
 from ensir.planning.networks import Refinement
 from ensir.planning.plan import Plan
 from ensir.planning.targets import Targets
+from ensir.storage import sources
+from ensir.storage.reading import known_sources
 
 Parts = list[tuple[str, list[str]]]  # each part of a dataset, and the parts of the models' predictions
 
@@ -26,11 +29,14 @@ class Read:
     results : dict
         Results with digests, by name: the digests tell what changed, whatever the dates of the results.
     files : dict
-        All else, by name.
+        Other results, by name.
+    sources : dict
+        Files of the user's, by name: records tell whether their content has changed, whatever their dates.
     """
 
     results: dict[str, str | list[str]] = field(default_factory=dict)
     files: dict[str, str | list[str]] = field(default_factory=dict)
+    sources: dict[str, list[str]] = field(default_factory=dict)
 
     def paths(self) -> Iterator[str]:
         """Yield the results, one by one."""
@@ -49,6 +55,11 @@ class Reads:
     def __init__(self, plan: Plan):
         self.plan, self.config, self.layout = plan, plan.config, plan.layout
         self.targets = Targets(plan)
+        self._state = cache(self._compared)
+
+    def _compared(self, result: str, files: tuple[str, ...]) -> sources.State:
+        """Compare the sources of a result with its record, once in a process."""
+        return sources.state(self.layout.sources(result), files, known_sources(result))
 
     def method(self, experiment: str, method: str) -> CombiningMethod:
         """Return the section of a method."""
@@ -58,13 +69,52 @@ class Reads:
         """Return all parts of a store."""
         return [self.layout.part(store, part) for part in self.plan.parts(dataset)]
 
+    # ── sources ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def made_of(self, result: str, read: Read) -> dict[str, Any]:
+        """Ingest, train, predict: the files of the user's that a result is made of; see `ensir.storage.sources`."""
+        files = self._sources(read)
+        state = self._state(result, tuple(files))
+        return {"record": self.layout.sources(result), "generation": state.generation, "files": files}
+
+    def renewable(self) -> list[str]:
+        """Renew: the records of results whose files have another date, and the same content."""
+        records = []
+        for result, read in self._made():
+            state = self._state(result, tuple(self._sources(read)))
+            held = sources.read(self.layout.sources(result))
+            if not state.settled and held and held.generation == state.generation:
+                records.append(self.layout.sources(result))
+        return sorted(records)
+
+    def _made(self) -> Iterator[tuple[str, Read]]:
+        """Yield every result that is made of files of the user's, and what it reads."""
+        layout = self.layout
+        for _, dataset, models in self.plan.used():
+            for part in self.plan.parts(dataset):
+                yield layout.part(layout.dataset(dataset), part), self.ingest(dataset, part)
+                for model in models:
+                    if not self.config.models[model].adopted:
+                        path = layout.part(layout.predictions(dataset, model), part)
+                        yield path, self.predict(dataset, model, part)
+        for denoiser in self.config.denoisers:
+            yield layout.denoiser(denoiser), self.train_denoiser(denoiser)
+        for refiner, refinement in self.plan.networks.refiners().items():
+            if refinement.settings.training:
+                yield layout.refiner(refiner), self.train_refiner(refiner)
+
+    def _sources(self, read: Read) -> list[str]:
+        """Return the files of the user's, without weights that are results themselves."""
+        files = [file for files in read.sources.values() for file in files]
+        return [file for file in files if not file.startswith(f"{self.layout.root}/")]
+
     # ── ingest, train, predict ───────────────────────────────────────────────────────────────────────────────
 
     def ingest(self, dataset: str, part: str) -> Read:
         """Ingest: the files of one part's images, and that of a blur kernel."""
         plan = self.plan
         return Read(
-            files={
+            sources={
                 "targets": plan.files(plan.targets(dataset), dataset, part),
                 "inputs": plan.files(plan.inputs(dataset), dataset, part),
                 "kernel": plan.kernel(dataset),
@@ -90,8 +140,12 @@ class Reads:
                 "dataset": self.parts(self.layout.dataset(dataset), dataset),
                 "base": self.parts(refinement.store(self.layout, dataset), dataset),
             },
-            {"prior": networks.prior_files(refiner), "perceptual": networks.perceptual(refiner)},
+            sources={"prior": networks.prior_files(refiner), "perceptual": networks.perceptual(refiner)},
         )
+
+    def train_denoiser(self, denoiser: str) -> Read:
+        """Train denoiser: the photographs."""
+        return Read(sources={"photographs": self.plan.networks.photographs(denoiser)})
 
     def predict(self, dataset: str, model: str, part: str) -> Read:
         """Predict: a part, files of predictions, a network; of a refiner, the part with the predictions it refines."""
@@ -100,7 +154,7 @@ class Reads:
         if refinement := plan.networks.refiners().get(model):
             results["base"] = self.layout.part(refinement.store(self.layout, dataset), part)
         files = plan.files(plan.predictions(dataset, model), dataset, part)
-        return Read(results, {"files": files, "network": plan.network(model)})
+        return Read(results, sources={"files": files, "network": plan.network(model)})
 
     def device(self, model: str) -> str:
         """Predict: where a network runs, which shows in no result: a resource, so that a change reruns nothing."""

@@ -151,6 +151,15 @@ class Layout:
         """Return the digest file that mirrors a result."""
         return f"{self.root}/digests/{os.path.relpath(path, self.root)}.sha256"
 
+    def sources(self, path: str) -> str:
+        """Return the record of the source files that a result was made of."""
+        return f"{self.root}/sources/{os.path.relpath(path, self.root)}.json"
+
+    @property
+    def renewed(self) -> str:
+        """The list of records that were renewed last: their files have another date, and the same content."""
+        return f"{self.root}/sources/renewed.json"
+
     @staticmethod
     def origin_of(digest: str | os.PathLike) -> Path:
         """Return the file beside a digest that tells where, when and from which code its result was made."""

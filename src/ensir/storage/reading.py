@@ -216,6 +216,16 @@ def identity(part: Part) -> dict[str, Any]:
     }
 
 
+def known_sources(path: str) -> list[str] | None:
+    """Return the SHA-256 of the files that a part was made of, as it says itself; None where there is no such part."""
+    if not Path(path, "zarr.json").is_file():
+        return None
+    part = Part(path)
+    columns = ("target_file_digest", "input_file_digest", "file_digest")
+    known = [str(sha) for name in columns if name in part.group for sha in part.column(name)]
+    return known + part.attributes.get("parameters", {}).get("network", [])
+
+
 @runtime_checkable
 class ChecksPart(Protocol):
     """A model or method that may not be used on every image."""
