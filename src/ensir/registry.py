@@ -1,8 +1,8 @@
 """Finds the kinds: the modules of five folders, and those that other packages add by entry points.
 
-A kind is one module, named as the kind; the class in it that extends `Section` is its part of the configuration. Another
-package adds one by an entry point of its name in the group `ensir.datasets`, `ensir.restorers`, `ensir.methods`,
-`ensir.metrics` or `ensir.figures`.
+A kind is one module, named as the kind; the class in it that extends `Section` is its part of the configuration.
+Another package adds one by an entry point of its name in the group `ensir.datasets`, `ensir.restorers`,
+`ensir.methods`, `ensir.metrics` or `ensir.figures`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import importlib
 import pkgutil
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from types import ModuleType
-from typing import Annotated, Any, Literal, Union, cast
+from typing import Annotated, Any, Literal, Union, cast, get_args
 
 from pydantic import Field
 
+from ensir.errors import InputError
 from ensir.section import Section
 
 Folder = Literal["datasets", "restorers", "methods", "metrics", "figures"]
@@ -25,9 +25,13 @@ Folder = Literal["datasets", "restorers", "methods", "metrics", "figures"]
 @cache
 def kinds(folder: Folder) -> list[str]:
     """Return the names of the kinds, our own first."""
+    return [*_own(folder), *sorted(_added(folder).keys() - set(_own(folder)))]
+
+
+@cache
+def _own(folder: Folder) -> list[str]:
     package = importlib.import_module(f"ensir.{folder}")
-    own = sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name[0] != "_")
-    return [*own, *sorted(_added(folder).keys() - set(own))]
+    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name[0] != "_")
 
 
 @cache
@@ -37,25 +41,58 @@ def _added(folder: Folder) -> dict[str, EntryPoint]:
 
 def module_name(folder: Folder, kind: str) -> str:
     """Return the name of the module of a kind."""
-    own = f"ensir.{folder}.{kind}"
-    return own if find_spec(own) else _added(folder)[kind].module
+    return f"ensir.{folder}.{kind}" if kind in _own(folder) else _added(folder)[kind].module
 
 
 def module(folder: Folder, kind: str) -> ModuleType:
-    """Return the module of a kind."""
-    return importlib.import_module(module_name(folder, kind))
+    """Return the module of a kind.
+
+    Raises
+    ------
+    InputError
+        The module of another package cannot be imported.
+    """
+    name = module_name(folder, kind)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        if kind in _own(folder):
+            raise
+        raise InputError(
+            f"{name}: cannot be imported ({error}), but {_by(folder, kind)} names it; fix or uninstall that"
+        ) from error
 
 
 @cache
 def section(folder: Folder, kind: str) -> Any:
-    """Return the section of a kind: the last class of its module that extends `Section`."""
+    """Return the section of a kind: the last class of its module that extends `Section`.
+
+    Raises
+    ------
+    InputError
+        The module of another package has no section, or one of another kind.
+    """
     found = module(folder, kind)
-    *_, last = (
+    own = [
         value
         for value in vars(found).values()
         if isinstance(value, type) and issubclass(value, Section) and value.__module__ == found.__name__
-    )
-    return last
+    ]
+    if not own:
+        raise InputError(
+            f"{found.__name__}: has no class that extends Section, but {_by(folder, kind)} names it as a kind"
+        )
+    told = own[-1].model_fields.get("kind")
+    if told and kind not in get_args(told.annotation):
+        raise InputError(
+            f"{found.__name__}: {own[-1].__name__} is not of kind {kind!r}, as {_by(folder, kind)} says; fix its `kind`"
+        )
+    return own[-1]
+
+
+def _by(folder: Folder, kind: str) -> str:
+    added = _added(folder).get(kind)
+    return f"the package {added.dist.name}" if added and added.dist else "ensir"
 
 
 def sections(folder: Folder) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from ensir import registry
 from ensir.errors import InputError
-from ensir.planning.code import figure_code, fit_code, functions_code, stage_code
+from ensir.planning.code import figure_code, functions_code, stage_code
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
 from ensir.planning.targets import FIGURE_FILES

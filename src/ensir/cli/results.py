@@ -162,8 +162,10 @@ def show(title: str, means: dict[tuple[str, str, str], float]) -> None:
     from ensir.config.schema import NAMED_METRICS
 
     printed = TIME_METRICS | {
-        name: metric(name, registry.section("metrics", name)().printed)  # type: ignore[attr-defined]
-        for name in NAMED_METRICS
+        name: metric(name, section(kind=name).printed)
+        for name, section in registry.sections("metrics").items()
+        if name in NAMED_METRICS
+        and not any(field.is_required() for key, field in section.model_fields.items() if key != "kind")
     }
     methods = list(dict.fromkeys(method for method, _, _ in means))
     columns = list(dict.fromkeys((dataset, metric) for _, dataset, metric in means))

@@ -29,5 +29,10 @@ def functions_code(sections: Iterable[Section]) -> dict[str, str]:
 
 
 def _modules(kinds: Iterable[Section]) -> list[str]:
-    """Return the modules in which kinds stand, sorted."""
-    return sorted({type(kind).__module__ for kind in kinds})
+    """Return the modules in which kinds stand, and those of the statistics that a fit is made of, sorted."""
+    found = set[str]()
+    for kind in kinds:
+        found.add(type(kind).__module__)
+        if isinstance(kind, CombiningMethod) and kind.made == "fit" and kind.statistics:
+            found.add(kind.statistics.module)
+    return sorted(found)

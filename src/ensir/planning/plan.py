@@ -53,7 +53,7 @@ class Plan:
             except InputError as error:
                 problems.append(str(error))
         if not problems:
-            problems = [*self._unpictured(), *self.networks.overlapping()]
+            problems = [*self._ambiguous(), *self._unpictured(), *self.networks.overlapping()]
         if problems:
             raise InputError("\n".join(dict.fromkeys(problems)))
 
@@ -158,6 +158,20 @@ class Plan:
             statistics.name: (statistics.module, methods[0].counted(methods))
             for statistics, methods in users.items()
         }
+
+    def _ambiguous(self) -> Iterator[str]:
+        """Say which statistics of one name are counted by several modules: those of different packages may be."""
+        for name, experiment in self.config.experiments.items():
+            counted: dict[str, set[str]] = {}
+            for method in experiment.methods.values():
+                if method.made and method.statistics:
+                    counted.setdefault(method.statistics.name, set()).add(method.statistics.module)
+            for statistics, modules in counted.items():
+                if len(modules) > 1:
+                    yield (
+                        f"experiments.{name}.methods: statistics {statistics!r} are counted by "
+                        f"{', '.join(sorted(modules))}; use methods of one of these"
+                    )
 
     def _unpictured(self) -> Iterator[str]:
         """Say which images and files that the figures name are not there."""

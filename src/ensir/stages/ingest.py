@@ -50,6 +50,7 @@ def ingest(
     InputError
         A file is damaged, or images do not fit together.
     """
+    settings = {"degradation": None, "scale": 1, **settings}
     if kernel_files(settings["degradation"]):
         blur = settings["degradation"]
         values = read_kernel(blur["kernel"], blur["number"], blur["mirrored"])
@@ -121,7 +122,7 @@ def _write(
 
 def scale_of(settings: dict[str, Any]) -> int:
     """Return the size of a target over the size of its input."""
-    return (settings["degradation"] or {}).get("scale") or settings.get("scale", 1)
+    return (settings["degradation"] or {}).get("scale") or settings["scale"]
 
 
 def _check_pair(

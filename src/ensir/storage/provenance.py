@@ -15,8 +15,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 COUNTED = (
-    "stages", "datasets", "restorers", "methods", "metrics", "figures", "cells", "networks", "images", "drawing", "scoring",
-    "report",
+    "stages", "datasets", "restorers", "methods", "metrics", "figures", "cells", "networks", "images", "drawing",
+    "scoring", "report",
 )  # fmt: skip
 
 
@@ -65,9 +65,9 @@ def commit() -> str:
 def source_digest(*modules: str) -> str:
     """Return a digest of the code of some modules and of all that they import and that computes.
 
-    What computes are the modules of `COUNTED` and those of other packages' kinds. Storage, execution and planning do not
-    count, for a change of theirs that shows in results raises a format version; neither do sections of the configuration,
-    whose values reach a stage as parameters, nor comments, docstrings and layout.
+    What computes are the modules of `COUNTED` and those of other packages' kinds. Storage, execution and planning do
+    not count, for a change of theirs that shows in results raises a format version; neither do sections of the
+    configuration, whose values reach a stage as parameters, nor comments, docstrings and layout.
 
     Parameters
     ----------
@@ -98,12 +98,12 @@ def templates_digest() -> str:
 
 @cache
 def _path(module: str) -> Path | None:
-    """Return the file of a module; None where there is no such module."""
+    """Return the source file of a module; None where there is no such module, or no source of it."""
     try:
         found = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return None
-    return Path(found.origin) if found and found.origin else None
+    return Path(found.origin) if found and found.origin and found.origin.endswith(".py") else None
 
 
 @cache
@@ -144,23 +144,36 @@ def _is_section(module: str, name: str) -> bool:
     for node in _tree(module).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return any(isinstance(base, ast.Name) and _is_section(module, base.id) for base in node.bases)
-        if isinstance(node, ast.ImportFrom) and node.module and node.module != module:
+        if isinstance(node, ast.ImportFrom) and (origin := _origin(module, node)) not in ("", module):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    return _is_section(node.module, alias.name)
+                    return _is_section(origin, alias.name)
     return False
 
 
 @cache
 def _imports(module: str) -> list[str]:
     """Return the modules of our package, and of its own, that a module imports, at its top or inside functions."""
-    packages = {"ensir", module.partition(".")[0]}
     found = []
     for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in packages:
+        if isinstance(node, ast.ImportFrom) and (origin := _origin(module, node)):
             for alias in node.names:
-                submodule = f"{node.module}.{alias.name}"
-                found.append(submodule if _path(submodule) else node.module)
+                submodule = f"{origin}.{alias.name}"
+                found.append(submodule if _path(submodule) else origin)
         elif isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names if alias.name.partition(".")[0] in packages]
-    return found
+            found += [alias.name for alias in node.names if _is_related(module, alias.name)]
+    return [name for name in found if _path(name)]
+
+
+def _origin(module: str, node: ast.ImportFrom) -> str:
+    """Return the module that names are imported from; empty where it is of neither our package nor its own."""
+    name = node.module or ""
+    if node.level:
+        path = _path(module)
+        package = module if path and path.name == "__init__.py" else module.rpartition(".")[0]
+        name = importlib.util.resolve_name("." * node.level + name, package)
+    return name if _is_related(module, name) else ""
+
+
+def _is_related(module: str, other: str) -> bool:
+    return other.partition(".")[0] in ("ensir", module.partition(".")[0])
