@@ -1,13 +1,13 @@
 """EnsIR-flow: ensembles of image-restoration models over chunked Zarr stores.
 
-`ensir.tensor`, for tensors inside somebody's own inference, is imported when it is first used.
+`ensir.tensor`, for tensors inside your own inference code, is imported when it is first used.
 """
 
 from types import ModuleType
 
 from ensir.errors import InputError
 
-__all__ = ["InputError", "__version__", "tensor"]  # noqa: F822
+__all__ = ["InputError", "__version__", "tensor"]
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,4 @@
-"""The one error that is told to people without a traceback."""
+"""The one error that users see without a traceback."""
 
 
 class InputError(ValueError):

@@ -27,10 +27,10 @@ class Problem(NamedTuple):
 
 
 class Section(BaseModel):
-    """A section of the configuration: unknown keys and loose types are errors, values do not change.
+    """A section of the configuration: unknown keys and loosely typed values are errors; values cannot be changed.
 
-    What computes never stands in a `Section` class: a digest of code leaves these classes out, so that a reworded
-    description reruns nothing. Their values reach a job as parameters.
+    Code that computes does not belong in a `Section` class: digests of code leave these classes out, so that
+    rewording a description reruns nothing. Their values reach a job as parameters.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -40,34 +40,34 @@ class Section(BaseModel):
 
     @property
     def traced(self) -> dict[str, Any]:
-        """What results depend on, as plain data: jobs get it as a parameter, and stores hold it."""
+        """What results depend on, as plain data: it is passed to jobs as a parameter, and recorded in stores."""
         return self.model_dump(mode="json", exclude=set(self.untraced))
 
     @property
     def functions(self) -> list[str]:
-        """Functions of the user's that results depend on, as ``package.module:name``: their files count as code."""
+        """The user's functions that results depend on, as ``package.module:name``: their files count as code."""
         return []
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Find the mistakes that no single value shows: names of nothing, clashes, gaps.
+        """Find the mistakes that no single value reveals: undefined names, clashes, gaps.
 
-        Reads plain data and passes over what is not of the right type, so that a configuration with other mistakes is
-        checked too.
+        Works on plain data and skips values of the wrong type, so that a configuration with other mistakes is checked,
+        too.
         """
         yield from ()
 
 
 @dataclass(frozen=True)
 class Context:
-    """A section as it stands in a configuration: plain data, of which anything may be wrong.
+    """A section as written in a configuration: plain data, any of which may be wrong.
 
     Attributes
     ----------
     key : str
         Its dotted key.
     section : dict
-        Itself.
+        The section itself.
     config : dict
         The whole configuration.
     experiments : list of dict
@@ -75,7 +75,7 @@ class Context:
     datasets : dict
         The datasets that it is used on, by name.
     models : dict
-        Of every model of the configuration, by name, the class of its section; None where its kind is unknown.
+        The class of the section of every model of the configuration, by name; None where its kind is unknown.
     """
 
     key: str
@@ -92,13 +92,13 @@ class Context:
 
 
 def shown(value: Any) -> str:
-    """Return a value as it may stand in a configuration, shortened."""
+    """Return a value as it would be written in a configuration, shortened."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def unknown(what: str, word: Any, known: Iterable[Any]) -> str:
-    """Say that a word is none of those that are known; name the closest."""
+    """Complete a message about an unknown word: list the known ones, and suggest the closest."""
     known = [str(name) for name in known]
     close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.7)
     hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -106,7 +106,7 @@ def unknown(what: str, word: Any, known: Iterable[Any]) -> str:
 
 
 def sections(section: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
-    """Return the named sections below a key; what is no section counts as an empty one."""
+    """Return the named sections below a key; anything else counts as an empty section."""
     named = section.get(key)
     if not isinstance(named, dict):
         return {}
@@ -114,6 +114,6 @@ def sections(section: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
 
 
 def texts(section: dict[str, Any], key: str) -> list[str]:
-    """Return the texts that a key holds, one or a list of them."""
+    """Return the texts that a key holds: a single one, or a list of them."""
     value = section.get(key)
     return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]

@@ -1,7 +1,7 @@
-"""What a configuration may not say although each of its values is allowed: names of nothing, clashes, gaps.
+"""Mistakes in a configuration whose values are each allowed: undefined names, clashes, gaps.
 
-Every section checks itself, in the context in which it stands. Checks read plain data and pass over what is not of the
-right type, so that they find their mistakes in a configuration that has others too.
+Every section checks itself, given its context. Checks work on plain data and skip values of the wrong type, so that
+they also work on a configuration with other mistakes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ensir.section import Context, Problem, Section, sections, texts, unknown
 
 
 def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
-    """Find the mistakes that no single value shows."""
+    """Find the mistakes that no single value reveals."""
     datasets, models, experiments = (sections(raw, key) for key in ("datasets", "models", "experiments"))
     classes = {name: _class("restorers", model.get("kind")) for name, model in models.items()}
     context = Context("", {}, raw, models=classes)
     for name, dataset in datasets.items():
-        if found := _class("datasets", dataset.get("kind")):
-            yield from found.check(replace(context, key=f"datasets.{name}", section=dataset))
+        if kind := _class("datasets", dataset.get("kind")):
+            yield from kind.check(replace(context, key=f"datasets.{name}", section=dataset))
     for name, denoiser in sections(raw, "denoisers").items():
         yield from Denoiser.check(replace(context, key=f"denoisers.{name}", section=denoiser))
     for name, model in models.items():
@@ -33,9 +33,9 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
             experiment for experiment in experiments.values() if name in _with_bases(experiment, context)
         ]
         used = {text for user in users for field in ("reference", "tests") for text in texts(user, field)}
-        used |= _taught_on(name, users, context)
-        if found := classes[name]:
-            yield from found.check(
+        used |= _training_sets(name, users, context)
+        if kind := classes[name]:
+            yield from kind.check(
                 replace(
                     context,
                     key=f"models.{name}",
@@ -54,23 +54,23 @@ def _class(folder: registry.Folder, kind: Any) -> type[Section] | None:
     return registry.section(folder, kind) if known else None
 
 
-def _refined(section: dict[str, Any], found: type[Section] | None) -> list[str]:
-    """Return the name of what a section refines; nothing where it is no refiner."""
-    return texts(section, getattr(found, "refines", ""))
+def _refined(section: dict[str, Any], kind: type[Section] | None) -> list[str]:
+    """Return the name of what a section refines; empty where it is no refiner."""
+    return texts(section, getattr(kind, "refines", ""))
 
 
 def _with_bases(experiment: dict[str, Any], context: Context) -> list[str]:
     """Return the models of an experiment, and those whose predictions they refine."""
     listed, models = texts(experiment, "models"), sections(context.config, "models")
-    for name in listed:  # which grows
+    for name in listed:  # grows inside the loop
         bases = _refined(models.get(name, {}), context.models.get(name))
         listed += [base for base in bases if base not in listed]
     return listed
 
 
-def _taught_on(name: str, experiments: list[dict[str, Any]], context: Context) -> set[str]:
-    """Return the training sets on which refiners need the predictions of a model."""
-    taught, models = set[str](), sections(context.config, "models")
+def _training_sets(name: str, experiments: list[dict[str, Any]], context: Context) -> set[str]:
+    """Return the training sets for which refiners need the predictions of a model."""
+    training_sets, models = set[str](), sections(context.config, "models")
     for experiment in experiments:
         listed, methods = _with_bases(experiment, context), sections(experiment, "methods")
         refiners = [
@@ -85,12 +85,12 @@ def _taught_on(name: str, experiments: list[dict[str, Any]], context: Context) -
         for section, needed in refiners:
             training = section.get("training")
             if needed and isinstance(training, dict):
-                taught.update(texts(training, "dataset"))
-    return taught
+                training_sets.update(texts(training, "dataset"))
+    return training_sets
 
 
 def _check_experiment(key: str, experiment: dict[str, Any], context: Context) -> Iterator[Problem]:
-    """Check the names that an experiment gives, and its methods against its models."""
+    """Check the names that an experiment uses, and its methods against its models."""
     datasets, models = (sections(context.config, name) for name in ("datasets", "models"))
     for field, section, known in (
         ("models", "models", models),
@@ -110,8 +110,8 @@ def _check_experiment(key: str, experiment: dict[str, Any], context: Context) ->
     for name, method in sections(experiment, "methods").items():
         if name in texts(experiment, "models"):
             yield Problem(f"{key}.methods.{name}", f"a model is called {name!r} too; rename one of them")
-        if found := _class("methods", method.get("kind", name)):
-            yield from found.check(
+        if kind := _class("methods", method.get("kind", name)):
+            yield from kind.check(
                 replace(
                     context,
                     key=f"{key}.methods.{name}",
@@ -129,7 +129,7 @@ def _check_experiment(key: str, experiment: dict[str, Any], context: Context) ->
 
 
 def _check_sweep(key: str, experiment: dict[str, Any]) -> Iterator[Problem]:
-    """Check that a sweep has methods to vary, and that its instances take nobody's name."""
+    """Check that a sweep has methods to vary, and that its instances get unused names."""
     methods, models, sweep = (
         sections(experiment, "methods"),
         texts(experiment, "models"),
@@ -147,30 +147,30 @@ def _check_sweep(key: str, experiment: dict[str, Any]) -> Iterator[Problem]:
             )
         for value in values if isinstance(values, list) else []:
             for name in swept:
-                found = registry.section("methods", methods[name].get("kind", name))
-                assert issubclass(found, CombiningMethod)
-                instance = found.swept[option].name.format(name=name, value=value)
+                section = registry.section("methods", methods[name].get("kind", name))
+                assert issubclass(section, CombiningMethod)
+                instance = section.swept[option].name.format(name=name, value=value)
                 if instance in {*methods, *models}:
                     yield Problem(
                         f"{key}.sweep.{option}",
                         f"{value} makes a method {instance!r}, a name that is taken; rename that",
                     )
-            if option == "bin_width" and type(value) is int and 1 <= value <= keys.LEVELS:
-                if keys.too_many(value, len(models)):
-                    yield Problem(
-                        f"{key}.sweep.bin_width",
-                        f"{value} makes more than 2^61 bin sets of {len(models)} models; widen it, or use fewer models",
-                    )
+            width = value if option == "bin_width" and type(value) is int else 0
+            if 1 <= width <= keys.LEVELS and keys.too_many(width, len(models)):
+                yield Problem(
+                    f"{key}.sweep.bin_width",
+                    f"{width} makes more than 2^61 bin sets of {len(models)} models; widen it, or use fewer models",
+                )
 
 
 def _check_finest(key: str, experiment: dict[str, Any]) -> Iterator[Problem]:
-    """Check the width at which an experiment counts: the common divisor of the widths of its methods."""
+    """Check the width at which an experiment counts: the greatest common divisor of its methods' widths."""
     methods, sweep = sections(experiment, "methods"), experiment.get("sweep")
     models = len(texts(experiment, "models"))
     binned = [
         method.get("bin_width", Binned().bin_width)
         for name, method in methods.items()
-        if (found := _class("methods", method.get("kind", name))) and issubclass(found, Binned)
+        if (kind := _class("methods", method.get("kind", name))) and issubclass(kind, Binned)
     ]
     swept = sweep.get("bin_width") if isinstance(sweep, dict) else None
     binned += swept if isinstance(swept, list) else []

@@ -1,4 +1,4 @@
-"""Read and check a configuration; every error of a file is told at once, one per line."""
+"""Read and check a configuration; all errors of a file are reported at once, one per line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ensir.config.schema import Config
 from ensir.errors import InputError
 from ensir.section import Name, Problem, shown, unknown
 
-MOST_VALUES = 100_000  # of a file, its aliases unfolded
+MOST_VALUES = 100_000  # in a file, with its aliases expanded
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -35,7 +35,7 @@ def read(path: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        No such file, not YAML, or nothing with keys in it.
+        No such file, not YAML, or without keys.
     """
     node = _compose(path)
     with _clear_errors(path):
@@ -56,7 +56,7 @@ def parse(raw: dict[str, Any], source: str, files: Sequence[str] = ()) -> Config
     source : str
         Where it comes from, for the error message.
     files : list of str
-        YAML files that it was read from: keys that stand twice, which plain data cannot show, are errors too.
+        YAML files that it was read from: duplicate keys, which plain data cannot show, are errors, too.
 
     Raises
     ------
@@ -85,13 +85,13 @@ def _compose(path: str) -> yaml.Node | None:
         node = yaml.compose(file, yaml.SafeLoader)
         if node and _values(node, {}) > MOST_VALUES:
             raise InputError(
-                f"{path}: its aliases unfold to more than {MOST_VALUES} values; write out what is meant"
+                f"{path}: its aliases expand to more than {MOST_VALUES} values; write out what is meant"
             )
     return node
 
 
 def _values(node: yaml.Node, known: dict[int, float]) -> float:
-    """Count the values of a tree with its aliases unfolded; infinitely many where one holds itself."""
+    """Count the values of a tree with its aliases expanded; infinitely many where one contains itself."""
     if id(node) not in known:
         known[id(node)] = math.inf
         inner = node.value if isinstance(node, yaml.SequenceNode) else []
@@ -118,7 +118,7 @@ def _clear_errors(path: str) -> Iterator[None]:
 
 
 def _twice(node: yaml.Node | None, key: str) -> Iterator[Problem]:
-    """Find keys that stand twice in a mapping."""
+    """Find keys that occur twice in a mapping."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from _twice(item, key)
@@ -149,7 +149,7 @@ def _unset_variables(value: Any, key: str) -> Iterator[Problem]:
 
 
 def _expand(value: Any) -> Any:
-    """Replace ``${VAR}`` in all texts; a variable that is not set stays as it stands."""
+    """Replace ``${VAR}`` in all texts; variables that are not set are left as they are."""
     if isinstance(value, dict):
         return {name: _expand(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -159,11 +159,11 @@ def _expand(value: Any) -> Any:
     return value
 
 
-# ── what the schema does not take ───────────────────────────────────────────────────────────────────────────
+# ── what the schema rejects ─────────────────────────────────────────────────────────────────────────────────
 
 
 def _explain(error: ErrorDetails) -> Problem:
-    """Say in the user's words what pydantic found."""
+    """Explain one of pydantic's errors in the words of the configuration."""
     key, section, field = _locate(error["loc"])
     value, name = error["input"], key.rpartition(".")[2]
     match error["type"]:
@@ -198,11 +198,11 @@ def _locate(location: Sequence[str | int]) -> tuple[str, type[BaseModel], FieldI
     Returns
     -------
     key : str
-        The dotted key as it stands in the file; items of a list have the key of the list.
+        The dotted key as written in the file; items of a list have the key of the list.
     section : class
         The innermost section on the way.
     field : FieldInfo
-        What the schema wants there.
+        What the schema expects there.
     """
     path: list[str] = []
     section: type[BaseModel] = Config

@@ -1,6 +1,6 @@
-"""The schema of a configuration: what may be said, in which units, with which defaults.
+"""The schema of a configuration: its keys, their units and their defaults.
 
-What a kind of dataset, model, method, metric or figure may be told stands with the kind.
+The options of a kind of dataset, model, method, metric or figure are declared by the kind.
 """
 
 from __future__ import annotations
@@ -31,11 +31,9 @@ else:
 DEFAULT_METRICS = ("psnr", "ssim")
 NAMED_METRICS = [kind for kind in registry.kinds("metrics") if kind != "function"]  # need no options
 
-# ── experiments ─────────────────────────────────────────────────────────────────────────────────────────────
-
 
 def _swept() -> dict[str, Any]:
-    """Return the fields of `sweep`: every option that a method declares to be swept."""
+    """Return the fields of `sweep`: every option that a method declares as swept."""
     return {
         option: (list[swept.value], Field([], description=swept.description))
         for section in registry.sections("methods").values()
@@ -91,12 +89,12 @@ def _options_of_figures() -> tuple[type[Section], ...]:
 
 
 class Figures(*_options_of_figures()):  # type: ignore[misc]
-    """What the figures show; `images` holds for the pictures of the report, too."""
+    """What the figures show; `images` applies to the pictures of the report, too."""
 
     images: dict[Name, str] = Field(
         {},
         title="names of images by test set",
-        description="which image of a test set is pictured; the first where none is named",
+        description="which image of a test set is pictured; the first, where none is named",
     )
 
     @classmethod
@@ -164,13 +162,13 @@ class Compute(Section):
 
 
 class Dask(Section):
-    """Where a reference is counted and the images of a part are fused; no result depends on it."""
+    """Where a reference is counted and parts are fused; no result depends on it."""
 
     scheduler: Literal["threads", "processes", "slurm"] | Annotated[str, Field(pattern="^tcp://.")] = Field(
         "threads",
         title="threads, processes, slurm, or an address that starts with tcp://",
-        description="on the job's own cores; by workers that the job starts under Slurm (needs `pip install "
-        "'ensir-flow[slurm]'`); or by those of a Dask scheduler that runs already",
+        description="the job's own cores; workers that the job starts under Slurm (needs `pip install "
+        "'ensir-flow[slurm]'`); or those of a Dask scheduler that is running already",
     )
     workers: int = Field(4, ge=1, description="slurm: jobs, each a worker")
     cores: int = Field(4, ge=1, description="slurm: threads of a worker")
@@ -195,13 +193,13 @@ class Dask(Section):
 
 
 class Report(Section):
-    """The page that people look at."""
+    """The report: one HTML page."""
 
     megabytes: int = Field(
         30,
         ge=1,
-        description="size of the page, at most: where there are many or large pictures, they are shown smaller, with "
-        "one close-up each at their own pixels",
+        description="largest size of the page: many or large pictures are shown smaller, each with one close-up at "
+        "full resolution",
     )
 
 
@@ -214,4 +212,4 @@ class Config(Section):
     experiments: dict[Name, Experiment] = Field(min_length=1, description="what is compared, by name")
     compute: Compute = Field(Compute(), description="how the work is done")
     dask: Dask = Field(Dask(), description="where a reference is counted and parts are fused")
-    report: Report = Field(Report(), description="the page that people look at")
+    report: Report = Field(Report(), description="the report: one HTML page")

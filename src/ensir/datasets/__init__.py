@@ -17,30 +17,30 @@ class Dataset(Section):
     """What all datasets have."""
 
     images_per_part: int = Field(
-        16, ge=1, description="images of one job; a later change holds for images that have no part yet"
+        16, ge=1, description="images per job; a later change applies to images that have no part yet"
     )
     licence: str | None = Field(None, description="licence of the images, stored with them")
     citation: str | None = Field(None, description="citation of the images, stored with them")
 
     def targets(self, key: str) -> dict[str, str]:
-        """Return the file of each target by image name; empty strings where images are in no file."""
+        """Return the file of each target by image name; an empty string for images without a file."""
         raise NotImplementedError
 
     def inputs(self, key: str) -> dict[str, str]:
-        """Return the file of each degraded input by image name; none where inputs are made, or there are none."""
+        """Return the file of each degraded input by image name; empty where inputs are made, or there are none."""
         return {}
 
     def kernel(self, key: str) -> list[str]:
-        """Return the file that holds the blur kernel; none where there is no such file."""
-        made = getattr(self, "degradation", None)
+        """Return the file that holds the blur kernel; empty where there is no such file."""
+        degradation = getattr(self, "degradation", None)
         return [
             existing(path, f"{key}.degradation.kernel")
-            for path in kernel_files(made.model_dump() if made else None)
+            for path in kernel_files(degradation.model_dump() if degradation else None)
         ]
 
     @property
     def cropped(self) -> str | None:
-        """What is kept of images that are larger than those of other folders: "center" or "topleft"."""
+        """Which part is kept of images that are larger than those of other folders: "center" or "topleft"."""
         return None
 
     @property

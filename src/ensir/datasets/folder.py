@@ -29,11 +29,11 @@ class FolderDataset(Dataset):
     scale: int = Field(1, ge=1, description="size of a target over the size of its input")
     crop: Literal["center", "topleft"] | None = Field(
         None,
-        description="where predictions are a few border pixels smaller than the targets: what is kept of a "
+        description="where predictions are a few border pixels smaller than the targets: which part is kept of a "
         "larger image; without it, sizes that differ are an error",
     )
     degradation: Degradation | None = Field(
-        None, description="makes the inputs from the targets; beside `input`, tells how those were made"
+        None, description="how inputs are made from the targets; together with `input`, how those were made"
     )
 
     untraced: ClassVar[frozenset[str]] = frozenset(
@@ -42,15 +42,15 @@ class FolderDataset(Dataset):
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check that inputs are not read and made at once."""
+        """Check that inputs are not both read and made."""
         yield from super().check(context)
         degradation = context.section.get("degradation")
         kind = degradation.get("kind") if isinstance(degradation, dict) else None
         if context.section.get("input") and kind in ("downscale", "mask"):
             yield Problem(
                 f"{context.key}.degradation",
-                f"{shown(kind)} stands beside `input`, where only noise and blur may tell how it was made; "
-                "remove one of them",
+                f"{shown(kind)} cannot be combined with `input`, where only noise and blur may describe how it was "
+                "made; remove one of them",
             )
 
     def targets(self, key: str) -> dict[str, str]:
@@ -70,7 +70,7 @@ class FolderDataset(Dataset):
 
     @property
     def input_scale(self) -> int:
-        """See `Dataset`: inputs that are files say it, those that are made follow the degradation."""
+        """See `Dataset`: `scale` for inputs from files, that of the degradation for inputs that are made."""
         return self.scale if self.input else super().input_scale
 
 

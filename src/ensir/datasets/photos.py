@@ -1,4 +1,4 @@
-"""Photographs that ship inside scikit-image and scikit-learn, degraded on the fly."""
+"""Photographs that ship with scikit-image and scikit-learn, degraded on the fly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Photo = Literal["astronaut", "chelsea", "china", "coffee", "flower", "hubble", "
 
 
 class PhotosDataset(Dataset):
-    """Photographs that ship inside scikit-image and scikit-learn, degraded on the fly."""
+    """Photographs that ship with scikit-image and scikit-learn, degraded on the fly."""
 
     kind: Literal["photos"]
     images: list[Photo] = Field(min_length=1, description="which photographs")
@@ -26,7 +26,7 @@ class PhotosDataset(Dataset):
     untraced: ClassVar[frozenset[str]] = frozenset({"images_per_part", "images"})
 
     def targets(self, key: str) -> dict[str, str]:
-        """Name the photographs; they are in no file of the user's."""
+        """Return the names of the photographs, which are no files of the user's."""
         return dict.fromkeys(self.images, "")
 
 
@@ -36,7 +36,7 @@ def read_target(name: str, file: str, settings: dict[str, Any]) -> Shaped[np.nda
 
 
 def photograph(name: str, size: int | None) -> Shaped[np.ndarray, "height width channel"]:
-    """Load a photograph that ships inside scikit-image or scikit-learn, at most 512×512 of hubble, RGB, uint8."""
+    """Load a photograph that ships with scikit-image or scikit-learn, as RGB, uint8; of hubble at most 512×512."""
     import skimage.data
 
     if name in ("china", "flower"):
