@@ -98,12 +98,19 @@ def templates_digest() -> str:
 
 @cache
 def _path(module: str) -> Path | None:
-    """Return the source file of a module; None where there is no such module, or no source of it."""
+    """Return the source file of a module, importing none; None where there is no such module, or no source of it."""
+    package, *below = module.split(".")
     try:
-        found = importlib.util.find_spec(module)
+        found = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return None
-    return Path(found.origin) if found and found.origin and found.origin.endswith(".py") else None
+    if found is None:
+        return None
+    paths = [Path(found.origin or "")]
+    if below:
+        bases = [Path(folder).joinpath(*below) for folder in found.submodule_search_locations or ()]
+        paths = [path for base in bases for path in (base / "__init__.py", base.with_suffix(".py"))]
+    return next((path for path in paths if path.suffix == ".py" and path.is_file()), None)
 
 
 @cache
