@@ -126,7 +126,7 @@ options = {**ENSIR, "bin_width": 16}
 silent = lambda done, total: None
 place = [Place.beside(f"{folder}/{name}") for name in ("statistics", "weights", "table.lut")]
 partition.partition(
-    place[0], "ensir.cells.statistics", {"bin_width": 16}, "r", list("abc"), [(dataset, predictions)],
+    place[0], "ensir.cells.bins", {"bin_width": 16}, "r", list("abc"), [(dataset, predictions)],
     {"scheduler": "threads"}, silent,
 )
 estimate.estimate(place[1], str(place[0].path), options, 0, 1, "cpu", silent)
@@ -144,7 +144,7 @@ def bench_stores(folder, frames_x, frames_y):
 
         def work(width=width):
             partition.partition(
-                place, "ensir.cells.statistics", {"bin_width": width}, "r", list(NAMES[:3]),
+                place, "ensir.cells.bins", {"bin_width": width}, "r", list(NAMES[:3]),
                 [(dataset, predictions)] * 4, {"scheduler": "threads"}, lambda done, total: None,
             )  # fmt: skip
 

@@ -76,13 +76,13 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         ("models.refined.training", {**TRAINING, "patch": 18}, "models.refined.training.patch: 18 must be a multiple of 4"),
         (f"{METHODS}.behind.training", {"dataset": "test"}, f"{METHODS}.behind.training.dataset: 'test' is the test of an experiment"),
         (f"{METHODS}.behind.after", "dae_f", f"{METHODS}.behind.after: 'dae_f' is a refiner itself; name what that refines"),
-        (f"{METHODS}.behind.after", "tv", f"{METHODS}.behind.after: 'tv' is no method and no model of the experiment"),
+        (f"{METHODS}.behind.after", "tv", f"{METHODS}.behind.after: 'tv' is neither a method nor a model of the experiment"),
         (f"{METHODS}.behind.tile", 32, f"{METHODS}.behind.tile: 32 must be more than `overlap`, 64"),
         (f"{METHODS}.behind.without", ["sfe"], "\"sfe\" is wrong"),
-        ("experiments.one.methods", {"ensir": {}}, "experiments.one.sweep.ablation: works on `ptgrm` methods, and there is none"),
+        ("experiments.one.methods", {"ensir": {}}, "experiments.one.sweep.ablation: varies `ptgrm` methods, and there is none"),
         ("experiments.one.methods.behind_plain", {"kind": "average"}, "makes a method 'behind_plain', a name that is taken"),
         ("datasets.train", {"kind": "folder", "target": "x/*.png"}, "datasets.train.input: is missing: refiners learn from inputs"),
-        ("datasets.test", {"kind": "folder", "target": "x/*.png"}, "datasets.test.input: is missing: refiner 'behind' looks at inputs"),
+        ("datasets.test", {"kind": "folder", "target": "x/*.png"}, "datasets.test.input: is missing: method 'behind' uses inputs"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told(key: str, value: Any, said: str):
@@ -97,19 +97,27 @@ def test_a_plan_follows_the_chain_of_refiners():
     ablations = [
         f"one/{m}_{a}" for m in ("behind", "dae_f") for a in ("without_sve", "unguided", "plain", "prior_1d")
     ]
-    assert set(plan.refiners()) == {"refined", "twice", "one/behind", "one/dae_f", *ablations}
+    assert set(plan.networks.refiners()) == {"refined", "twice", "one/behind", "one/dae_f", *ablations}
     assert {model for _, dataset, models in plan.used() if dataset == "train" for model in models} == {
         "tv", "dae", "refined", "twice",
     }  # fmt: skip
-    assert plan.refiners()["one/behind"].store(Layout(), "train") == "results/fused/one/train/ensir.zarr"
-    assert plan.refiners()["twice"].store(Layout(), "test") == "results/predictions/test/refined.zarr"
-    assert plan.prior_files("one/dae_f") == plan.network("dae")
+    assert (
+        plan.networks.refiners()["one/behind"].store(Layout(), "train")
+        == "results/fused/one/train/ensir.zarr"
+    )
+    assert (
+        plan.networks.refiners()["twice"].store(Layout(), "test") == "results/predictions/test/refined.zarr"
+    )
+    assert plan.networks.prior_files("one/dae_f") == plan.network("dae")
     assert plan.network("refined")[0] == "results/refiners/refined.safetensors"
-    assert plan.refiners()["one/behind_without_sve"].settings.seen["architecture"] == {
+    assert plan.networks.refiners()["one/behind_without_sve"].settings.seen["architecture"] == {
         "without": ["sve"],
         "plain": False,
     }
-    assert plan.refiners()["one/dae_f_prior_1d"].settings.seen["prior"] == {"kind": "base", "spatial": False}
+    assert plan.networks.refiners()["one/dae_f_prior_1d"].settings.seen["prior"] == {
+        "kind": "base",
+        "spatial": False,
+    }
 
 
 @pytest.mark.parametrize(

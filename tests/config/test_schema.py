@@ -12,7 +12,9 @@ from ensir.config.reference import json_schema
 from ensir.datasets import photos
 from ensir.errors import InputError
 from ensir.methods import average, ensir, refesr
+from ensir.planning.plan import Plan
 from ensir.restorers import classical
+from ensir.storage.layout import Layout
 
 VALID = """
 datasets:
@@ -108,22 +110,22 @@ WRONG = [
     (
         "models.spare.kind",
         GONE,
-        "is missing; allowed: folder, store, function, classical, checkpoint, exported, dae, daep, dmsp, ptgrm",
+        "is missing; allowed: checkpoint, classical, dae, daep, dmsp, exported, folder, function, ptgrm, store",
     ),
     (
         "models.spare.kind",
         3,
-        "3 is wrong; allowed: folder, store, function, classical, checkpoint, exported, dae, daep, dmsp, ptgrm",
+        "3 is wrong; allowed: checkpoint, classical, dae, daep, dmsp, exported, folder, function, ptgrm, store",
     ),
     (
         "experiments.folders.methods.spare.kind",
         GONE,
-        "is missing, and 'spare' is no kind; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares, ptgrm",
+        "is missing, and 'spare' is no kind; allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, ptgrm, refesr, rforest, zzpm",
     ),
     (
         "experiments.folders.methods.spare.kind",
         "averag",
-        "'averag' is wrong; allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares, ptgrm; did you mean 'average'?",
+        "'averag' is wrong; allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, ptgrm, refesr, rforest, zzpm; did you mean 'average'?",
     ),
     # wrong types
     ("datasets.train.scale", "four", "'four' is wrong; allowed: whole number, at least 1"),
@@ -158,7 +160,7 @@ WRONG = [
     (
         "experiments.folders.score.metrics",
         ["psnrr"],
-        '["psnrr"] is wrong; allowed: list of psnr, ssim; or named sections, your own metrics among them, at least 1',
+        '["psnrr"] is wrong; allowed: list of lpips, psnr, ssim; or named sections, your own metrics among them, at least 1',
     ),
     (
         "experiments.denoise.methods.ensir.bin_width",
@@ -203,7 +205,7 @@ UNSEEN = [
     (
         "datasets.train.degradation",
         {"kind": "mask", "missing": 0.5},
-        "'mask' stands beside `input`, where only noise and blur may tell how it was made; remove one of them",
+        "'mask' cannot be combined with `input`, where only noise and blur may describe how it was made; remove one of them",
     ),
     (
         "models.mine.options.weights",
@@ -252,7 +254,7 @@ UNSUITED = [
         "experiments.folders.methods.spare",
         {"kind": "refesr"},
         "refesr is for super-resolution, but the scale of dataset 'train' is 1; remove refesr",
-        "refesr looks at degraded inputs, but dataset 'bare' has none; give its `input`",
+        "refesr uses degraded inputs, but dataset 'bare' has none; give its `input`",
     ),
     (
         "experiments.denoise.sweep.bin_width",
@@ -286,7 +288,7 @@ ELSEWHERE = [
         "models.mine",
         {"kind": "dmsp"},
         "datasets.train.degradation: is missing: model 'mine' has to know how the inputs were made; "
-        "beside `input` it tells that",
+        "together with `input`, it describes that",
     ),
     (
         "denoisers.sigma11",
@@ -302,13 +304,13 @@ ELSEWHERE = [
             "methods": {"average": None},
             "sweep": {"bin_width": [16]},
         },
-        "experiments.folders.sweep.bin_width: works on `ensir` methods, and there is none; add one, or remove it",
+        "experiments.folders.sweep.bin_width: varies `ensir` methods, and there is none; add one, or remove it",
     ),
     (
         "experiments.denoise.methods.ensr",
         {},
         "experiments.denoise.methods.ensr.kind: is missing, and 'ensr' is no kind; "
-        "allowed: average, zzpm, refesr, bagging, adaboost, rforest, gbdt, hgbt, ensir, least_squares, ptgrm; did you mean 'ensir'?",
+        "allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, ptgrm, refesr, rforest, zzpm; did you mean 'ensir'?",
     ),
     (
         "experiments.folders.methods.ensir",
@@ -333,9 +335,9 @@ ELSEWHERE = [
         "datasets.train.input: is missing: model 'wavelet' restores inputs; give `input` or `degradation`",
     ),
     (
-        "experiments.folders.score.metrics.lpips",
+        "experiments.folders.score.metrics.own",
         {"higher_is_better": False},
-        "experiments.folders.score.metrics.lpips.function: is missing; allowed: package.module:name",
+        "experiments.folders.score.metrics.own.function: is missing; allowed: package.module:name",
     ),
 ]
 
@@ -361,12 +363,19 @@ def errors(call, *arguments):
     return str(caught.value).split("\n")
 
 
+def counted(config, experiment):
+    """Return the bin width of the statistics of an experiment; None where no method needs any."""
+    _, settings = Plan(config, Layout()).statistics(experiment).get("bins", ("", {}))
+    return settings.get("bin_width")
+
+
 def test_valid():
-    denoise = parse(yaml.safe_load(VALID), "my.yaml").experiments["denoise"]
+    config = parse(yaml.safe_load(VALID), "my.yaml")
+    denoise = config.experiments["denoise"]
     assert denoise.methods["average"] == average.Average()
     assert denoise.methods["ensir_b24"] == ensir.Ensir(bin_width=24)
-    assert denoise.bin_width == 8
-    assert [name for name, method in denoise.methods.items() if method.needs == "lut"] == [
+    assert counted(config, "denoise") == 8
+    assert [name for name, method in denoise.methods.items() if method.made == "lut"] == [
         "ensir",
         "ensir_b24",
     ]
@@ -377,19 +386,20 @@ def test_built_in_metrics(metrics):
     score = (
         parse(changed(("experiments.folders.score.metrics", metrics)), "my.yaml").experiments["folders"].score
     )
-    assert [(name, metric.function) for name, metric in score.metrics.items()] == [
-        ("ssim", "ensir.metrics:ssim"),
-        ("psnr", "ensir.metrics:psnr"),
+    assert [(name, metric.kind) for name, metric in score.metrics.items()] == [
+        ("ssim", "ssim"),
+        ("psnr", "psnr"),
     ]
 
 
 def test_sweep():
     raw = changed(("experiments.folders.sweep", {"bin_width": [16, 24], "max_steps": [10]}))
-    folders = parse(raw, "my.yaml").experiments["folders"]
+    config = parse(raw, "my.yaml")
+    folders = config.experiments["folders"]
     assert list(folders.methods) == ["ensir", "spare", "ensir_b16", "ensir_b24", "ensir_s10"]
     assert folders.methods["ensir_b16"] == ensir.Ensir(bin_width=16)
     assert folders.methods["ensir_s10"] == ensir.Ensir(max_steps=10)
-    assert folders.bin_width == 8
+    assert counted(config, "folders") == 8
 
 
 def test_sweep_of_several_methods():
@@ -411,7 +421,7 @@ def test_refesr_in_super_resolution():
 
 def test_no_bins():
     raw = changed(("experiments.folders.methods", {"average": None}))
-    assert parse(raw, "my.yaml").experiments["folders"].bin_width is None
+    assert counted(parse(raw, "my.yaml"), "folders") is None
 
 
 # ── errors of content ───────────────────────────────────────────────────────────────────────────────────────
@@ -582,6 +592,19 @@ def test_json_schema_is_sound():
     jsonschema.validate(yaml.safe_load(VALID), json_schema())
 
 
+def test_json_schema_of_metrics():
+    found, key = json_schema(), "experiments.folders.score"
+    default = found["$defs"]["Experiment"]["properties"]["score"]["default"]
+    function = {"function": "a.b:c", "higher_is_better": True}
+    named = {"psnr": None, "ssim": {}, "own": function, "other": {"kind": "lpips"}}
+    for score in (default, {"metrics": named}):
+        jsonschema.validate(changed((key, score)), found)
+        parse(changed((key, score)), "my.yaml")
+    for metric in ({}, {"higher_is_better": True}, {**function, "kind": "lpips"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(changed((key, {"metrics": {"own": metric}})), found)
+
+
 @pytest.mark.parametrize(("key", "value", "message"), WRONG)
 def test_json_schema_finds_errors(key, value, message):
     with pytest.raises(jsonschema.ValidationError):
@@ -597,5 +620,5 @@ def test_what_dmsp_is_not_made_for():
     raw["datasets"]["test"]["degradation"] = {"kind": "mask", "missing": 0.5}
     assert errors(parse, raw, "my.yaml") == [
         "my.yaml: models.mine.kind: 'dmsp' does not enlarge, but the scale of dataset 'train' is 2; use `kind: daep`",
-        "my.yaml: models.mine.noise_blind: must be true: the noise of dataset 'test' is zero, which dmsp cannot be told",
+        "my.yaml: models.mine.noise_blind: must be true: the noise of dataset 'test' is zero, which dmsp cannot use",
     ]

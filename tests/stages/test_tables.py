@@ -187,7 +187,7 @@ def test_instances_of_a_sweep_are_not_in_the_comparison():
 
 
 def test_lower_is_better(tmp_path: Path):
-    lpips = {"function": "a.b:c", "higher_is_better": False}
+    lpips = {"kind": "function", "function": "a.b:c", "higher_is_better": False}
     files = write_scores(tmp_path, ["psnr", "lpips"])
     section = experiment(metrics={"psnr": {}, "lpips": lpips})
     tables.tables(Place.beside(tmp_path / "tables"), {"sr": section}, *files)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ensir.errors import InputError
 from ensir.stages import seal
 from ensir.storage import digests, reading, writing
-from ensir.storage.atomic import publish
+from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
 
 
@@ -126,7 +126,7 @@ def test_an_image_too_few_is_noticed(layout: Layout):
 
 
 def hold(place: Place, seconds: float) -> None:
-    with publish(place) as partial:
+    with written(place) as partial:
         partial.write_text("first")
         time.sleep(seconds)
 
@@ -137,7 +137,7 @@ def test_two_writers_of_one_place_wait_for_each_other(tmp_path: Path):
     first.start()
     while not place.partial.exists() or not list(place.partial.glob("*[0-9]")):  # it has the lock
         time.sleep(0.01)
-    with publish(place) as partial:
+    with written(place) as partial:
         assert place.path.read_text() == "first"
         partial.write_text("second")
     first.join()
@@ -211,5 +211,5 @@ def test_grey_and_rgb_parts_are_not_sealed(layout: Layout):
 def test_too_little_disk(tmp_path: Path):
     place = Place.beside(tmp_path / "result")
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
-    with pytest.raises(InputError, match="are free on this disk"), publish(place, size=2 * free):
+    with pytest.raises(InputError, match="are free on this disk"), written(place, size=2 * free):
         raise AssertionError("nothing is written")

@@ -46,7 +46,7 @@ def same(found: list[np.ndarray], sound: list[np.ndarray]) -> bool:
 READERS: dict[str, Callable[[str], list[np.ndarray]]] = {
     "datasets/test.zarr/*": read_part,
     "predictions/test/f.zarr/*": read_part,
-    "statistics/one.zarr": read_statistics,
+    "statistics/one/bins.zarr": read_statistics,
     "weights/one/ensir/0.zarr": read_weights,
     "luts/one/ensir.lut": read_lut,
     "fused/one/test/ensir.zarr/*": read_part,

@@ -30,7 +30,7 @@ class Dies(WorkerPlugin):
         self.worker = worker
     def transition(self, key, start, finish, **_):
         name = key_split(key)
-        if finish == "executing" and name in ("run", "fused") and name not in os.listdir(FOLDER):
+        if finish == "executing" and name in ("count", "fused") and name not in os.listdir(FOLDER):
             pathlib.Path(FOLDER, name).touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -58,7 +58,7 @@ def address(repository: Path, tmp_path: Path) -> Iterator[str]:
     assert process.stdout
     yield process.stdout.readline().strip()
     process.communicate("\n", timeout=60)
-    assert sorted(os.listdir(folder)) == ["fused", "run"]
+    assert sorted(os.listdir(folder)) == ["count", "fused"]
 
 
 def distribute(run: Run, scheduler: str) -> None:
@@ -94,12 +94,12 @@ def test_processes_of_this_machine(finished: Run, tmp_path: Path):
 
 @pytest.mark.parametrize(("listening", "problem"), [(False, "does not answer"), (True, "has no workers")])
 def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem: str):
-    monkeypatch.setattr(scheduling, "SECONDS_FOR_AN_ANSWER", 1)
+    monkeypatch.setattr(workers, "SECONDS_FOR_AN_ANSWER", 1)
     with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address if listening else "tcp://127.0.0.1:1"
         with (
             pytest.raises(InputError, match=f"dask.scheduler: {address} {problem}"),
-            workers.workers({"scheduler": address}),
+            workers.open_workers({"scheduler": address}),
         ):
             pass
 
@@ -119,6 +119,6 @@ def test_no_more_threads_than_are_given(threads: int):
         return i
 
     tasks = [dask.delayed(work, pure=False)(i) for i in range(12)]
-    with workers.workers({"scheduler": "threads"}, threads) as workers:
-        assert workers.compute(tasks, dask.delayed(sum), lambda done, total: None) == 66
+    with workers.open_workers({"scheduler": "threads"}, threads) as opened:
+        assert opened.compute(tasks, dask.delayed(sum), lambda done, total: None) == 66
     assert most == threads

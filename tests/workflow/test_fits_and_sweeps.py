@@ -84,7 +84,7 @@ def test_seconds_are_among_the_scores(fitted: Run):
 
 
 def test_one_partition_serves_the_whole_sweep(fitted: Run):
-    assert [path.name for path in (fitted.folder / "results/statistics").iterdir()] == ["one.zarr"]
+    assert [path.name for path in (fitted.folder / "results/statistics/one").iterdir()] == ["bins.zarr"]
     luts = {path.stem for path in (fitted.folder / "results/luts/one").iterdir()}
     assert luts == {"ensir", "ensir_b32", "ensir_s10"}
 

@@ -76,7 +76,7 @@ def test_a_network_and_what_reruns_it(with_network: Run):
 def test_a_missing_network_is_told_at_once(with_network: Run):
     (with_network.folder / "net.pt2").unlink()
     output = with_network.run("--dry-run", ok=False)
-    assert "models.net.path: net.pt2: no such file; mend the path" in output
+    assert "models.net.path: net.pt2: no such file; fix the path" in output
 
 
 @pytest.mark.pretrained

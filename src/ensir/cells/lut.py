@@ -179,7 +179,7 @@ class LutMethod:
         self.tables = self.lut.channels * key_tables(len(self.lut.models), self.lut.bin_width, self.lut.bits)
         self.is_dense = self.lut.cells <= DENSE_CELLS
 
-    def numbers(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Int[np.ndarray, channel * pixels]:
+    def numbers(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Int[np.ndarray, " channel *pixels"]:
         """Return the number of the cell of each value."""
         number: np.ndarray = np.zeros(x.shape[1:], np.uint64)
         for table, prediction in zip(self.tables, x, strict=True):
@@ -190,7 +190,7 @@ class LutMethod:
 
     def fuse(
         self, x: Shaped[np.ndarray, "model channel *pixels"], dtype: type = np.float32
-    ) -> Float[np.ndarray, channel * pixels]:
+    ) -> Float[np.ndarray, " channel *pixels"]:
         """Return the weighted sum of each value's predictions, summed in float64 in the order of the models."""
         fused: np.ndarray = np.empty(x.shape[1:], dtype)
         self._combine(x, fused)
@@ -198,7 +198,7 @@ class LutMethod:
 
     def fuse_with_error(
         self, x: Shaped[np.ndarray, "model channel *pixels"]
-    ) -> tuple[Float[np.ndarray, channel * pixels], Float[np.ndarray, channel * pixels]]:
+    ) -> tuple[Float[np.ndarray, " channel *pixels"], Float[np.ndarray, " channel *pixels"]]:
         """Return the fused image and, of the same pass, the expected squared error of each of its values.
 
         Both are float32; the error is in squared code values, NaN in cells that no reference value is in.
@@ -210,8 +210,8 @@ class LutMethod:
     def _combine(
         self,
         x: Shaped[np.ndarray, "model channel *pixels"],
-        fused: Float[np.ndarray, channel * pixels],
-        expected: Float[np.ndarray, channel * pixels] | None = None,
+        fused: Float[np.ndarray, " channel *pixels"],
+        expected: Float[np.ndarray, " channel *pixels"] | None = None,
     ) -> None:
         """Write what `fuse` and `fuse_with_error` return."""
         lut, bits = self.lut, x.dtype.itemsize * 8

@@ -111,6 +111,7 @@ def json_schema() -> dict[str, Any]:
     methods = experiment["methods"]["additionalProperties"]
     experiment["methods"]["properties"] = _empty_allowed(methods["discriminator"]["mapping"])
     methods["oneOf"] = [section | {"required": ["kind"]} for section in methods["oneOf"]]
+    experiment["score"]["default"]["metrics"] = list(schema.DEFAULT_METRICS)
     score = found["$defs"]["Score"]["properties"]
     score["metrics"] = _metrics_schema(score["metrics"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
@@ -124,6 +125,10 @@ def _empty_allowed(kinds: dict[str, str]) -> dict[str, Any]:
 def _metrics_schema(named: dict[str, Any]) -> dict[str, Any]:
     ((pattern, own),) = named.pop("patternProperties").items()
     kinds = own["discriminator"]["mapping"]
+    own_or_named = [
+        {"$ref": section} | ({} if name == "function" else {"required": ["kind"]})
+        for name, section in kinds.items()
+    ]
     listed = {
         "type": "array",
         "items": {"enum": schema.NAMED_METRICS},
@@ -133,7 +138,7 @@ def _metrics_schema(named: dict[str, Any]) -> dict[str, Any]:
         "type": named.pop("type"),
         "propertyNames": {"pattern": pattern},
         "properties": _empty_allowed({name: kinds[name] for name in schema.NAMED_METRICS}),
-        "additionalProperties": {"anyOf": own["oneOf"]},
+        "additionalProperties": {"anyOf": own_or_named},
         "minProperties": 1,
     }
     return {**named, "default": list(schema.DEFAULT_METRICS), "anyOf": [listed, sections]}

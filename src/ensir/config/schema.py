@@ -76,7 +76,7 @@ class Score(Section):
         if not isinstance(metrics, dict):
             return metrics
         return {
-            name: {"kind": name if name in NAMED_METRICS else "function", **(options or {})}
+            name: {"kind": _kind(name, options), **(options or {})}
             if isinstance(options, dict | None)
             else options
             for name, options in metrics.items()

@@ -13,7 +13,7 @@ from ensir.drawing import style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONGEST = 200  # pixels of the longer side of a panel of an inch or so; the table holds as many
+LONGEST = 200  # pixels of the longer side of a panel, which is an inch or so; the table holds them all
 MOST_COLUMNS = 7
 TALLEST = 1.6  # inches of a panel
 BAR = 0.45  # inches of the colour bars below, with their labels
@@ -27,7 +27,7 @@ class Panel(NamedTuple):
 
 
 class Column(NamedTuple):
-    """What stands below one head: a panel for each row, None where there is none."""
+    """What is below one head: a panel for each row, None where there is none."""
 
     head: str
     panels: Sequence[Panel | None]
@@ -41,7 +41,7 @@ def size(columns: list[Column], shape: tuple[int, ...], rows: int) -> tuple[floa
 
 
 def _bands(columns: int) -> tuple[int, int]:
-    """Return how many bands of how many columns, about equally many in each."""
+    """Return the number of bands and the columns of each, about equally many."""
     bands = -(-columns // MOST_COLUMNS)
     return bands, -(-columns // bands)
 
@@ -49,16 +49,16 @@ def _bands(columns: int) -> tuple[int, int]:
 def show(
     figure: Figure, columns: list[Column], rows: list[str], scales: list[tuple[str, float, float] | None]
 ) -> None:
-    """Draw columns of panels in bands; a colour bar for each kind of map.
+    """Draw columns of panels in bands, and a colour bar for each kind of map.
 
     Parameters
     ----------
     figure : Figure
     columns : list of Column
     rows : list of str
-        What stands left of each row.
+        Label to the left of each row.
     scales : list
-        For each row of panels, label, least and greatest value of its maps; None where there are pictures only.
+        For each row of panels, the label, least and greatest value of its maps; None for rows of pictures.
     """
     bands, width = _bands(len(columns))
     halves: Any = figure.subfigures(2, 1, height_ratios=[figure.get_figheight() - BAR, BAR])

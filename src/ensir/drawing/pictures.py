@@ -1,4 +1,4 @@
-"""Pictures: what a store holds, as an 8-bit image inside the page."""
+"""Pictures: images of a store as 8-bit images inside the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
 LONGEST = 1024  # pixels of the longer side; a larger image is shown smaller
-FLATTEST = 3  # width over height, or height over width; of a longer image the middle is shown
+FLATTEST = 3  # width over height, or height over width; of a longer image, the middle is shown
 LOSSLESS = 2**18  # pixels; larger pictures are compressed with loss
 COLOURS = "viridis"
 
@@ -22,7 +22,7 @@ class Quality(NamedTuple):
     Attributes
     ----------
     longest : int
-        Pixels of the longer side; larger ones are shown smaller, and have a close-up at their own pixels.
+        Pixels of the longer side; larger ones are shown smaller, with a close-up at full resolution.
     lossless : bool
         Whether small pictures and close-ups are compressed without loss.
     """
@@ -54,7 +54,7 @@ class Window(NamedTuple):
 
 
 def middle(shape: tuple[int, ...]) -> Window:
-    """Return the part of an image of (height, width, …) that is shown: all of it, unless it is very long."""
+    """Return the part of an image of shape (height, width, …) that is shown: all of it, unless it is very long."""
     height, width = (min(side, FLATTEST * other) for side, other in zip(shape[:2], shape[1::-1], strict=True))
     return Window((shape[1] - width) // 2, (shape[0] - height) // 2, width, height)
 
@@ -70,7 +70,7 @@ def displayed(
 def enlarged(
     image: Shaped[np.ndarray, "height width channel"], shape: tuple[int, ...]
 ) -> Shaped[np.ndarray, "target_height target_width channel"]:
-    """Repeat the pixels of a smaller input up to (height, width, …) of its target."""
+    """Enlarge a smaller input to the shape (height, width, …) of its target by repeating its pixels."""
     return image.repeat(shape[0] // image.shape[0], axis=0).repeat(shape[1] // image.shape[1], axis=1)
 
 
@@ -106,7 +106,7 @@ def reduced(
 
 
 def data_uri(image: UInt8[np.ndarray, "height width channel"], lossless: bool = True) -> str:
-    """Encode a picture: without loss where it is small and that is wanted, else with little."""
+    """Encode a picture: without loss where it is small and this is wanted, else with little loss."""
     from PIL import Image
 
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)

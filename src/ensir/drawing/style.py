@@ -60,7 +60,7 @@ DATES = {
 
 
 class Drawing(NamedTuple):
-    """A figure that is yet to be drawn, and the numbers that it shows.
+    """A figure yet to be drawn, and the numbers that it shows.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Drawing(NamedTuple):
 
 
 def write(drawing: Drawing, places: Iterable[Place]) -> None:
-    """Write a figure as SVG, PDF and PNG, and its numbers as CSV: whatever the endings of the places ask for."""
+    """Write a figure as SVG, PDF or PNG, and its numbers as CSV, as the suffixes of the places say."""
     import matplotlib as mpl
 
     with mpl.rc_context(RC):
@@ -130,12 +130,12 @@ def _drawn(drawing: Drawing) -> Figure:
 
 
 def short(name: str, longest: int = LONGEST) -> str:
-    """Return a name that fits: the middle of a long one is left out, for its ends tell it from others."""
+    """Return a name that fits: a long one loses its middle, since names differ at their ends."""
     if len(name) <= longest:
         return name
     return f"{name[: (longest - 1) // 2]}…{name[-(longest // 2) :]}"
 
 
 def of(i: int) -> dict[str, Any]:
-    """Return how the i-th of several curves looks: colour, then line, so that no two are alike."""
+    """Return the look of the i-th of several curves: by colour, then by line style, so that no two are alike."""
     return {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i // len(COLOURS) % len(LINES)]}

@@ -1,4 +1,4 @@
-"""Calibration: whether the weight that a method gives a model tells how right that model is.
+"""Calibration: whether the weight that a method gives a model reflects how accurate that model is.
 
 Values are sorted into tenths of the weight. Where weights are calibrated, a model of weight 0.7 is the nearest to the
 target in 70 % of such values, and its error falls as its weight rises.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TENTHS = 10
-FEWEST = 100  # a point stands for at least so many values
+FEWEST = 100  # values that a point represents at least
 
 
 class Calibration(PaperFigure):
@@ -36,8 +36,8 @@ class Calibration(PaperFigure):
     told: ClassVar[tuple[Any, ...]] = ("models", "methods")
     loads_methods: ClassVar[bool] = True
     caption: ClassVar[str] = (
-        "Values of **{dataset}** by the weight that **{method}** gives a model, in tenths: how often the model is the nearest "
-        "to the target (dotted: as often as its weight says), and its actual error."
+        "Values of **{dataset}** by the weight that **{method}** gives a model, in tenths: how often the model is the "
+        "nearest to the target (dotted: as often as its weight says), and its actual error."
     )
 
     @classmethod
@@ -91,10 +91,10 @@ def draw(subject: Subject) -> Drawing:
 def tally(
     weights: Float[np.ndarray, "model channel *pixels"],
     x: Shaped[np.ndarray, "model channel *pixels"],
-    y: Shaped[np.ndarray, "channel *pixels"],
+    y: Shaped[np.ndarray, " channel *pixels"],
     bits: int,
 ) -> Tally:
-    """Sum up one image; weights below zero and above one count to the first and the last tenth."""
+    """Sum up one image; weights below zero and above one count as the first and the last tenth."""
     error = np.abs(x.astype(np.float32) - y) / unit(bits)
     nearest = error == error.min(axis=0)
     share = nearest / nearest.sum(axis=0)

@@ -20,7 +20,7 @@ from ensir.methods import CombiningMethod, Progress, ensir
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEAST = 1e-7  # smaller rises, and falls, are drawn here
+LEAST = 1e-7  # smaller rises, and falls, are drawn at this value
 QUANTILES = (0.1, 0.5, 0.9)
 
 
@@ -31,8 +31,8 @@ class Convergence(PaperFigure):
     reads: ClassVar[tuple[Reading, ...]] = ("statistics", "lut")
     told: ClassVar[tuple[Any, ...]] = ("methods",)
     caption: ClassVar[str] = (
-        "EM of **{method}**, step by step: rise of the mean log-likelihood per value over the cells that still run (dotted: "
-        "where EM stops), and how many have stopped."
+        "EM of **{method}**, step by step: rise of the mean log-likelihood per value over the cells that still run "
+        "(dotted: where EM stops), and how many have stopped."
     )
 
     @classmethod
@@ -62,7 +62,7 @@ class Course:
 
 
 def draw(subject: Subject) -> Drawing:
-    """Run EM once more, and draw its course; the LUT knows what "auto" has chosen."""
+    """Run EM once more and draw its course; the LUT records what "auto" has chosen."""
     settings = subject.settings | json.loads(lut.load(subject.results["lut"]).attributes["settled"])
     everything, _ = statistics.load(subject.results["statistics"])
     cells = statistics.cells_of(everything, settings).without_folds()
@@ -83,9 +83,9 @@ def course(cells: Statistics, settings: dict[str, Any], progress: Progress) -> C
         before[cell] = likelihood
         step[cell] += 1
 
-    found = ensir.estimate_weights(cells, cells, settings, "cpu", progress, watch)
-    ran = found.status == ESTIMATED
-    last, count = found.iterations[ran], cells.count[ran]
+    estimated = ensir.estimate_weights(cells, cells, settings, "cpu", progress, watch)
+    ran = estimated.status == ESTIMATED
+    last, count = estimated.iterations[ran], cells.count[ran]
     steps = np.arange(1, len(rises) + 1)
     joined = [np.concatenate(rise) for rise in rises]
     return Course(

@@ -1,4 +1,4 @@
-"""Distributions in bin sets: target and predictions of the reference, and the mixture that EM has fitted."""
+"""Distributions in bin sets: target and predictions of the reference, and the mixture fitted by EM."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LEVELS = 256
 
 
 class Distribution(PaperFigure):
-    """Distributions of target and predictions in some bin sets, with the mixture that EM has fitted."""
+    """Distributions of target and predictions in some bin sets, with the mixture fitted by EM."""
 
     bin_sets: list[list[Annotated[int, Field(ge=0, le=255)]]] = Field(
         [],
@@ -44,8 +44,8 @@ class Distribution(PaperFigure):
     reads: ClassVar[tuple[Reading, ...]] = ("reference", "statistics", "lut")
     told: ClassVar[tuple[Any, ...]] = ("methods",)
     caption: ClassVar[str] = (
-        "Reference values in chosen bin sets of **{method}**: the target (grey), the predictions (lines), and the Gaussian "
-        "mixture that EM has fitted (black; its weighted components dotted)."
+        "Reference values in chosen bin sets of **{method}**: the target (grey), the predictions (lines), and the "
+        "Gaussian mixture that EM has fitted (black; its weighted components dotted)."
     )
 
     @classmethod
@@ -109,8 +109,8 @@ def draw(subject: Subject) -> Drawing:
     cells = statistics.cells_of(everything, settings).without_folds()
     chosen = choose(cells, table, subject.options["bin_sets"])
     shares = predicted(table, chosen, [parts for _, parts in subject.results["reference"]], subject.progress)
-    found = [_cell(cells.taken(slice(i, i + 1)), settings, shares[:, row]) for row, i in enumerate(chosen)]
-    return drawing(cells.models, found)
+    drawn = [_cell(cells.taken(slice(i, i + 1)), settings, shares[:, row]) for row, i in enumerate(chosen)]
+    return drawing(cells.models, drawn)
 
 
 def choose(cells: Statistics, table: LUT, bin_sets: list[list[int]]) -> list[int]:
@@ -120,7 +120,7 @@ def choose(cells: Statistics, table: LUT, bin_sets: list[list[int]]) -> list[int
     if bin_sets:
         wanted = [(np.array(levels) // cells.bin_width) for levels in bin_sets]
         matches = [[int(i) for i in order if (bins[i] == bin_set).all()] for bin_set in wanted]
-        return [rows[0] for rows in matches if rows]  # what no reference value is in has no distribution
+        return [rows[0] for rows in matches if rows]  # bin sets without reference values have no distribution
     order = order[table.status[order] == ESTIMATED]
     differ = (bins[order] != bins[order, :1]).any(axis=1)
     return [*map(int, order[~differ][:AGREEING]), *map(int, order[differ][:DIFFERING])]
@@ -129,7 +129,7 @@ def choose(cells: Statistics, table: LUT, bin_sets: list[list[int]]) -> list[int
 def predicted(
     table: LUT, rows: list[int], prediction_parts: list[list[str]], progress: Progress
 ) -> Int[np.ndarray, "model row level"]:
-    """Read the reference's predictions, and count the levels that they have in some cells of the LUT."""
+    """Read the reference's predictions, and count their levels in some cells of the LUT."""
     method = LutMethod({}, table)
     counts = np.zeros((len(table.models), len(rows), LEVELS), np.int64)
     for done, paths in enumerate(prediction_parts, 1):
@@ -147,13 +147,13 @@ def predicted(
 
 
 def _cell(cell: Statistics, settings: dict[str, Any], counts: Int[np.ndarray, "model level"]) -> Cell:
-    """Fit the mixture of one cell once more: a LUT keeps weights, no variances."""
+    """Fit the mixture of one cell once more: a LUT holds weights, but no variances."""
     variance = ensir.initial_variance(cell)
 
     def watch(_: Any, likelihood: Any, weights: Any, latest: np.ndarray) -> None:
         variance[...] = latest
 
-    found = ensir.estimate_weights(cell, cell, settings, "cpu", lambda done, total: None, watch)
+    estimated = ensir.estimate_weights(cell, cell, settings, "cpu", lambda done, total: None, watch)
     levels = np.rint(cell.level / cell.unit).astype(np.int64)
     bins = bins_of(cell.key, cell.bin_width, len(cell.models))[0] * cell.bin_width
     title = " × ".join(f"[{start}, {min(start + cell.bin_width, 256)})" for start in bins)
@@ -164,7 +164,7 @@ def _cell(cell: Statistics, settings: dict[str, Any], counts: Int[np.ndarray, "m
         int(cell.count[0]),
         np.bincount(levels, cell.level_count, LEVELS) / cell.count[0],
         counts / counts.sum(axis=1, keepdims=True),
-        found.weights[0],
+        estimated.weights[0],
         cell.sum[0] / (cell.count[0] * cell.unit),
         variance[0],
     )

@@ -24,9 +24,9 @@ from ensir.storage.paths import existing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONGEST = 384  # pixels: of a larger image the middle is looked at
+LONGEST = 384  # pixels of the longer side; of a larger image, the middle is used
 SCALES = (1, 8)  # pixels: standard deviations of the finest and the coarsest of the four scales
-TARGET = "the target"  # no name of a model or method has a space
+TARGET = "the target"  # names of models and methods have no spaces
 DISTANCE = "distance to the target"
 
 
@@ -37,8 +37,8 @@ class Features(PaperFigure):
         None,
         pattern=r"\.(pt2|onnx)$",
         title="path that ends in .pt2 or .onnx",
-        description="program whose output are the features that are drawn: gets (image, channel, height, width) in "
-        "[0, 1]; null: intensity, edges and texture at four scales, by scikit-image",
+        description="program whose output is drawn as features: it gets (image, channel, height, width) in [0, 1]; "
+        "null: intensity, edges and texture at four scales, by scikit-image",
     )
 
     reads: ClassVar[tuple[Reading, ...]] = ("sample",)
@@ -64,7 +64,7 @@ def draw(subject: Subject) -> Drawing:
     Raises
     ------
     InputError
-        The network cannot be read, or makes no features of a picture.
+        The network cannot be read, or does not make features of a picture.
     """
     sample, network = subject.results["sample"], subject.options["network"]
     part, name = reading.Part(sample["dataset_part"]), sample["image"]
@@ -105,7 +105,7 @@ def from_filters(
 def from_network(
     images: dict[str, UInt8[np.ndarray, "height width channel"]], path: str
 ) -> dict[str, Float[np.ndarray, "rows columns feature"]]:
-    """Return the output of a program; grey images are given three channels where it wants three.
+    """Return the output of a program; grey images get three channels where it takes three.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def from_network(
 
     program = exported.read(path, "cpu")
     channels = program.shape[1]
-    found = {}
+    features = {}
     for name, image in images.items():
         x = image.transpose(2, 0, 1)[None].astype(program.dtype) / 255
         if channels == 3 and x.shape[1] == 1:
@@ -132,14 +132,14 @@ def from_network(
             raise InputError(
                 f"{path}: makes {y.shape} of an image of {x.shape}; features are (1, channel, height, width)"
             )
-        found[name] = y[0].transpose(1, 2, 0).astype(np.float32)
-    return found
+        features[name] = y[0].transpose(1, 2, 0).astype(np.float32)
+    return features
 
 
 def components(
-    found: dict[str, Float[np.ndarray, "height width feature"]],
+    features: dict[str, Float[np.ndarray, "height width feature"]],
 ) -> tuple[dict[str, Float[np.ndarray, "height width"]], dict[str, Float[np.ndarray, "height width"]], float]:
-    """Return, of each image, the first principal component of the target's features and the distance to them.
+    """Return, for each image, the first principal component of the target's features and the distance to them.
 
     Features are scaled to variance one in the target; a distance is the root mean square over the features.
 
@@ -151,13 +151,13 @@ def components(
     """
     from sklearn.decomposition import PCA
 
-    target = found[TARGET].reshape(-1, found[TARGET].shape[2]).astype(np.float64)
+    target = features[TARGET].reshape(-1, features[TARGET].shape[2]).astype(np.float64)
     varying = target.std(axis=0) > 1e-4
     if not varying.any():  # a picture of one colour
-        none = {name: np.zeros(feature.shape[:2]) for name, feature in found.items()}
+        none = {name: np.zeros(feature.shape[:2]) for name, feature in features.items()}
         return none, none, 0.0
     centre, scale = target.mean(axis=0)[varying], target.std(axis=0)[varying]
-    scaled = {name: (feature[..., varying] - centre) / scale for name, feature in found.items()}
+    scaled = {name: (feature[..., varying] - centre) / scale for name, feature in features.items()}
     pca = PCA(1, svd_solver="covariance_eigh").fit(scaled[TARGET].reshape(len(target), -1))
     first = {name: feature @ pca.components_[0] for name, feature in scaled.items()}
     distance = {
@@ -168,10 +168,10 @@ def components(
 
 def drawing(
     images: dict[str, UInt8[np.ndarray, "height width channel"]],
-    found: dict[str, Float[np.ndarray, "height width feature"]],
+    features: dict[str, Float[np.ndarray, "height width feature"]],
 ) -> Drawing:
     """Return the figure: a column per image; picture, first component, distance to the target's features."""
-    first, distance, explained = components(found)
+    first, distance, explained = components(features)
     columns = [
         Column(
             name,

@@ -15,7 +15,7 @@ from ensir.scoring.scores import Scores, baseline, competitors, first_metric, re
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_DOTS = 60  # with more images, a box stands for them
+MOST_DOTS = 60  # with more images, a box replaces them
 SPREAD = 0.28  # half the height of a row of dots
 
 
@@ -26,8 +26,8 @@ class Gain(PaperFigure):
     told: ClassVar[tuple[Any, ...]] = ("models", "methods", "score")
     caption: ClassVar[str] = (
         "Score of every base model and method on **{dataset}**, minus that of the average: every image (dots; a box of "
-        "the middle half with whiskers from 5 to 95 % where there are many), the mean (diamond), and its paired bootstrap "
-        "95 % interval (bar)."
+        "the middle half with whiskers from 5 to 95 % where there are many), the mean (diamond), and its paired "
+        "bootstrap 95 % interval (bar)."
     )
 
 
@@ -46,8 +46,8 @@ def drawing(name: str, experiment: dict[str, Any], dataset: str, scores: Scores)
     below = baseline(experiment) or experiment["models"][0]
     names = [(group, method) for group, method in competitors(experiment) if method != below]
     images = sorted(scores.values.get((name, dataset, below, metric), {}))
-    found = [scores.gain((name, dataset, method, metric), below) for _, method in names]
-    gain = np.array([[row.get(image, np.nan) for image in images] for row in found])
+    gains = [scores.gain((name, dataset, method, metric), below) for _, method in names]
+    gain = np.array([[row.get(image, np.nan) for image in images] for row in gains])
     sure = intervals(gain)
     label = f"{printed.label} above {style.short(below)}{f' ({printed.unit})' if printed.unit else ''}"
 
@@ -102,7 +102,7 @@ def _images(axes: Any, row: np.ndarray, at: int, colour: str) -> None:
 
 
 def _limit(axes: Any, gain: np.ndarray, bounds: list[float]) -> None:
-    """Leave out what is far off, so that the rest stays legible: a method that fails would squeeze the others."""
+    """Leave out what is far off, so that a method that fails does not squeeze all others together."""
     shown = gain[np.isfinite(gain)]
     if not len(shown):
         return
@@ -113,7 +113,7 @@ def _limit(axes: Any, gain: np.ndarray, bounds: list[float]) -> None:
     low, high = min(low, 0), max(high, 0)
     margin = 0.04 * max(high - low, 1e-6)
     axes.set_xlim(low - margin, high + margin)
-    for i, row in enumerate(gain):  # what lies beyond is pointed at
+    for i, row in enumerate(gain):  # an arrow points to what lies beyond
         row = row[np.isfinite(row)]
         for beyond, edge, marker in (((row < low).sum(), low, "<"), ((row > high).sum(), high, ">")):
             if beyond:

@@ -16,7 +16,7 @@ from ensir.methods import CombiningMethod
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FATES = {  # of a cell: what is printed, colour
+FATES = {  # of a cell: label, colour
     ESTIMATED: ("estimated", style.COLOURS[0]),
     FEW: ("few values", style.COLOURS[1]),
     FAILED: ("failed", style.COLOURS[4]),
@@ -29,8 +29,8 @@ class Occupancy(PaperFigure):
     of: ClassVar[tuple[Any, ...]] = ("method",)
     reads: ClassVar[tuple[Reading, ...]] = ("lut",)
     caption: ClassVar[str] = (
-        "How many reference values the occupied cells of **{method}** have, and what share of all values lies in them; by "
-        "what became of the cell in the estimation."
+        "How many reference values the occupied cells of **{method}** have, and what share of all values lies in them; "
+        "by what became of the cell in the estimation."
     )
 
     @classmethod

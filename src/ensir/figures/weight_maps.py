@@ -26,9 +26,9 @@ class WeightMaps(PaperFigure):
     told: ClassVar[tuple[Any, ...]] = ("methods",)
     loads_methods: ClassVar[bool] = True
     caption: ClassVar[str] = (
-        "Weight of each base model (rows) in each method (columns) at every pixel of **{dataset}**'s pictured image, mean "
-        "over the channels; predictions at the left, target and results below. On the colours' scale 0 is dark and 1 is "
-        "bright."
+        "Weight of each base model (rows) in each method (columns) at every pixel of **{dataset}**'s pictured image, "
+        "mean over the channels; predictions at the left, target and results below. On the colours' scale 0 is dark "
+        "and 1 is bright."
     )
     whole_pictures: ClassVar[bool] = True
 

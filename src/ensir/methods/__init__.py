@@ -1,13 +1,13 @@
 """Methods: ways to combine the predictions of several models into one picture.
 
 Every module of this folder is a kind: its section, which declares what the method needs, and a class (or function)
-`Method`, called with the section as plain data and the file of what was made of the reference, if it needs that. If it
-does, the module also has
+`Method`, called with the section as plain data and, where the method needs one, the LUT or the fit that was made from
+the reference. Such a module also has
 
-- if a LUT is made: `estimate_weights(cells, everything, settings, device, progress)`, the weights of cells;
+- for a LUT: `estimate_weights(cells, everything, settings, device, progress)`, the weights of cells;
   `fill(everything, settings)`, those of empty cells; `settle(everything, settings, device)`, what "auto" chooses;
-- if a fit is made: `fit(source, settings, progress)`, the arrays that `Method` works with, of the statistics or of the
-  images of the reference; and `DIMENSIONS`, the names of their dimensions.
+- for a fit: `fit(source, settings, progress)`, the arrays that `Method` works with, computed from the statistics or
+  the images of the reference; and `DIMENSIONS`, the names of their dimensions.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ensir.storage.reading import Part
 
 Progress = Callable[[int, int], None]
+WIDTHS = (8, 16, 32, 64, 128)  # the choices of a bin width of "auto"
 
 
 class Statistics(NamedTuple):
@@ -46,7 +47,7 @@ class Statistics(NamedTuple):
     Attributes
     ----------
     name : str
-        Of the store that holds them: methods that name the same share it.
+        Name of their store, shared by all methods that declare the same statistics.
     module : str
         The module that counts them; see `ensir.cells.bins`.
     """
@@ -61,9 +62,9 @@ class Swept(NamedTuple):
     Attributes
     ----------
     value : type
-        Of one value, as pydantic takes it.
+        Type of one value, for pydantic.
     name : str
-        Of an instance: a format of the method's `name` and the `value`.
+        Name of an instance: a format string of the method's `name` and the `value`.
     description : str
     """
 
@@ -76,10 +77,10 @@ class CombiningMethod(Section):
     """What all methods have."""
 
     made: ClassVar[Literal["lut", "fit"] | None] = None
-    """What is made of the reference first."""
+    """What is made from the reference first."""
 
     statistics: ClassVar[Statistics | None] = None
-    """Of what a LUT or fit is made: statistics that add up; None: the images of the reference."""
+    """The statistics that a LUT or fit is made from; None: it is made from the images of the reference."""
 
     uses_inputs: ClassVar[bool] = False
     """Whether it uses the degraded inputs of the test images."""
@@ -88,7 +89,7 @@ class CombiningMethod(Section):
     """Whether the fused image is a weighted sum of the predictions."""
 
     swept: ClassVar[dict[str, Swept]] = {}
-    """The options that `sweep` varies, each to make further instances."""
+    """The options that `sweep` varies to make further instances."""
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
@@ -101,7 +102,7 @@ class CombiningMethod(Section):
 
     @classmethod
     def counted(cls, methods: Sequence[Self]) -> dict[str, Any]:
-        """Return the settings with which the statistics are counted once for several methods."""
+        """Return the settings with which statistics are counted once for several methods."""
         return {}
 
     def instance(self, option: str, value: Any) -> Self:
@@ -109,11 +110,8 @@ class CombiningMethod(Section):
         return self.model_copy(update={option: value})
 
     def network(self, name: str, networks: Networks) -> list[str]:
-        """Return the file of its network, then those that belong to it; empty where it has none."""
+        """Return the file of its network, then the files that belong to it; empty where it has none."""
         return []
-
-
-WIDTHS = (8, 16, 32, 64, 128)  # what a bin width of "auto" chooses from
 
 
 class Binned(CombiningMethod):
@@ -125,8 +123,8 @@ class Binned(CombiningMethod):
     bin_width: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
         32,
         title="whole number, at least 1, at most 256, or auto",
-        description="b: width of a bin, in levels of 0–255; auto: the best of 8, 16, 32, 64, 128 on images that "
-        "are held out in turn",
+        description="b: width of a bin, in levels of 0–255; auto: the best of 8, 16, 32, 64, 128 on images held out "
+        "in turn",
     )
     channels: Literal["joint", "separate"] = Field(
         "joint", description="pool R, G and B in one cell, or fit each on its own"
@@ -151,7 +149,7 @@ class Binned(CombiningMethod):
 
 
 def finest_width(bin_width: Any) -> Any:
-    """Return the finest width that a setting may come to mean."""
+    """Return the finest width that a setting may resolve to."""
     return min(WIDTHS) if bin_width == "auto" else bin_width
 
 
@@ -159,7 +157,7 @@ class Method(Protocol):
     """A way to combine predictions, ready to run.
 
     Predictions x are whole images, (model, channel, height, width), in code values: 0–255 or 0–65535. A method that
-    needs no neighbours takes any axes behind the channel.
+    needs no neighbours takes any axes after the channel.
     """
 
     def fuse(
@@ -171,7 +169,7 @@ class Method(Protocol):
     def weights(
         self, x: Shaped[np.ndarray, "model channel height width"]
     ) -> Float[np.ndarray, "model channel height width"] | None:
-        """Return the weight of every predicted value; axes of length one stand for all.
+        """Return the weight of every predicted value; axes of length one are to be broadcast.
 
         None where the fused image is no weighted sum.
         """
@@ -179,7 +177,7 @@ class Method(Protocol):
 
 
 @runtime_checkable
-class LooksAtInput(Protocol):
+class UsesInput(Protocol):
     """A method that needs the degraded input of an image, too."""
 
     def given(
@@ -187,20 +185,20 @@ class LooksAtInput(Protocol):
         degraded: Shaped[np.ndarray, "low_height low_width channel"] | None,
         shape: tuple[int, int, int],
     ) -> Method:
-        """Return the method for the image of this input and this (height, width, channel)."""
+        """Return the method for the image with this input and this shape (height, width, channel)."""
         ...
 
 
-def for_image(method: Method | LooksAtInput, part: Part, index: int) -> Method:
+def for_image(method: Method | UsesInput, part: Part, index: int) -> Method:
     """Return a method ready for one image of a dataset part."""
-    if isinstance(method, LooksAtInput):
+    if isinstance(method, UsesInput):
         return method.given(part.input(index), part.shapes[index])
     return method
 
 
 def weighted_sum(
     weights: Float[np.ndarray, " model"], x: Shaped[np.ndarray, "model channel *pixels"]
-) -> Float[np.ndarray, channel * pixels]:
+) -> Float[np.ndarray, " channel *pixels"]:
     """Return Σ w_m x_m as float32, summed in float64 in the order of the models."""
     total = np.zeros(x.shape[1:])
     for weight, prediction in zip(weights, x, strict=True):

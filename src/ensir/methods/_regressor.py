@@ -1,7 +1,7 @@
 """What the regressors of scikit-learn share.
 
-Each learns to map the predictions of one value to its target, on a sample of the reference, and comes down to
-trees of thresholds. Those are stored as plain arrays and walked here: the results are scikit-learn's, faster.
+Each learns to map the predictions of one value to its target, on a sample of the reference, and amounts to a number of
+decision trees. These are stored as plain arrays and evaluated here: the results are scikit-learn's, only faster.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ DIMENSIONS = {
 
 
 class Regressor(CombiningMethod):
-    """Trees of scikit-learn, with its defaults: from the predictions of a value to its target."""
+    """Trees of scikit-learn, with its defaults, that map the predictions of a value to its target."""
 
     made: ClassVar[Literal["lut", "fit"] | None] = "fit"
     weighs: ClassVar[bool] = False
 
     samples: int = Field(
-        50_000, ge=1, description="values of the reference to fit on, drawn at random; at most all"
+        50_000,
+        ge=1,
+        description="values of the reference to fit on, drawn at random; all, if there are fewer",
     )
     seed: int = Field(0, ge=0, description="seed of the draw and of the fit")
 
@@ -43,9 +45,9 @@ class Tree(NamedTuple):
     Attributes
     ----------
     feature : int array, (node,)
-        Which prediction a node looks at; LEAF (-1) at leaves.
+        Which prediction a node tests; LEAF (-1) at leaves.
     value : float64 array, (node,)
-        Up to which value of that prediction the left child is taken; at leaves, what the tree returns.
+        Threshold up to which the left child is taken; at leaves, what the tree returns.
     left, right : int array, (node,)
         Children.
     """
@@ -63,7 +65,7 @@ def arrays_of(trees: Sequence[Tree], weight: Sequence[float]) -> dict[str, np.nd
     -------
     dict
         `feature`, `value`, `left`, `right` (node): all trees, one after the other, as in `Tree`.
-        `root`, `weight` (tree): first node of each, and its weight.
+        `root`, `weight` (tree): first node and weight of each tree.
     """
     size = np.cumsum([0, *(len(tree.feature) for tree in trees)])
     inner = [tree.feature != LEAF for tree in trees]
@@ -86,7 +88,7 @@ def sample(
 ) -> tuple[Float32[np.ndarray, "value model"], Float[np.ndarray, " value"]]:
     """Draw values of the reference without replacement, each as likely as any other.
 
-    The draw depends on the seed, and on the names and sizes of the images alone: neither on parts nor on chunks.
+    The draw depends on nothing but the seed and the names and sizes of the images: neither on parts nor on chunks.
 
     Returns
     -------
@@ -111,11 +113,13 @@ def sample(
 
 
 def constant(value: float) -> Tree:
+    """Return a tree of one leaf."""
     leaf = np.array([LEAF])
     return Tree(leaf, np.array([value]), leaf, leaf)
 
 
 def trees_of(estimators: Iterable[Any]) -> list[Tree]:
+    """Return the trees of scikit-learn's estimators."""
     trees = []
     for tree in (estimator.tree_ for estimator in estimators):
         leaf = tree.children_left == LEAF
@@ -138,7 +142,7 @@ class Method:
         self.fit = fits.load(fitted)
         self.trees = check(self.fit, fitted)
 
-    def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, channel * pixels]:
+    def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, " channel *pixels"]:
         """Return what the regressor maps each value's predictions to."""
         from ensir.methods import _walking
 
@@ -155,13 +159,13 @@ class Method:
 def distinct(
     x: Shaped[np.ndarray, "model value"],
 ) -> tuple[Shaped[np.ndarray, "model distinct_value"], Int[np.ndarray, " value"] | slice]:
-    """Return the predictions without repetition, sorted: neighbours walk alike, several times faster.
+    """Return the distinct predictions, sorted: neighbours take similar paths, which is several times faster.
 
     Returns
     -------
     values : array, (model, distinct_value)
     index : int array, (value,)
-        Which of them each value has. With more than 64 bits for a value's predictions, all stay as they are.
+        Which of them each value has. Where a value's predictions have more than 64 bits, they are returned unchanged.
     """
     bits = x.dtype.itemsize * 8
     if len(x) * bits > 64:
@@ -174,12 +178,12 @@ def distinct(
 
 
 def check(fit: fits.Fit, path: str) -> tuple[np.ndarray, ...]:
-    """Return the arrays of a fit in the order of `DIMENSIONS`; walks along them stay inside and come to an end.
+    """Return the arrays of a fit in the order of `DIMENSIONS`, once walks along them are known to stay inside and end.
 
     Raises
     ------
     InputError
-        They are not of that form.
+        They are no such arrays.
     """
     arrays = fit.arrays
     if arrays.keys() != DIMENSIONS.keys():

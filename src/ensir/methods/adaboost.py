@@ -1,4 +1,4 @@
-"""AdaBoost.R2: trees of depth 3, of which the weighted median counts."""
+"""AdaBoost.R2: the weighted median of trees of depth 3."""
 
 from __future__ import annotations
 

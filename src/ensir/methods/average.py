@@ -22,7 +22,7 @@ class Method:
     def __init__(self, settings: dict[str, Any], fitted: str | None = None):
         pass
 
-    def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, channel * pixels]:
+    def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, " channel *pixels"]:
         """Return the mean over the models."""
         total = x.sum(axis=0, dtype=np.uint32)
         return (total / len(x)).astype(np.float32)

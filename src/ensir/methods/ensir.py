@@ -1,6 +1,6 @@
 """EnsIR: a Gaussian mixture with known means in each cell, fitted by EM to the histogram of its targets.
 
-Equations are the paper's; `released` is what the published code computes. `ensir.cells.em` takes the steps.
+Equations are the paper's; `released` is what the published code computes. `ensir.cells.em` runs the steps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ensir.section import Context, Problem, shown, texts
 if TYPE_CHECKING:
     from ensir.cells.em import Watch
 
-FEWEST = 100  # below this number of values, EM does not run
+FEWEST = 100  # values of a cell; with fewer, EM does not run
 VALUES_AT_ONCE = 2**23  # model × cell × level
 
 
@@ -83,7 +83,7 @@ def estimate_weights(
     Parameters
     ----------
     cells : Statistics
-        Of the cells to be fitted, folds added up.
+        Statistics of the cells to be fitted, with their folds added up.
     everything : Statistics
         Not used: a cell depends on no other.
     settings : dict
@@ -91,11 +91,11 @@ def estimate_weights(
     device : str
         "auto", "cpu" or "cuda".
     progress : callable
-        Gets the number of finished cells.
+        Called with the number of finished cells, and of all.
     watch : callable, optional
         See `Watch`.
     """
-    from ensir.cells.em import EM  # PyTorch takes a second to load, and whoever applies a LUT needs none
+    from ensir.cells.em import EM  # PyTorch takes a second to load, and applying a LUT does not need it
 
     device = devices.choose(device)
     released = settings["arithmetic"] == "released"
@@ -153,7 +153,7 @@ def distance_to_mean(statistics: Statistics) -> Float[np.ndarray, "cell model"]:
 
 
 def _exact(*arrays: np.ndarray) -> list[np.ndarray]:
-    """Return the arrays as Python integers where a product of them could leave 64 bits."""
+    """Return the arrays as Python integers where a product of them could exceed 64 bits."""
     largest = [float(array.max(initial=0)) for array in arrays]
     if max(a * b for a in largest for b in (*largest, 512.0)) < 2**62:
         return list(arrays)
@@ -175,7 +175,7 @@ def initial_weights(
 
 
 def fill(statistics: Statistics, settings: dict[str, Any]) -> tuple[str, Float[np.ndarray, " model"]]:
-    """Return the rule and the weights for bin sets that no reference pixel is in."""
+    """Return the rule and the weights for bin sets without reference pixels."""
     models = len(statistics.models)
     return ("previous" if settings["arithmetic"] == "released" else "constant"), np.full(models, 1 / models)
 
@@ -186,14 +186,14 @@ def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tup
     Raises
     ------
     InputError
-        There is one fold only.
+        There is only one fold.
     """
     folds, whole, psnr = folds_of(everything), everything.without_folds(), []
     for fold in range(folds[-1] + 1):
         own = everything.taken(slice(*np.searchsorted(folds, [fold, fold + 1]))).without_folds()
         rest = whole.minus(own)
-        found = estimate_weights(rest, rest, settings, device, lambda done, total: None)
-        table = assemble(rest, found, fill(rest, settings))
+        estimated = estimate_weights(rest, rest, settings, device, lambda done, total: None)
+        table = assemble(rest, estimated, fill(rest, settings))
         weights = table.filled[table.rows(own.key * table.channels + own.channel)]
         error = own.expected_squared_error(weights) @ own.count / own.count.sum() / own.unit**2
         psnr.append(10 * np.log10(255**2 / max(error, 1e-12)))

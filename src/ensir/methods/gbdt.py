@@ -25,6 +25,6 @@ def fit(reference: Reference, settings: dict[str, Any], progress: Progress) -> d
 
     x, y = sample(reference, settings["samples"], settings["seed"], progress)
     model = GradientBoostingRegressor(random_state=settings["seed"]).fit(x, y)
-    start = constant(model.init_.constant_.item())  # what boosting starts from is a tree of one leaf
+    start = constant(model.init_.constant_.item())  # the constant that boosting starts from
     trees = trees_of(model.estimators_[:, 0])
     return arrays_of([start, *trees], [1, *[model.learning_rate] * len(trees)])

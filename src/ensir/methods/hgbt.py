@@ -25,7 +25,7 @@ def fit(reference: Reference, settings: dict[str, Any], progress: Progress) -> d
 
     x, y = sample(reference, settings["samples"], settings["seed"], progress)
     model = HistGradientBoostingRegressor(random_state=settings["seed"]).fit(x, y)
-    # scikit-learn has no public way to the trees of this one
+    # scikit-learn gives no public access to the trees of this regressor.
     nodes = [predictor.nodes for (predictor,) in model._predictors]
     trees = [
         Tree(
@@ -36,5 +36,5 @@ def fit(reference: Reference, settings: dict[str, Any], progress: Progress) -> d
         )
         for node in nodes
     ]
-    start = constant(model._baseline_prediction.item())  # what boosting starts from is a tree of one leaf
+    start = constant(model._baseline_prediction.item())  # the constant that boosting starts from
     return arrays_of([start, *trees], [1] * (1 + len(trees)))

@@ -1,4 +1,4 @@
-"""PTG-RM behind the ensemble: refines the fused images of another method, or the predictions of one model."""
+"""PTG-RM after the ensemble: refines the fused images of another method, or the predictions of one model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Ptgrm(CombiningMethod, Refiner):
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check that it stands behind another method, or a model of the experiment."""
+        """Check that it refines another method, or a model of the experiment, and no refiner."""
         yield from super().check(context)
         (experiment,) = context.experiments
         after, methods = context.section.get("after"), sections(experiment, "methods")
@@ -51,7 +51,7 @@ class Ptgrm(CombiningMethod, Refiner):
         if isinstance(after, str) and kinds.get(after) == "ptgrm":
             yield Problem(f"{context.key}.after", f"{after!r} is a refiner itself; name what that refines")
         elif isinstance(after, str) and after not in known:
-            what = f"{after!r} is no method and no model of the experiment"
+            what = f"{after!r} is neither a method nor a model of the experiment"
             yield Problem(f"{context.key}.after", unknown(what, after, known))
 
     def instance(self, option: str, value: Any) -> Ptgrm:
@@ -70,13 +70,13 @@ class Ptgrm(CombiningMethod, Refiner):
 
 
 class Method:
-    """See `restorers.ptgrm`; what is refined arrives as the only prediction."""
+    """See `ensir.restorers.ptgrm`; the image to be refined is the only prediction."""
 
     def __init__(self, settings: dict[str, Any], fitted: str | None):
         self.restorer = ptgrm.Restorer({**settings, "path": fitted, "batch": 1}, [])
 
     def check(self, part: reading.Part) -> None:
-        """Raise an InputError where an image of a part taught the refiner."""
+        """Raise an InputError if the refiner was trained on an image of a part."""
         self.restorer.check(part)
 
     def given(
@@ -84,7 +84,7 @@ class Method:
         degraded: Shaped[np.ndarray, "low_height low_width channel"] | None,
         shape: tuple[int, int, int],
     ) -> Refined:
-        """Return the method for the image of this input."""
+        """Return the method for the image with this input."""
         assert degraded is not None
         return Refined(self.restorer, degraded, shape)
 
@@ -120,5 +120,5 @@ class Refined:
         return np.ascontiguousarray(np.moveaxis(refined, 2, 0), np.float32)
 
     def weights(self, x: Shaped[np.ndarray, "1 channel height width"]) -> None:
-        """Return nothing: the refined image is no weighted sum."""
+        """Return None: the refined image is no weighted sum."""
         return

@@ -1,4 +1,4 @@
-"""RefESR: one weight per model and image, so that the downscaled sum meets the degraded input.
+"""RefESR: one weight per model and image, so that the downscaled sum matches the degraded input.
 
 On luma of 0–1: min ‖LR − D·Xw‖² + λ‖w − w*‖² with Σw = 1. D is bicubic downscaling without rounding; the prior
 w*_m ∝ exp(−(max s − s_m)²/ρ²) comes from the models' PSNRs s on the reference. Weights may be negative.
@@ -87,7 +87,7 @@ class Method:
         degraded: Shaped[np.ndarray, "low_height low_width channel"] | None,
         shape: tuple[int, int, int],
     ) -> RefesrOfImage:
-        """Return the method for the image of this input and this (height, width, channel).
+        """Return the method for the image with this input and this shape (height, width, channel).
 
         Raises
         ------
@@ -148,7 +148,7 @@ def solve(
 
 
 def scale_of(degraded: np.ndarray | None, shape: tuple[int, int, int]) -> int:
-    """Return the size of an image over that of its input; an InputError where this is no super-resolution."""
+    """Return the size of an image over that of its input; raise an InputError where this is no super-resolution."""
     scale = shape[0] // degraded.shape[0] if degraded is not None else 1
     if degraded is None or scale < 2:
         what = "has no degraded input" if degraded is None else "is no larger than its degraded input"

@@ -43,6 +43,6 @@ class Method:
             weights = np.exp(score - score.max())
         return (weights / weights.sum()).reshape(-1, *[1] * (x.ndim - 1))
 
-    def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, channel * pixels]:
+    def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, " channel *pixels"]:
         """Return the weighted sum."""
         return weighted_sum(self.weights(x).ravel(), x)

@@ -1,4 +1,4 @@
-"""A metric of the user's own: a Python function."""
+"""The user's own metric: a Python function."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def measure(
     result: Float[np.ndarray, "height width channel"],
     settings: dict[str, Any],
 ) -> float:
-    """Return what the function does."""
+    """Return what the function returns."""
     return float(functions.load(settings["function"])(target, result))

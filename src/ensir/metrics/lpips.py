@@ -34,7 +34,7 @@ def measure(
     Parameters
     ----------
     target, result : float arrays, (height, width, channel)
-        One or three channels, 0–255; what is beyond is clipped.
+        One or three channels, 0–255; values outside are clipped.
     """
     import torch
 

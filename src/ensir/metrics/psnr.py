@@ -36,5 +36,5 @@ def measure_stored(
     peak: float,
     as_luma: bool,
 ) -> float:
-    """Return the same of images as they are stored, in 0–`peak`: nothing is copied."""
+    """Return the PSNR of images as they are stored, in 0–`peak`, without copying them."""
     return similarity.psnr(target, result, peak, as_luma)

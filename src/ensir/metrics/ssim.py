@@ -34,5 +34,5 @@ def measure_stored(
     peak: float,
     as_luma: bool,
 ) -> float:
-    """Return the same of images as they are stored, in 0–`peak`: nothing is copied."""
+    """Return the SSIM of images as they are stored, in 0–`peak`, without copying them."""
     return similarity.ssim(target, result, peak, as_luma)

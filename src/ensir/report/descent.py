@@ -1,4 +1,4 @@
-"""Descent: what a mean-shift restorer lowers step by step and, where the target is known, the PSNR."""
+"""Descent: what a mean-shift restorer reduces step by step and, where the target is known, the PSNR."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def drawing(rows: Sequence[Row]) -> Drawing:
     Parameters
     ----------
     rows : list of (step, data, prior, sigma, psnr)
-        Mean squared residual and mean squared length of the mean shift, in squared levels of 0–255; the noise that is
-        assumed, in levels; PSNR in dB, or None.
+        Mean squared residual and mean squared length of the mean shift, in squared levels of 0–255; the assumed noise,
+        in levels; PSNR in dB, or None.
     """
     step, data, prior, _, psnr = zip(*rows, strict=True)
 

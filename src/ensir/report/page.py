@@ -1,4 +1,4 @@
-"""The page: scores, pictures, weights and LUTs of all experiments, self-contained."""
+"""The page: scores, pictures, weights and LUTs of all experiments, in one self-contained file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ensir.storage import provenance, reading
 Progress = Callable[[int, int], None]
 PACKAGES = ("numpy", "numba", "torch", "zarr", "scikit-image", "pillow", "matplotlib")
 PICTURES = 0.8  # of the page; the rest is for tables and charts
-PIXELS_AT_ONCE = 2**20  # that a LUT weighs
+PIXELS_AT_ONCE = 2**20  # weighed by a LUT
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Picture:
     uri : str
         The picture itself.
     close_up : str
-        A part of it at its own pixels; empty where the picture itself has them.
+        A part of it at full resolution; empty where the whole picture has that.
     """
 
     id: str
@@ -140,7 +140,7 @@ def _experiment(
     curves: dict[str, str],
 ) -> Experiment:
     luts = {method: lut.load(path) for method, path in fitted.items() if path and path.endswith(".lut")}
-    rows = [("", method, tables.lut_row(found)) for method, found in luts.items()]
+    rows = [("", method, tables.lut_row(table)) for method, table in luts.items()]
     return Experiment(
         name,
         section,
@@ -149,8 +149,8 @@ def _experiment(
         direction(section),
         Table(tables.LUT_COLUMNS, rows),
         {
-            method: style.inline(occupancy.drawing(found), salt=f"{name}/{method}")
-            for method, found in luts.items()
+            method: style.inline(occupancy.drawing(table), salt=f"{name}/{method}")
+            for method, table in luts.items()
         },
         style.inline(training.drawing(curves), salt=f"{name}/training") if curves else "",
     )
@@ -183,13 +183,13 @@ def _test_set(
     weighed = {
         method: _weigh(experiment["methods"][method], sample["fitted"][method], part, index, x)
         for method in fused
-        if experiment["methods"][method]["kind"] != "ptgrm"  # whose one prediction is no model's
+        if experiment["methods"][method]["kind"] != "ptgrm"  # its one prediction is not a model's
     }
     maps = {
         (method, model): frame.of(row.reshape(shape[:2]))
-        for method, found in weighed.items()
-        if found and found[0].shape[1] > 1
-        for model, row in zip(predictions, found[0], strict=True)
+        for method, weighing in weighed.items()
+        if weighing and weighing[0].shape[1] > 1
+        for model, row in zip(predictions, weighing[0], strict=True)
     }
     close_up = pictures.disagreement([frame.of(prediction) for prediction in predictions.values()])
     uris, close_ups, map_uris = _encoded(framed, close_up, maps, budget, threads)
@@ -215,14 +215,13 @@ def _test_set(
         weighings=[
             Weighing(
                 method,
-                dict(zip(predictions, found[0].mean(axis=1).tolist(), strict=True)),
+                dict(zip(predictions, weights.mean(axis=1).tolist(), strict=True)),
                 {model: map_uris[method, model] for model in predictions if (method, model) in map_uris},
-                style.inline(calibration.drawing(list(predictions), found[1]), f"{name}/{dataset}/{method}")
-                if found[1]
+                style.inline(calibration.drawing(list(predictions), total), f"{name}/{dataset}/{method}")
+                if total
                 else "",
             )
-            for method, found in weighed.items()
-            if found
+            for method, (weights, total) in ((m, weighing) for m, weighing in weighed.items() if weighing)
         ],
         gain=style.inline(gain.drawing(name, experiment, dataset, scores), salt=f"{name}/{dataset}"),
         table=table,
@@ -237,9 +236,9 @@ def _encoded(
     budget: float,
     threads: int,
 ) -> tuple[dict[Any, str], dict[Any, str], dict[Any, str]]:
-    """Encode pictures, their close-ups and weight maps, as well as so many bytes allow.
+    """Encode pictures, their close-ups and weight maps, as well as the budget of bytes allows.
 
-    Pictures that have their own pixels need no close-ups; pictures of the size of a stamp have none, too.
+    Pictures at full resolution need no close-ups, and very small ones have none either.
     """
 
     def encoded(quality: Quality, most: int | None) -> tuple[dict[Any, str], dict[Any, str], dict[Any, str]]:
@@ -265,17 +264,17 @@ def _encoded(
     for quality in QUALITIES:
         first = encoded(
             quality, 1
-        )  # of each kind stands for all: the first picture, the input, has the most noise
+        )  # one of each kind as an estimate: the first, the input, has the most noise
         counts = (len(framed), len(framed), len(maps))
         estimate = sum(
             count * sum(map(len, kind.values())) for count, kind in zip(counts, first, strict=True)
         )
         if estimate > budget and quality != QUALITIES[-1]:
             continue
-        found = encoded(quality, None)
-        if sum(len(uri) for kind in found for uri in kind.values()) <= budget:
+        everything = encoded(quality, None)
+        if sum(len(uri) for kind in everything for uri in kind.values()) <= budget:
             break
-    return found
+    return everything
 
 
 def _size(shape: tuple[int, ...], frame: Window, degraded: np.ndarray | None, smaller: bool) -> str:
@@ -301,16 +300,16 @@ def _weigh(
     Returns
     -------
     weights : float array, (model, pixel)
-        Mean over the channels; one pixel stands for all where the weights are the same everywhere.
+        Mean over the channels; a single pixel where the weights are the same everywhere.
     tally : Tally or None
-        The calibration of weights that are not.
+        Their calibration; None where they are the same everywhere.
     """
     method = methods.for_image(
         registry.module("methods", settings["kind"]).Method(settings, fitted), part, index
     )
     if not isinstance(method, LutMethod):
-        found = method.weights(x)
-        return None if found is None else (found.mean(axis=1).reshape(len(x), -1), None)
+        same = method.weights(x)
+        return None if same is None else (same.mean(axis=1).reshape(len(x), -1), None)
     y, x = part.rows(index), x.reshape(*x.shape[:2], -1)
     pixels = x.shape[2]
     means = np.empty((len(x), pixels), np.float32)

@@ -10,18 +10,32 @@ from typing import Any
 from ensir.scoring.rows import write_csv
 from ensir.scoring.scores import Table
 
+LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "−": "$-$",
+        "–": "--",
+        "∞": r"$\infty$",
+        "†": r"$^\dagger$",
+        "‡": r"$^\ddagger$",
+    }
+)
+
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table to be published.
+    """One table of a paper.
 
     Attributes
     ----------
     name : str
-        Of its files.
+        Name of its files.
     caption : str
     headings : (str, str)
-        Above the group and the name of the rows; without a heading, groups are not printed.
+        Headings of the groups and of the names of rows; where the first is empty, groups are not printed.
     table : Table
     columns : list of str
         Header of the CSV.
@@ -44,12 +58,8 @@ def write(folder: Path, sheet: Sheet) -> None:
     (folder / f"{sheet.name}.tex").write_text(latex(sheet), encoding="utf-8")
 
 
-def _labels(sheet: Sheet, group: str, name: str) -> list[str]:
-    return [group, name] if sheet.headings[0] else [name]
-
-
 def markdown(sheet: Sheet) -> str:
-    """Write a table in Markdown, with its caption below."""
+    """Return a table in Markdown, with its caption below."""
     heads = _labels(sheet, *sheet.headings)
     columns = [f"{group} {label}".strip() for group, labels in sheet.table.groups for label in labels]
     marks = {"best": "**{}**", "second": "<u>{}</u>", "": "{}"}
@@ -59,23 +69,8 @@ def markdown(sheet: Sheet) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{sheet.caption}\n"
 
 
-LATEX = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "−": "$-$",
-        "–": "--",
-        "∞": r"$\infty$",
-        "†": r"$^\dagger$",
-        "‡": r"$^\ddagger$",
-    }
-)
-
-
 def latex(sheet: Sheet) -> str:
-    """Write a table in LaTeX; it needs the package booktabs."""
+    """Return a table in LaTeX; it needs the package booktabs."""
     labels = len(_labels(sheet, *sheet.headings))
     spans, rules, column = [], [], labels + 1
     for group, heads in sheet.table.groups:
@@ -112,6 +107,10 @@ def latex(sheet: Sheet) -> str:
             "",
         ]
     )
+
+
+def _labels(sheet: Sheet, group: str, name: str) -> list[str]:
+    return [group, name] if sheet.headings[0] else [name]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -8,10 +8,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from ensir.cells.lut import LUT
+from ensir.cells.lut import ESTIMATED, FAILED, FEW, LUT
 from ensir.scoring.scores import Cell, Scores, Table, baseline, competitors, first_metric, metrics_of, ranked
 
-FEW, ESTIMATED, FAILED = 1, 2, 3  # status of a cell, as in `ensir.methods.CellWeights`
+LUT_COLUMNS = [
+    ("Bins", ["width", "groups"]),
+    ("Cells", ["all", "occupied", "estimated", "few", "failed"]),
+    ("Reference values", ["all", "estimated"]),
+    ("EM steps", ["median", "most"]),
+    ("RMSE", ["expected"]),
+]
 
 
 def results(name: str, experiment: dict[str, Any], scores: Scores) -> Table:
@@ -50,15 +56,6 @@ def per_image(name: str, experiment: dict[str, Any], dataset: str, scores: Score
         (group, [method for other, method in names if other == group]) for group in ("Base models", "Methods")
     ]
     return Table(groups, rows)
-
-
-LUT_COLUMNS = [
-    ("Bins", ["width", "groups"]),
-    ("Cells", ["all", "occupied", "estimated", "few", "failed"]),
-    ("Reference values", ["all", "estimated"]),
-    ("EM steps", ["median", "most"]),
-    ("RMSE", ["expected"]),
-]
 
 
 def lut_row(lut: LUT) -> list[Cell]:

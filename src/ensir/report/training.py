@@ -1,4 +1,4 @@
-"""Training: the loss of networks that the workflow has trained, and their PSNR on what was kept back."""
+"""Training: the loss of networks trained by the workflow, and their PSNR on held-out images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def drawing(curves: dict[str, str]) -> Drawing:
     Parameters
     ----------
     curves : dict
-        The CSV of each training's curve, by its name.
+        The CSV file of each training's curve, by name.
     """
     rows = []
     for name, path in curves.items():

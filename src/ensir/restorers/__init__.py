@@ -1,8 +1,8 @@
 """Restorers: the base models, which turn the degraded inputs of a dataset into predictions.
 
 Every module of this folder is a kind of model: its section, and a class (or function) `Restorer`, called once per job
-with the section and then fed with the images of one part. It takes an iterator and gives one, so that a network is
-loaded once, can batch, and can read the next image while this one is restored.
+with the section and then given the images of one part. It takes an iterator and returns one, so that a network is
+loaded once, can work in batches, and can read the next image while one is being restored.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ class RestorerModel(Section):
     """What all models have."""
 
     restores_inputs: ClassVar[bool] = True
-    """Whether it runs on the inputs of a dataset, which then must have some."""
+    """Whether it restores the inputs of a dataset, which must then have some."""
 
     adopted: ClassVar[bool] = False
-    """Whether its predictions lie elsewhere, and parts refer to them."""
+    """Whether its predictions are stored elsewhere, and parts refer to them."""
 
     gives_features: ClassVar[bool] = False
     """Whether it is a network whose features can guide a refiner."""
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check that there are inputs to restore, and the range of its values where it has one."""
+        """Check that there are inputs to restore, and the value range, where there is one."""
         yield from super().check(context)
         if cls.restores_inputs:
             yield from check_inputs(context.datasets, f"model {context.name!r} restores inputs")
@@ -48,7 +48,7 @@ class RestorerModel(Section):
                 )
 
     def predictions(self, key: str, dataset: str) -> dict[str, str]:
-        """Return the file of each prediction for a dataset, by image name; none where the model runs here."""
+        """Return the file of each prediction for a dataset, by image name; empty where the model runs here."""
         return {}
 
     def shape(self, file: str) -> tuple[int, int, int]:
@@ -56,12 +56,12 @@ class RestorerModel(Section):
         raise NotImplementedError
 
     def network(self, key: str, networks: Networks) -> list[str]:
-        """Return the file of its network, then those that belong to it; empty where it has none.
+        """Return the file of its network, then the files that belong to it; empty where it has none.
 
         Raises
         ------
         InputError
-            One of them is not there.
+            One of them is missing.
         """
         return []
 
@@ -71,7 +71,7 @@ class RestorerModel(Section):
 
 
 def check_placeholder(context: Context) -> Iterator[Problem]:
-    """Check that a path which serves several datasets has a place for their names."""
+    """Check that a path used for several datasets contains a placeholder for their names."""
     path = context.section.get("path")
     if isinstance(path, str) and "{dataset}" not in path and len(context.datasets) > 1:
         yield Problem(
@@ -99,7 +99,7 @@ class Degraded:
     degradation : dict or None
         How the input was made, where that is known (`degradation` of the configuration).
     base : array of the target's shape, or None
-        What another model, which this one refines, has made of the input; in code values.
+        The prediction of the model that this one refines, in code values.
     """
 
     name: str
@@ -117,15 +117,15 @@ class Restorer(Protocol):
     Parameters
     ----------
     settings : dict
-        The model's section of the configuration, as plain data; for networks with the ``path`` of their file and those
-        ``beside`` it, the ``device`` and ``batch`` with which they run, and ``unfinished``, a folder for work in
+        The model's section of the configuration, as plain data; for networks also the ``path`` of their file and of
+        those ``beside`` it, the ``device`` and ``batch`` to run with, and ``unfinished``, a folder for work in
         progress.
     files : list of str
         Files of the predictions, for models that read them.
     """
 
     parameters: dict[str, Any]
-    """What identifies the model beyond its settings: versions, its architecture; stored with the predictions."""
+    """What identifies the model beyond its settings, such as versions or its architecture; stored with predictions."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]): ...
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MeanShiftModel(Computed, RestorerModel):
-    """What both mean-shift restorers are told."""
+    """What both mean-shift restorers have."""
 
     dae: Weights
     dae_sigma: float | None
@@ -28,17 +28,17 @@ class MeanShiftModel(Computed, RestorerModel):
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check the weights, and that datasets tell how their inputs were made, which it has to know."""
+        """Check the weights, and that datasets describe how their inputs were made."""
         yield from super().check(context)
         yield from check_weights(context, "dae", context.section.get("dae"))
         for name, dataset in context.datasets.items():
             degradation = dataset.get("degradation")
-            told = degradation if isinstance(degradation, dict) else {}
-            if not told and dataset.get("scale", 1) == 1:
+            known = degradation if isinstance(degradation, dict) else {}
+            if not known and dataset.get("scale", 1) == 1:
                 yield Problem(
                     f"datasets.{name}.degradation",
-                    f"is missing: model {context.name!r} has to know how the inputs were made; beside `input` it "
-                    "tells that",
+                    f"is missing: model {context.name!r} has to know how the inputs were made; together with `input`, "
+                    "it describes that",
                 )
 
     def network(self, key: str, networks: Networks) -> list[str]:

@@ -1,7 +1,7 @@
-"""Published weights: spandrel finds the architecture that they belong to.
+"""Published weights: spandrel identifies the architecture that they belong to.
 
-Files are read as weights and nothing else: a `.pth` that asks for any other Python object is refused before
-anything of it is run.
+Files are read as weights and nothing else: a `.pth` that contains any other Python object is refused before anything
+in it is executed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CheckpointModel(NetworkModel, RestorerModel):
 
 
 class Restorer:
-    """Runs a network of spandrel's on floats in [0, 1]; see `network` for how large images are cut."""
+    """Runs a network of spandrel's on floats in [0, 1]; `ensir.networks.runner` cuts large images into pieces."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
         path, precision = settings["path"], settings["precision"]
@@ -104,7 +104,7 @@ def _network(model: ImageModelDescriptor[Module], path: str, precision: str, dev
 def _craft(
     model: Any, x: Float[Tensor, "image channel height width"]
 ) -> Float[Tensor, "image channel high wide"]:
-    """Run CRAFT without the padding in its `forward`, which adds a whole window even where none is missing."""
+    """Run CRAFT without the padding in its `forward`, which adds a whole window even where none is needed."""
     model.h, model.w = x.shape[2:]
     mean = model.mean.type_as(x)
     x = model.conv_first((x - mean) * model.img_range)
@@ -112,4 +112,6 @@ def _craft(
     return (model.upsample(x) / model.img_range + mean).clamp(0, 1)
 
 
-FORWARD: dict[str, Callable[..., Any]] = {"CRAFT": _craft}  # where spandrel's own is not what was published
+FORWARD: dict[str, Callable[..., Any]] = {
+    "CRAFT": _craft
+}  # where spandrel's own differs from the published code

@@ -16,6 +16,8 @@ from ensir.restorers import Degraded, RestorerModel
 from ensir.section import Context, Problem, unknown
 from ensir.storage import provenance
 
+Image = Float[np.ndarray, "height width channel"]  # in [0, 1]
+
 
 class ClassicalModel(RestorerModel):
     """A classical algorithm of scikit-image or SciPy."""
@@ -36,9 +38,6 @@ class ClassicalModel(RestorerModel):
             known = options(algorithm)
             for option in given.keys() - set(known):
                 yield Problem(f"{context.key}.options.{option}", unknown("unknown key", option, known))
-
-
-Image = Float[np.ndarray, "height width channel"]  # in [0, 1]
 
 
 class Restorer:
@@ -75,7 +74,7 @@ def _estimated_noise(image: Image, degraded: Degraded) -> float:
 
 
 def _colour(image: Image) -> tuple[np.ndarray, int | None]:
-    """Return an image and its channel axis as scikit-image wants them: grey has none."""
+    """Return an image and its channel axis as scikit-image expects them: grey images have none."""
     return (image, 2) if image.shape[2] > 1 else (image[..., 0], None)
 
 
@@ -110,7 +109,7 @@ def tv_chambolle(
 def wavelet(
     image: Image, degraded: Degraded, wavelet: str = "db2", mode: str = "soft", shifts: int = 0
 ) -> Image:
-    """Wavelet denoising, BayesShrink; with shifts > 0 averaged over that many cyclic shifts each way."""
+    """Wavelet denoising, BayesShrink; with shifts > 0, averaged over that many cyclic shifts in each direction."""
     from skimage.restoration import cycle_spin, denoise_wavelet
 
     keywords = {
@@ -132,7 +131,7 @@ def wavelet(
 def nl_means(
     image: Image, degraded: Degraded, h: float = 0.8, patch_size: int = 5, patch_distance: int = 6
 ) -> Image:
-    """Non-local means (Buades 2005), the fast variant; h is in units of the noise σ."""
+    """Non-local means (Buades 2005), fast variant; h is in units of the noise σ."""
     from skimage.restoration import denoise_nl_means
 
     sigma = _estimated_noise(image, degraded)
@@ -234,12 +233,12 @@ def _resample(image: Image, degraded: Degraded, kind: str) -> Image:
 
 
 def bicubic(image: Image, degraded: Degraded) -> Image:
-    """Bicubic interpolation as MATLAB's imresize does it."""
+    """Bicubic interpolation, as in MATLAB's imresize."""
     return degradations.imresize(image, degraded.scale)
 
 
 def back_projection(image: Image, degraded: Degraded, steps: int = 10) -> Image:
-    """Iterative back-projection (Irani 1991): bicubic, then corrected until its downscaled version is the input."""
+    """Iterative back-projection (Irani 1991): bicubic, then corrected so that its downscaled version is the input."""
     result = degradations.imresize(image, degraded.scale)
     for _ in range(steps):
         residual = image - degradations.imresize(result, 1 / degraded.scale)

@@ -1,4 +1,4 @@
-"""A denoising autoencoder as a denoiser: it takes Gaussian noise of the strength that it was trained for."""
+"""A denoising autoencoder as a denoiser: it removes Gaussian noise of the strength that it was trained for."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class DaeModel(NetworkModel, RestorerModel):
-    """A denoising autoencoder: takes Gaussian noise of the σ that it was trained for from colour images."""
+    """A denoising autoencoder: removes Gaussian noise of the σ that it was trained for from colour images."""
 
     kind: Literal["dae"]
-    dae: Weights = Field("sigma25", description="its weights: two ship with the package")
+    dae: Weights = Field("sigma25", description="its weights; two ship with the package")
     precision: Precision = "float32"
 
     untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device", "batch"})
@@ -42,7 +42,7 @@ class DaeModel(NetworkModel, RestorerModel):
 
 
 class Restorer:
-    """Runs a DAE; see `network` for how large images are cut."""
+    """Runs a DAE; `ensir.networks.runner` cuts large images into pieces."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
         import torch
@@ -50,14 +50,14 @@ class Restorer:
         from ensir.networks import dae
 
         path, device = settings["path"], devices.choose(settings["device"])
-        found = dae.read(path)
-        denoise = dae.denoiser(found.network, device, settings["precision"])
+        trained = dae.read(path)
+        denoise = dae.denoiser(trained.network, device, settings["precision"])
 
         def run(pieces: Images) -> Images:
             with torch.inference_mode():
                 return (denoise(torch.from_numpy(pieces).to(device) * 255) / 255).cpu().numpy()
 
-        self.parameters = {"architecture": found.architecture, "versions": provenance.versions("torch")}
+        self.parameters = {"architecture": trained.architecture, "versions": provenance.versions("torch")}
         self.runner = Runner(Network(name=path, run=run, channels=3, scale=1, multiple=(2, 2)), settings)
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:

@@ -87,6 +87,8 @@ class DAEP:
 
     def _prior(self, x: Image, noisy: Image) -> tuple[Image, Image]:
         """Return x − r(x + n) and the gradient of half its square, (I − J)ᵀ(x − r(x + n)), zero on the border."""
+        import torch
+
         noisy = noisy.detach().requires_grad_()
         with torch.enable_grad():
             restored = self.denoise(noisy)

@@ -1,6 +1,6 @@
 """DMSP, deep mean-shift priors (Bigdeli, Jin, Favaro and Zwicker, NIPS 2017).
 
-Gradient ascent of a lower bound of the expected utility: its prior gradient is the mean-shift vector of a DAE, without
+Gradient ascent on a lower bound of the expected utility: its prior gradient is the mean-shift vector of a DAE, without
 back-propagation, and its data term knows the variance of the noise, or estimates it at every step.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ensir.networks.meanshift import MeanShift
     from ensir.networks.observation import Observation
 
-KERNEL_RATE = 0.02  # found by trial: with less the kernel stays flat for long, with more it trembles
+KERNEL_RATE = 0.02  # chosen by trial: with less, the kernel stays flat for long; with more, it oscillates
 
 
 class DmspModel(MeanShiftModel):
@@ -36,7 +36,9 @@ class DmspModel(MeanShiftModel):
     dae_sigma: float | None = Field(
         None, gt=0, description="noise that it was trained for; null: as its file says, or 11"
     )
-    noise_blind: bool = Field(False, description="estimate the noise at every step, instead of being told")
+    noise_blind: bool = Field(
+        False, description="estimate the noise at every step, instead of using the known one"
+    )
     kernel_size: int | None = Field(
         None,
         ge=3,
@@ -45,40 +47,43 @@ class DmspModel(MeanShiftModel):
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check the size of the kernel, and that datasets are such as it can restore."""
+        """Check the size of the kernel, and that the datasets can be restored."""
         yield from super().check(context)
         size = context.section.get("kernel_size")
         if type(size) is int and size % 2 == 0:
             yield Problem(f"{context.key}.kernel_size", f"{size} must be odd")
         for name, dataset in context.datasets.items():
             degradation = dataset.get("degradation")
-            told = degradation if isinstance(degradation, dict) else {}
-            scale = told.get("scale", dataset.get("scale", 1))
+            known = degradation if isinstance(degradation, dict) else {}
+            scale = known.get("scale", dataset.get("scale", 1))
             if scale != 1:
                 yield Problem(
                     f"{context.key}.kind",
                     f"'dmsp' does not enlarge, but the scale of dataset {name!r} is {shown(scale)}; use `kind: daep`",
                 )
             elif (
-                told
+                known
                 and context.section.get("noise_blind") is not True
-                and told.get("sigma", 0 if told.get("kind") == "mask" else None) == 0
+                and known.get("sigma", 0 if known.get("kind") == "mask" else None) == 0
             ):
                 yield Problem(
                     f"{context.key}.noise_blind",
-                    f"must be true: the noise of dataset {name!r} is zero, which dmsp cannot be told",
+                    f"must be true: the noise of dataset {name!r} is zero, which dmsp cannot use",
                 )
 
 
 def Restorer(settings: dict[str, Any], files: list[str]) -> MeanShift:
-    """Return what deblurs, fills holes, denoises; the noise and, as an experiment, the kernel may be unknown."""
+    """Return a restorer that deblurs, fills in missing pixels and denoises.
+
+    The noise may be unknown and, as an experiment, so may the kernel.
+    """
     from ensir.networks.meanshift import MeanShift
 
     return MeanShift(settings, __name__, trained_for=11.0, objective=DMSP, given=without_kernel)
 
 
 def without_kernel(observation: Observation, settings: dict[str, Any]) -> Observation:
-    """Return an observation with a flat kernel in the place of its own, where that is to be found."""
+    """Return an observation with a flat kernel instead of its own, where the kernel is to be estimated."""
     import torch
 
     size = settings["kernel_size"]
@@ -98,7 +103,7 @@ class DMSP:
     noise : float
         Standard deviation that the DAE was trained for.
     settings : dict
-        ``noise_blind``: estimate the noise; ``kernel_size``: not None where the kernel is to be found.
+        ``noise_blind``: estimate the noise; ``kernel_size``: not None where the kernel is to be estimated.
     """
 
     def __init__(
@@ -155,7 +160,7 @@ class DMSP:
     def _precision(self, error: float) -> float:
         """Return the inverse variance of the data: of the known noise, or the best for the mean squared residual.
 
-        The latter counts what the smoothing by the DAE's noise leaves of itself in the data, too.
+        The latter includes what the smoothing by the DAE's noise adds to the residual.
         """
         if not self.noise_blind:
             return 1 / self.observation.sigma**2
@@ -165,8 +170,8 @@ class DMSP:
     def _learn_kernel(self, blur: linear.Blur, x: Image, residual: Image) -> None:
         """Take a step of the kernel: xᵀ(k ∗ x − y) + N σ² k, momentum, then k ≥ 0 and sum one.
 
-        The step is scaled by the variance of the image, so that it does not depend on the contrast; the mean of the
-        image, which tells nothing of a kernel of sum one, is left out.
+        The step is scaled by the variance of the image, so that it does not depend on the contrast. The mean of the
+        image, which says nothing about a kernel of sum one, is subtracted.
         """
         from ensir.networks.descent import MOMENTUM
 

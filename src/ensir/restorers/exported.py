@@ -25,6 +25,17 @@ from ensir.storage.paths import existing
 if TYPE_CHECKING:
     from ensir.planning.networks import Networks
 
+Floats = Float[np.ndarray, "image channel height width"]
+ONNX_TYPES: dict[str, np.dtype] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(float16)": np.dtype(np.float16),
+}
+PROVIDERS = {
+    "cpu": ["CPUExecutionProvider"],
+    "cuda": ["CUDAExecutionProvider"],
+    "auto": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+}
+
 
 class ExportedModel(NetworkModel, RestorerModel):
     """A network without its source: a program of `torch.export`, or ONNX (needs `pip install 'ensir-flow[onnx]'`)."""
@@ -44,21 +55,9 @@ class ExportedModel(NetworkModel, RestorerModel):
         return [self.path, *filter(os.path.exists, [f"{self.path}.data"])]
 
 
-Floats = Float[np.ndarray, "image channel height width"]
-ONNX_TYPES: dict[str, np.dtype] = {
-    "tensor(float)": np.dtype(np.float32),
-    "tensor(float16)": np.dtype(np.float16),
-}
-PROVIDERS = {
-    "cpu": ["CPUExecutionProvider"],
-    "cuda": ["CUDAExecutionProvider"],
-    "auto": ["CUDAExecutionProvider", "CPUExecutionProvider"],
-}
-
-
 @dataclass(frozen=True)
 class Program:
-    """A program as it was exported.
+    """An exported program.
 
     Attributes
     ----------
@@ -67,7 +66,7 @@ class Program:
     shape : tuple of four int or None
         Sizes of its input; None where any size will do.
     dtype : float dtype
-        Of its input.
+        Dtype of its input.
     """
 
     run: Callable[[Floats], Floats]
@@ -76,7 +75,7 @@ class Program:
 
 
 class Restorer:
-    """Runs an exported program; see `network` for how large images are cut."""
+    """Runs an exported program; `ensir.networks.runner` cuts large images into pieces."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
         path = settings["path"]
@@ -105,7 +104,7 @@ def _is_torch(path: str) -> bool:
 
 
 def _network(program: Program, path: str, settings: dict[str, Any]) -> Network:
-    """Say what a program asks of its inputs, and run it on floats in [0, 1]."""
+    """Return a program that runs on floats in [0, 1], and what it requires of its inputs."""
     images, channels, height, width = program.shape if len(program.shape) == 4 else (None,) * 4
     if channels not in (1, 3):
         raise InputError(
@@ -140,7 +139,7 @@ def _shape(program: Program) -> str:
 
 
 def _read_torch(path: str, device: str) -> Program:
-    """Load a `.pt2` file, once it is known to hold a plain graph and plain tensors.
+    """Load a `.pt2` file that holds nothing but a plain graph and plain tensors.
 
     Raises
     ------
@@ -175,7 +174,7 @@ def _read_torch(path: str, device: str) -> Program:
         dtype = torch.empty(0, dtype=value.dtype).numpy().dtype
     except Exception as error:
         raise InputError(
-            f"{path}: is no program of one picture that this PyTorch can run ({_reason(error)}); export it again"
+            f"{path}: is not a program for one picture that this PyTorch can run ({_reason(error)}); export it again"
         ) from error
 
     def run(x: Floats) -> Floats:
@@ -186,7 +185,7 @@ def _read_torch(path: str, device: str) -> Program:
 
 
 def _read_onnx(path: str, device: str) -> Program:
-    """Load an ONNX file: a graph of ONNX's own operators, nothing that could run else.
+    """Load an ONNX file: a graph of ONNX's own operators, and nothing else that could be executed.
 
     Raises
     ------
@@ -213,7 +212,7 @@ def _read_onnx(path: str, device: str) -> Program:
         dtype = ONNX_TYPES[given.type]
     except Exception as error:
         raise InputError(
-            f"{path}: is no program of one picture that ONNX Runtime can run ({_reason(error)}); export it again"
+            f"{path}: is not a program for one picture that ONNX Runtime can run ({_reason(error)}); export it again"
         ) from error
     shape = tuple(side if isinstance(side, int) else None for side in given.shape)
     return Program(lambda x: session.run([made.name], {given.name: x})[0], shape, dtype)

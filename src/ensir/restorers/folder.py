@@ -55,7 +55,7 @@ class Restorer:
     def restore(
         self, images_to_restore: Iterable[Degraded]
     ) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
-        """Yield the predictions as they are stored, floats in code values."""
+        """Yield the predictions as stored; floats in code values."""
         for degraded, file in zip(images_to_restore, self.files, strict=True):
             if not array_files.is_array(file):
                 yield image_files.read(file)

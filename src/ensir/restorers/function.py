@@ -1,4 +1,4 @@
-"""A Python function of the user's: input image → prediction."""
+"""The user's own Python function: input image → prediction."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""PTG-RM (Xu et al., CVPR 2024): refines what another model has made of the same input; `networks.refiner` is the network.
+"""PTG-RM (Xu et al., CVPR 2024): refines the predictions of another model; the network is `ensir.networks.refiner`.
 
-Instance normalisation and both attentions look at the whole picture, and so does a 1-D prior: images are refined
+Instance normalisation and both attentions depend on the whole picture, and so does a 1-D prior: images are refined
 whole unless `tile` is set.
 """
 
@@ -36,7 +36,7 @@ class PtgrmModel(Refiner, NetworkModel, RestorerModel):
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check that its base is another model, and that no model refines itself in the end."""
+        """Check that its base is another model, and that no model refines itself, directly or not."""
         yield from super().check(context)
         models = sections(context.config, "models")
         key, chain, base = f"{context.key}.base", [context.name], context.section.get("base")
@@ -57,7 +57,7 @@ class PtgrmModel(Refiner, NetworkModel, RestorerModel):
 
 
 class Restorer:
-    """Refines predictions; see `network` for how large images are cut."""
+    """Refines predictions; `ensir.networks.runner` cuts large images into pieces."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
         import torch
@@ -82,17 +82,17 @@ class Restorer:
         )
 
     def _check_settings(self, path: str, settings: dict[str, Any], prior: features.Prior) -> None:
-        told, wanted = self.trained.architecture, settings["architecture"]
+        own, wanted = self.trained.architecture, settings["architecture"]
         if prior.identity != self.trained.facts["prior"]:
-            raise InputError(f"{path}: was trained with another prior; fix `prior`, or train it anew")
-        if {"without": sorted(told.without), "plain": told.plain} != wanted:
+            raise InputError(f"{path}: was trained with another prior; fix `prior`, or train it again")
+        if {"without": sorted(own.without), "plain": own.plain} != wanted:
             raise InputError(
-                f"{path}: was trained with `without: [{', '.join(told.without)}]`, `plain: {str(told.plain).lower()}`; "
-                "say the same, or train it anew"
+                f"{path}: was trained with `without: [{', '.join(own.without)}]`, `plain: {str(own.plain).lower()}`; "
+                "set the same, or train it again"
             )
 
     def check(self, part: reading.Part) -> None:
-        """Raise an InputError where an image of a part taught the refiner, unless the part is of its training set."""
+        """Raise an InputError if the refiner was trained on an image of a part that is not of its training set."""
         facts = self.trained.facts
         learned = dict(zip(facts["image_digests"], facts["images"], strict=True))
         for name, digest in zip(part.names, part.column("digest"), strict=True):
@@ -114,7 +114,7 @@ class Restorer:
 
 
 def _channels(degraded: Degraded, white: int) -> Float32[np.ndarray, "height width 8"]:
-    """Return what the network looks at, side by side: base, input, position."""
+    """Return what the network takes, channel by channel: base, input, position."""
     from ensir.networks.refiner import enlarged, picture, position
 
     assert degraded.base is not None
@@ -124,7 +124,7 @@ def _channels(degraded: Degraded, white: int) -> Float32[np.ndarray, "height wid
     if beside.shape[:2] != (height, width):
         raise InputError(
             f"image {degraded.name!r}: its input is {beside.shape[1]}×{beside.shape[0]} at the size of the target, "
-            f"which is {width}×{height}; a refiner needs both alike"
+            f"which is {width}×{height}; a refiner needs both of one size"
         )
     return np.concatenate(
         [picture(degraded.base, white), picture(beside, white), position(height, width)], axis=2

@@ -1,4 +1,4 @@
-"""Predictions that somebody shares: parts refer to a sealed store, or are copied from it; see the stage `adopt`."""
+"""Predictions that others share: parts refer to a sealed store, or are copied from it; see the stage `adopt`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ensir.storage.shared import ROOT, is_url
 
 
 class StoreModel(RestorerModel):
-    """Predictions that somebody shares: a sealed store at a path or URL, as `ensir publish` leaves it."""
+    """Predictions that others share: a sealed store at a path or URL, as `ensir publish` leaves it."""
 
     kind: Literal["store"]
     path: str = Field(
@@ -41,7 +41,7 @@ class StoreModel(RestorerModel):
         yield from check_placeholder(context)
 
     def shared(self, key: str, dataset: str) -> dict[str, str | None]:
-        """Return where the shared store is, and its digest; asks no URL."""
+        """Return where the shared store is, and its digest; requests no URL."""
         location = self.path.replace("{dataset}", dataset).rstrip("/")
         if not is_url(location) and not Path(location, ROOT).is_file():
             raise InputError(f"{key}.path: {location}/{ROOT}: no such file; fix the path, or seal the store")

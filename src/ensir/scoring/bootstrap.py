@@ -9,11 +9,11 @@ from jaxtyping import Float
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-AT_ONCE = 2**22  # drawn images that are held in memory
+AT_ONCE = 2**22  # drawn images that are held in memory at once
 
 
 class Interval(NamedTuple):
-    """A mean difference and its 95 % interval; NaN where there are too few images to tell."""
+    """A mean difference and its 95 % interval; NaN where there are too few images."""
 
     mean: float
     low: float
@@ -21,7 +21,7 @@ class Interval(NamedTuple):
 
     @property
     def holds_zero(self) -> bool:
-        """Whether the difference is not significant; False where there is no interval, of which nothing is known."""
+        """Whether the difference is not significant; False where there is no interval."""
         return self.low <= 0 <= self.high
 
 

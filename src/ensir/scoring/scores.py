@@ -45,7 +45,7 @@ def metrics_of(experiment: dict[str, Any]) -> dict[str, Metric]:
 
 
 def metric(name: str, printed: dict[str, Any]) -> Metric:
-    """Return how a metric is printed, from what its section says of that."""
+    """Return how a metric is printed, from the `printed` of its section."""
     return Metric(printed["label"] or name, printed["unit"], printed["digits"], printed["higher_is_better"])
 
 
@@ -55,7 +55,7 @@ def first_metric(experiment: dict[str, Any]) -> tuple[str, Metric]:
 
 
 def direction(experiment: dict[str, Any]) -> str:
-    """Tell in which metrics lower is better; nothing where higher is in all."""
+    """Say in which metrics lower is better; empty where there are none."""
     lower = [metric.label for metric in metrics_of(experiment).values() if not metric.higher_is_better]
     return f"; lower is better in {', '.join(lower)}" if lower else ""
 
@@ -132,7 +132,7 @@ def _key(row: dict[str, str]) -> tuple[str, ...]:
 
 
 def baseline(experiment: dict[str, Any]) -> str | None:
-    """Return the name of the method that averages, which gains are counted from."""
+    """Return the name of the method that averages, over which gains are measured; None where there is none."""
     return next((name for name, method in experiment["methods"].items() if method["kind"] == "average"), None)
 
 
@@ -144,7 +144,7 @@ def competitors(experiment: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def ranked(values: Sequence[float], metric: Metric) -> list[Cell]:
-    """Print the values of one contest, best and second best marked; equal in print is equal in rank."""
+    """Print the values of one comparison, best and second best marked; values that print alike rank alike."""
     printed = [round(value, metric.decimals) for value in values]
     places = sorted({value for value in printed if not math.isnan(value)}, reverse=metric.higher_is_better)
     marks = dict(zip(places, ("best", "second"), strict=False)) if len(places) > 1 else {}

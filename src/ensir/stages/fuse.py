@@ -159,7 +159,7 @@ def _opened(task: Task) -> tuple[Any, reading.Part, list[reading.Part]]:
     reading.aligned([part, *predictions])
     settings = json.loads(task.settings)
     combiner = registry.module("methods", settings["kind"]).Method(settings, task.fitted)
-    if not isinstance(combiner, methods.LooksAtInput):
+    if not isinstance(combiner, methods.UsesInput):
         # what is compiled or unfolded once belongs to no image
         first = np.stack([prediction.pixels(0, 1)[:, None] for prediction in predictions])
         _combine(task, combiner)(first)
