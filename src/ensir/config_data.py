@@ -128,6 +128,10 @@ class FolderModel(Strict):
     suffix: str = Field("", description="end of the file stems that is not part of the image name")
     value_range: list[float] | None = Field(None, description="black and white of arrays of floats")
     array: str | None = Field(None, description="path of the array in HDF5 files that hold more than one")
+    any_range: bool = Field(
+        False,
+        description="accept floats far outside `value_range`, or black where the targets are not",
+    )
 
 
 class StoreModel(Strict):
@@ -155,6 +159,10 @@ class FunctionModel(Strict):
         description="a function of a module that can be imported from the working directory"
     )
     options: dict[str, Any] = Field({}, description="keyword arguments of the function")
+    any_range: bool = Field(
+        False,
+        description="accept floats far outside the code values, or black where the targets are not",
+    )
 
 
 class ClassicalModel(Strict):
@@ -214,6 +222,10 @@ class ExportedModel(Network):
     )
     value_range: list[float] = Field([0.0, 1.0], description="black and white, as the network was trained")
     multiple: int = Field(1, ge=1, description="what both sides of an input must be multiples of")
+    any_range: bool = Field(
+        False,
+        description="accept images far outside `value_range`, or black where the targets are not",
+    )
 
 
 Weights = Annotated[

@@ -252,7 +252,7 @@ class Plan:
         if not isinstance(settings, FolderDataset) or not settings.input:
             return {}
         key = f"datasets.{dataset}.input"
-        found = _found(settings.input, key, settings.input_suffix, settings.exclude)
+        found = _found(settings.input, key, settings.input_suffix, settings.exclude, unmatched_excludes=True)
         return images.match(self.targets(dataset), found, key)
 
     def _predictions(self, dataset: str, model: str) -> dict[str, str]:

@@ -52,7 +52,9 @@ def test_a_network_and_what_reruns_it(with_network: Run):
     (path, *_) = (run.folder / "results/predictions/test/net.zarr").glob("[0-9a-f]*")
     part = store.Part(path)
     assert part.attributes["parameters"]["network"] == [digests.sha256(run.folder / "net.pt2")]
-    assert part.attributes["settings"].keys() == {"kind", "tile", "overlap", "value_range", "multiple"}
+    assert part.attributes["settings"].keys() == {
+        "kind", "tile", "overlap", "value_range", "multiple", "any_range",
+    }  # fmt: skip
     (log,) = (run.folder / "results/logs/predict/test/net").glob(f"{path.name}.log")
     assert "images per second, peak memory" in log.read_text()
     for path in (run.folder / "results/predictions/test/b.zarr").glob("[0-9a-f]*"):

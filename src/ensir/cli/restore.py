@@ -110,7 +110,7 @@ def restore(
     assert isinstance(restorer, meanshift.Restorer)
     observation = restorer.given(meanshift.observe(given, restorer.device))
     if mask:
-        known = images.read(str(mask)).max(axis=2) > 0
+        known = operators.read_mask(str(mask))
         if known.shape != degraded.shape[:2]:
             raise InputError(f"{mask}: is not of the size of {image}")
         observation = observation.masked(torch.from_numpy(known))

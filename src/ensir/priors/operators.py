@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ensir import InputError
-from ensir.images import read, to_integers
+from ensir.images import is_lossy, read, to_integers
 
 
 def degrade(
@@ -104,6 +104,10 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
                 cell for value in matrices for cell in (value.ravel() if value.dtype == object else [value])
             ]
         else:
+            if is_lossy(path):
+                raise InputError(
+                    f"{path}: is a lossy image, whose values are not the kernel's; save the kernel as PNG, .npy or .mat"
+                )
             found = [read(path).mean(axis=2)]
     except InputError:
         raise
@@ -121,6 +125,16 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
         )
     value = np.asarray(value / value.sum(), np.float64)
     return value[::-1, ::-1] if mirrored else value
+
+
+def read_mask(path: str) -> Shaped[np.ndarray, "height width"]:
+    """Return which pixels of an image are known, by an image that is black where they miss.
+
+    Of a lossy image, whose black is not quite black, those that are brighter than half are known.
+    """
+    mask = read(path)
+    brightest = mask.max(axis=2)
+    return brightest > (np.iinfo(mask.dtype).max // 2 if is_lossy(path) else 0)
 
 
 def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:

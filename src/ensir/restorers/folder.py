@@ -18,6 +18,7 @@ class Restorer:
     def __init__(self, settings: dict[str, Any], files: list[str]):
         self.files = files
         self.value_range, self.array = settings["value_range"], settings["array"]
+        self.any_range = settings["any_range"]
         self.parameters: dict[str, Any] = {}
 
     def restore(
@@ -44,4 +45,6 @@ class Restorer:
                 f"{file}: holds {prediction.dtype}; declare the model's `value_range`, e.g. [0, 1]"
             )
         black, white = self.value_range
+        if not self.any_range:
+            images.check_range(prediction, black, white, file, degraded.extent)
         return (prediction.astype(np.float64) - black) * ((2**degraded.bits - 1) / (white - black))
