@@ -195,8 +195,8 @@ def _opaque(path: str, image: Pixels, white: int) -> Pixels:
         return image
     if not (image[..., -1] == white).all():
         raise InputError(
-            f"{path}: is transparent in places, or has channels beside its colours; convert it to grey or RGB "
-            "without alpha"
+            f"{path}: has {image.shape[2]} channels, and the last is no alpha that hides nothing; convert it to grey "
+            "or RGB without alpha"
         )
     return image[..., :-1]
 
@@ -295,11 +295,10 @@ def _unscaled(channel: Pixels, bits: int) -> bool:
         return False
     spare = 8 * channel.itemsize - bits
     high = channel.astype(np.int64) >> spare
-    scaled = np.rint(high * (np.iinfo(channel.dtype).max / most))
-    dark = (channel == high << spare) | (
-        np.abs(channel - scaled) <= 1
-    )  # of an image that is scaled up, but dark
-    return not dark.all()
+    scaled_up = (high << spare, np.rint(high * (np.iinfo(channel.dtype).max / most)))
+    return not any(
+        (channel == dark).all() for dark in scaled_up
+    )  # a dark image, scaled up, has small values too
 
 
 # ── TIFF ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -451,7 +450,13 @@ def _pillow(path: str, kind: str) -> Iterator[PIL.Image.Image]:
         "BMP": BmpImagePlugin.BmpImageFile,
         "WebP": WebPImagePlugin.WebPImageFile,
     }
-    with plugins[kind](path) as image:
+    try:
+        opened = plugins[kind](path)
+    except SyntaxError as error:  # Pillow's word for what it does not read, such as JPEG of 12 bits
+        raise InputError(
+            f"{path}: is a {kind} file of a rare kind ({error}); save it as 8- or 16-bit PNG"
+        ) from error
+    with opened as image:
         _believe(path, image.height, image.width)
         if getattr(image, "n_frames", 1) > 1:
             raise InputError(f"{path}: is an animation; save the image that is meant as PNG")

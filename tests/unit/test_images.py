@@ -92,8 +92,14 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "text.tif": (b"no image at all", "cannot be read as an image"),
         "huge.png": (png(16_500, 16_500), "claims 16500×16500 pixels"),
         "lying.png": (png(4000, 4000), "cannot be read as an image"),
-        "alpha.png": (imagecodecs.png_encode(np.zeros((4, 4, 4), np.uint8)), "is transparent in places"),
-        "grey_alpha.png": (imagecodecs.png_encode(np.zeros((4, 4, 2), np.uint8)), "is transparent in places"),
+        "alpha.png": (
+            imagecodecs.png_encode(np.zeros((4, 4, 4), np.uint8)),
+            "the last is no alpha that hides nothing",
+        ),
+        "grey_alpha.png": (
+            imagecodecs.png_encode(np.zeros((4, 4, 2), np.uint8)),
+            "the last is no alpha that hides nothing",
+        ),
     }
 
 

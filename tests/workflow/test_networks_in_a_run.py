@@ -22,6 +22,7 @@ def export(path: Path, seed: int) -> None:
     network = torch.nn.Conv2d(3, 3, 3, padding=1)
     with torch.no_grad():
         network.weight.mul_(0.1)
+        network.bias.mul_(0.1)
         network.weight[range(3), range(3), 1, 1] += 0.8
     free = torch.export.Dim.DYNAMIC
     shapes = ({0: free, 2: free, 3: free},)
