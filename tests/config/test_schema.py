@@ -73,7 +73,7 @@ WRONG = [
     (
         "models.IMDN.paht",
         "x",
-        "unknown key; allowed: kind, path, suffix, value_range, array; did you mean 'path'?",
+        "unknown key; allowed: kind, path, suffix, value_range, array, any_range; did you mean 'path'?",
     ),
     (
         "experiments.denoise.test",

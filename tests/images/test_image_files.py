@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import struct
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -90,8 +93,14 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "text.tif": (b"no image at all", "cannot be read as an image"),
         "huge.png": (png(16_500, 16_500), "claims 16500×16500 pixels"),
         "lying.png": (png(4000, 4000), "cannot be read as an image"),
-        "alpha.png": (imagecodecs.png_encode(np.zeros((4, 4, 4), np.uint8)), "has 4 channels; convert"),
-        "grey_alpha.png": (imagecodecs.png_encode(np.zeros((4, 4, 2), np.uint8)), "has 2 channels; convert"),
+        "alpha.png": (
+            imagecodecs.png_encode(np.zeros((4, 4, 4), np.uint8)),
+            "the last is no alpha that hides nothing",
+        ),
+        "grey_alpha.png": (
+            imagecodecs.png_encode(np.zeros((4, 4, 2), np.uint8)),
+            "the last is no alpha that hides nothing",
+        ),
     }
 
 
@@ -104,23 +113,6 @@ def test_broken_files_are_named(tmp_path: Path, name: str):
         image_files.read(str(path))
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
-
-
-def test_palette_bilevel_and_floats_are_refused(tmp_path: Path):
-    PIL.Image.new("P", (4, 4)).save(tmp_path / "p.png")
-    PIL.Image.new("1", (4, 4)).save(tmp_path / "b.png")
-    tifffile.imwrite(tmp_path / "f.tif", np.zeros((4, 4), np.float32))
-    PIL.Image.new("P", (4, 4)).save(tmp_path / "p.tif")
-    tifffile.imwrite(tmp_path / "w.tif", np.zeros((4, 4), np.uint8), photometric="miniswhite")
-    for name, message in (
-        ("p.png", "palette"),
-        ("b.png", "1-bit"),
-        ("f.tif", "float32"),
-        ("p.tif", "a TIFF of kind PALETTE; convert it to grey or RGB"),
-        ("w.tif", "a TIFF of kind MINISWHITE"),
-    ):
-        with pytest.raises(InputError, match=message):
-            image_files.read(str(tmp_path / name))
 
 
 def test_colours_one_after_the_other(tmp_path: Path):
@@ -140,10 +132,239 @@ def test_the_size_of_a_tiff_is_read_from_its_header(tmp_path: Path):
         image_files.read(str(path))
 
 
+# ── find ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def test_a_folder_may_have_any_name(tmp_path: Path):
     paths(tmp_path, "my photos [2024]*/deep/a.png")
     folder = f"{tmp_path}/my photos [2024]*"
     assert image_files.find("**/*", "key", folder=folder) == {"deep/a": f"{folder}/deep/a.png"}
+
+
+def found(pattern: str, **options) -> set[str]:
+    return set(image_files.find(pattern, "key", **options))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "gt/*.png", "gt/*", "gt/a.png", "g*/a.png", "./gt/[a-b].png", "*/*.png", "**/a.png", "**/*.png", "gt/**", "**",
+        "gt/**/*", "gt/../gt/*.png", "gt//*.png", "*/deep/*.png", "gt/.*.png", "**/deep/**/*.png", ".h/*", "*/*/*.png",
+        "?t/?.png", "no/*.png", "gt/a.png/*", "[!x]*/a.*",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("absolute", [False, True])
+def test_patterns_match_what_glob_matches(tmp_path: Path, monkeypatch, pattern: str, absolute: bool):
+    paths(
+        tmp_path,
+        "a.png",
+        "gt/a.png",
+        "gt/b.png",
+        "gt/.hidden.png",
+        "gt/deep/c.png",
+        "gt/deep/er/d.png",
+        ".h/e.png",
+    )
+    (tmp_path / "gt/notes.txt").write_text("")
+    monkeypatch.chdir(tmp_path)
+    pattern = f"{tmp_path}/{pattern}" if absolute else pattern
+    expected = {
+        os.path.normpath(path) for path in glob.glob(pattern, recursive=True) if path.endswith(".png")
+    }
+    if not expected:
+        with pytest.raises(InputError, match="no image matches"):
+            image_files.find(pattern, "key")
+    else:
+        assert {os.path.normpath(path) for path in image_files.find(pattern, "key").values()} == expected
+
+
+def test_a_folder_stands_for_its_images(tmp_path: Path, monkeypatch):
+    paths(tmp_path, "gt/a.png", "gt/b.png", "gt/deep/c.png")
+    (tmp_path / "gt/readme.txt").write_text("no image")
+    monkeypatch.chdir(tmp_path)
+    assert (
+        image_files.find("gt", "key") == image_files.find("gt/", "key") == {"a": "gt/a.png", "b": "gt/b.png"}
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for pattern in ("~/gt", "~/gt/*.png"):
+        assert image_files.find(pattern, "key") == {name: f"{tmp_path}/gt/{name}.png" for name in "ab"}
+    with pytest.raises(InputError, match=r"no image matches '\*/deep'.*; it matches folders: add /\*"):
+        image_files.find("*/deep", "key")
+
+
+def test_folders_that_link_to_themselves(tmp_path: Path):
+    paths(tmp_path, "gt/a.png", "gt/sub/b.png")
+    os.symlink(".", tmp_path / "gt/latest")
+    os.symlink(".", tmp_path / "gt/current")
+    os.symlink("..", tmp_path / "gt/sub/up")
+    os.symlink("sub", tmp_path / "gt/alias")
+    assert found(f"{tmp_path}/gt/**/*.png") == {"a", "sub/b"}
+    assert found("**/*", folder=f"{tmp_path}/gt") == {"a", "sub/b"}
+
+
+def test_a_folder_behind_a_link_is_found(tmp_path: Path):
+    paths(tmp_path, "elsewhere/a.png", "elsewhere/deep/b.png")
+    (tmp_path / "gt").mkdir()
+    os.symlink("../elsewhere", tmp_path / "gt/set")
+    os.symlink("../elsewhere/a.png", tmp_path / "gt/c.png")
+    os.symlink("nowhere", tmp_path / "gt/gone")
+    os.symlink("itself", tmp_path / "gt/itself")
+    assert found(f"{tmp_path}/gt/**/*.png") == {"c", "set/a", "set/deep/b"}
+
+
+@pytest.mark.parametrize(
+    ("aim", "fix"),
+    [
+        (".git/annex/objects/W1/Xk/SHA256E-s9--0.png/SHA256E-s9--0.png", "run `git annex get`"),
+        ("/home/me/.cache/dvc/files/md5/ab/cdef", "run `dvc pull`"),
+        ("../originals/a.png", "restore the file, or remove the link"),
+    ],
+)
+def test_broken_links(tmp_path: Path, aim: str, fix: str):
+    paths(tmp_path, "gt/whole.png")
+    os.symlink(aim, tmp_path / "gt/a.png")
+    os.symlink(aim, tmp_path / "gt/b.png")
+    message = rf"key: .*gt/a.png links to {aim}, which is not there \(as do 1 others in .*gt\); {fix}"
+    with pytest.raises(InputError, match=message):
+        image_files.find(f"{tmp_path}/gt/*.png", "key")
+    assert found(f"{tmp_path}/gt/*.png", exclude=["a", "b"]) == {"whole"}
+    os.symlink("missing", tmp_path / "linked")
+    with pytest.raises(InputError, match="linked links to missing, which is not there; restore"):
+        image_files.find(f"{tmp_path}/linked/*.png", "key")
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("ensir")]
+    caplog.clear()
+    return messages
+
+
+def test_images_that_are_passed_over_are_told_of(tmp_path: Path, caplog):
+    paths(
+        tmp_path,
+        "gt/a.png",
+        "gt/b.PNG",
+        "gt/.c.png",
+        "gt/._a.png",
+        "gt/a_x4.png",
+        "gt/d.jpg",
+        "elsewhere/e.JPG",
+    )
+    (tmp_path / "gt/notes.txt").write_text("")
+    (tmp_path / "gt/f.gif").write_text("")
+    gt = f"{tmp_path}/gt"
+    assert found(f"{gt}/*.png") == {"a", "a_x4"}
+    (message,) = warnings_of(caplog)
+    assert message.startswith(
+        f"key: {gt + '/*.png'!r} passes over 4 images beside those it finds, the first {gt}/.c.png"
+    )
+    assert found(f"{gt}/*_x4.png") == {"a_x4"}  # other names are passed over on purpose
+    assert found(f"{gt}/a.png") == {"a"}
+    assert not warnings_of(caplog)
+    assert found(f"{gt}/*") == {"a", "b", "a_x4", "d"}
+    (message,) = warnings_of(caplog)
+    assert "passes over 2 images" in message
+    with pytest.raises(
+        InputError, match=r"no image matches.*\(1, the first .*elsewhere/e.JPG\): fix the pattern"
+    ):
+        image_files.find(f"{tmp_path}/elsewhere/*.png", "key")
+
+
+def test_what_is_excluded_must_be_there(tmp_path: Path):
+    paths(tmp_path, "gt/baby.png", "gt/bird.png")
+    pattern = f"{tmp_path}/gt/*.png"
+    assert found(pattern, exclude=["ba*"]) == {"bird"}
+    with pytest.raises(
+        InputError, match="key: `exclude` names 'babby', which matches no image; did you mean 'baby'"
+    ):
+        image_files.find(pattern, "key", exclude=["babby"])
+    with pytest.raises(
+        InputError, match="`exclude` names 'zzz', which matches no image; fix the name, or remove it"
+    ):
+        image_files.find(pattern, "key", exclude=["zzz", "bird"])
+    with pytest.raises(InputError, match="`exclude` leaves none of 2 images; narrow it"):
+        image_files.find(pattern, "key", exclude=["b*"])
+    assert found(pattern, exclude=["zzz"], unmatched_excludes=True) == {"baby", "bird"}
+
+
+def test_brackets_of_a_folder(tmp_path: Path):
+    paths(tmp_path, "[test]/gt/a1.png", "[test]/gt/[b].png")
+    for below, right in (("[test]/gt/*.png", "[[]test]/gt/*.png"), ("[test]/gt/a[0-9].png", "[[]test]/gt/a[0-9].png"),
+                         ("[test]/gt/[b].png", "[[]test]/gt/[[]b].png")):  # fmt: skip
+        with pytest.raises(
+            InputError, match="brackets stand for one of the characters in them; write"
+        ) as error:
+            image_files.find(f"{tmp_path}/{below}", "key")
+        assert str(error.value).endswith(f"write '{tmp_path}/{right}'")
+        assert image_files.find(f"{tmp_path}/{right}", "key")
+
+
+def test_folders_that_may_not_be_read(tmp_path: Path, caplog, monkeypatch):
+    paths(tmp_path, "gt/a.png", "gt/closed/b.png")
+    scandir = os.scandir
+
+    def listed(folder: str):
+        if folder.endswith("closed"):
+            raise PermissionError
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", listed)
+    assert found(f"{tmp_path}/gt/**/*.png") == {"a"}
+    assert f"key: 1 folders may not be read, the first {tmp_path}/gt/closed" in warnings_of(caplog)
+    with pytest.raises(InputError, match="closed may not be read; change its permissions"):
+        image_files.find(f"{tmp_path}/gt/closed/*.png", "key")
+
+
+def test_many_files_are_listed_fast(tmp_path: Path, monkeypatch):
+    (tmp_path / "gt").mkdir()
+    for i in range(2000):
+        (tmp_path / f"gt/{i:05}.png").touch()
+    scanned, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: scanned.append(folder) or scandir(folder))
+    monkeypatch.setattr(os, "stat", None)
+    assert len(found(f"{tmp_path}/gt/*.png")) == 2000
+    assert scanned == [f"{tmp_path}/gt"]
+
+
+# ── match ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_files_that_are_missing_or_have_other_names():
+    names = {name: name for name in ("a", "b", "c")}
+    assert image_files.match(names, {name: f"{name}.png" for name in "dcba"}, "key") == {
+        n: f"{n}.png" for n in "abc"
+    }
+    with pytest.raises(InputError) as error:
+        image_files.match(names, {"a": "a.png"}, "key")
+    assert str(error.value) == (
+        "key: no file for 'b', 'c' (2 of 3 images); add the files, or exclude the images from the dataset"
+    )
+    with pytest.raises(InputError) as error:
+        image_files.match(names, {"a": "a.png", "b_x4": "", "c_x4": ""}, "key")
+    assert str(error.value) == (
+        "key: no file for 'b', 'c' (2 of 3 images); it holds 'b_x4', 'c_x4' instead: if these are the same images, "
+        "rename the files, or declare a suffix; if not, add the files, or exclude the images from the dataset"
+    )
+
+
+def test_accents_are_written_in_two_ways(tmp_path: Path, caplog):
+    composed, decomposed = (unicodedata.normalize(form, "Zürich/é") for form in ("NFC", "NFD"))
+    assert image_files.match({composed: "t"}, {decomposed: "p", "x": "q"}, "key") == {composed: "p"}
+    (message,) = warnings_of(caplog)
+    assert "1 names match but for how Unicode writes their accents" in message
+    image_files.match({composed: "t"}, {composed: "p"}, "key")
+    assert not warnings_of(caplog)
+    with pytest.raises(InputError, match="differ in how Unicode writes the accents only"):
+        image_files.match({composed: "t"}, {decomposed: "p", composed: "q"}, "key")
+    paths(tmp_path, f"{composed}.png", f"{decomposed}.png")
+    with pytest.raises(InputError, match="differ in how Unicode writes the accents only"):
+        image_files.find(f"{tmp_path}/**/*.png", "key")
+    os.remove(tmp_path / f"{decomposed}.png")
+    with pytest.raises(InputError, match="leaves none of 1 images"):
+        image_files.find(f"{tmp_path}/**/*.png", "key", exclude=[decomposed])
+
+
+# ── values ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @given(arrays.arrays(np.float64, 20, elements=st.floats(-1e6, 1e6)))

@@ -22,6 +22,7 @@ from ensir.restorers import exported
 
 SETTINGS = {
     "kind": "exported", "tile": None, "overlap": 16, "batch": 1, "device": "cpu", "value_range": [0, 1], "multiple": 1,
+    "any_range": False,
 }  # fmt: skip
 needs_onnx = pytest.mark.skipif(
     find_spec("onnxruntime") is None or find_spec("onnxscript") is None, reason="needs the extra `onnx`"
@@ -99,9 +100,29 @@ def test_one_size(tmp_path: Path, extension: str):
 def test_another_range(tmp_path: Path, extension: str):
     image = photograph("chelsea", 40)
     path = export(Twice(unit=255.0), tmp_path / f"net.{extension}")
-    np.testing.assert_allclose(
-        restore(path, image, value_range=[0, 255]), directly(Twice(), image), atol=1e-3
-    )
+    expected = directly(Twice(), image)
+    np.testing.assert_allclose(restore(path, image, value_range=[0, 255]), expected, atol=1e-3)
+    with pytest.raises(
+        InputError, match=r"image 'x': 100 % of its values .* \[0, 1\]; .* perhaps \[0, 255\]"
+    ):
+        restore(path, image)
+    assert restore(path, image, any_range=True).min() > 255
+
+
+class Stepped(torch.nn.Module):
+    """A ×2 network whose output is code values."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        return (x * 255).round().to(torch.uint8)
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_outputs_of_code_values(tmp_path: Path, extension: str):
+    image = photograph("chelsea", 40)
+    path = export(Stepped(), tmp_path / f"net.{extension}")
+    expected = image.repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_allclose(restore(path, image), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("extension", FORMATS)

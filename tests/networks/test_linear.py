@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from scipy.signal import convolve
 
 from ensir.errors import InputError
 from ensir.images import degradations, image_files
-from ensir.images.degradations import degrade, imresize, kernel_of, known_pixels, read_kernel
+from ensir.images.degradations import degrade, imresize, kernel_of, known_pixels, read_kernel, read_mask
 from ensir.networks import linear
 
 ODD = st.integers(0, 4).map(lambda n: 2 * n + 1)
@@ -120,6 +121,26 @@ def test_kernels_of_other_files(tmp_path):
     image_files.write(tmp_path / "k.png", value[:, :, None])
     for name in ("k.npy", "k.png"):
         np.testing.assert_allclose(read_kernel(str(tmp_path / name)), value / value.sum())
+
+
+def test_a_kernel_is_not_read_from_a_lossy_image(tmp_path):
+    value = np.full((9, 9), 90, np.uint8)
+    for name in ("k.jpg", "k.png"):
+        PIL.Image.fromarray(value).save(tmp_path / name, "JPEG")
+        with pytest.raises(InputError, match=f"{name}: is a lossy image, .*; save the kernel as PNG"):
+            read_kernel(str(tmp_path / name))
+
+
+def test_masks(tmp_path):
+    known = np.random.default_rng(0).random((24, 32)) > 0.5
+    known = known.repeat(2, axis=0).repeat(2, axis=1)
+    image_files.write(tmp_path / "white.png", known[:, :, None] * np.uint8(255))
+    image_files.write(tmp_path / "one.png", known[:, :, None].astype(np.uint16))
+    PIL.Image.fromarray(known).save(tmp_path / "bit.png")
+    PIL.Image.fromarray(known * np.uint8(255)).save(tmp_path / "lossy.png", "JPEG", quality=90)
+    assert (image_files.read(str(tmp_path / "lossy.png"))[..., 0][~known] > 0).mean() > 0
+    for name in ("white.png", "one.png", "bit.png", "lossy.png"):
+        np.testing.assert_array_equal(read_mask(str(tmp_path / name)), known, name)
 
 
 @pytest.mark.parametrize(

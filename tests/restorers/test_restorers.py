@@ -71,9 +71,37 @@ def failing(image: np.ndarray) -> np.ndarray:
 
 
 def test_a_function_that_fails_is_named():
-    settings = {"kind": "function", "function": f"{__name__}:failing", "options": {}}
-    degraded = restorers.Degraded("chelsea", np.zeros((4, 4, 3), np.uint8), (4, 4, 3), 8, 1, None)
     with pytest.raises(
         InputError, match=r"failing: failed on image 'chelsea' \(ZeroDivisionError: no luck\)"
     ):
-        list(function.Restorer(settings, []).restore([degraded]))
+        called("failing")
+
+
+def called(name: str, image: np.ndarray | None = None, **settings: Any) -> np.ndarray:
+    """Call a function of this module as a model."""
+    image = np.zeros((4, 4, 3), np.uint8) if image is None else image
+    extent = (float(image.min()), float(image.max()))
+    degraded = restorers.Degraded("chelsea", image, image.shape, 8, 1, None, extent=lambda: extent)
+    whole = {"kind": "function", "function": f"{__name__}:{name}", "options": {}, "any_range": False}
+    (prediction,) = function.Restorer(whole | settings, []).restore([degraded])
+    return prediction
+
+
+def between_0_and_1(image: np.ndarray) -> np.ndarray:
+    return image / 255
+
+
+def overshooting(image: np.ndarray) -> np.ndarray:
+    return (image - 127.0) * 1.05 + 127
+
+
+def test_a_function_that_returns_another_range():
+    image = photograph("chelsea", 96)
+    wrong = r"between_0_and_1, image 'chelsea': all .* black in \[0, 255\]; .* perhaps \[0, 1\]; return code values, 0 to 255"
+    with pytest.raises(InputError, match=wrong):
+        called("between_0_and_1", image)
+    np.testing.assert_array_equal(called("between_0_and_1", image, any_range=True), image / 255)
+    np.testing.assert_array_equal(
+        called("between_0_and_1", image // 99), image // 99 / 255
+    )  # dark, as the target
+    np.testing.assert_array_equal(called("overshooting", image), overshooting(image))

@@ -16,6 +16,7 @@ from ensir.images import image_files
 from ensir.images.degradations import degrade, imresize, kernel
 from ensir.planning import parts, plan
 from ensir.stages.ingest import ingest
+from ensir.stages.predict import predict
 from ensir.storage import reading
 from ensir.storage.layout import Layout
 
@@ -219,3 +220,53 @@ def test_names_that_snakemake_cannot_read(tmp_path: Path, name: str):
         InputError, match=r"datasets\.ref\.target: .*\.png: Snakemake reads no path with one of"
     ):
         plan.Plan(config, Layout(str(tmp_path / "results"))).check()
+
+
+def test_an_image_may_be_excluded_because_its_input_is_missing(tmp_path: Path):
+    for path in ("gt/a.png", "gt/b.png", "lq/a.png"):
+        image_files.write(tmp_path / path, np.zeros((4, 5, 3), np.uint8))
+    dataset = {"kind": "folder", "target": f"{tmp_path}/gt/*.png", "input": f"{tmp_path}/lq"}
+
+    experiment = {"models": ["a", "b"], "reference": "d", "tests": ["e"], "methods": {"average": {}}}
+
+    def planned(**settings) -> dict[str, str]:
+        config = parse(
+            {
+                "datasets": {"d": {**dataset, **settings}, "e": dataset},
+                "models": {m: {"kind": "folder", "path": f"{{dataset}}/{m}"} for m in ("a", "b")},
+                "experiments": {"one": experiment},
+            },
+            "config",
+        )
+        return plan.Plan(config, Layout(str(tmp_path / "results"))).inputs("d")
+
+    with pytest.raises(
+        InputError, match=r"datasets.d.input: no file for 'b' \(1 of 2 images\); add the files, or exclude"
+    ):
+        planned()
+    assert planned(exclude=["b"]) == {"a": f"{tmp_path}/lq/a.png"}
+    with pytest.raises(InputError, match=r"datasets.d.target: `exclude` names 'c', which matches no image"):
+        planned(exclude=["c"])
+
+
+def test_a_prediction_in_another_range_is_seen_by_its_target(tmp_path: Path):
+    target = photograph("chelsea", 48)
+    image_files.write(tmp_path / "gt/chelsea.png", target)
+    ingested(tmp_path, ["chelsea"], {}, [f"{tmp_path}/gt/chelsea.png"])
+    layout = Layout(str(tmp_path / "results"))
+    part = layout.part(layout.dataset("d"), parts.part_name(["chelsea"]))
+    (tmp_path / "digest").write_text("")
+    np.save(tmp_path / "chelsea.npy", target / 255)
+
+    def predicted(**settings) -> np.ndarray:
+        model = {"kind": "folder", "value_range": [0, 1], "array": None, "any_range": False, **settings}
+        place = layout.place(layout.part(layout.predictions("d", "m"), parts.part_name(["chelsea"])))
+        predict(place, part, str(tmp_path / "digest"), "m", model, [f"{tmp_path}/chelsea.npy"], None, quiet)
+        return reading.Part(place.path).image("chelsea")
+
+    with pytest.raises(
+        InputError, match=r"chelsea.npy: all of its values, .* black in \[0, 255\]; .* perhaps \[0, 1\]"
+    ):
+        predicted(value_range=[0, 255])
+    assert predicted(value_range=[0, 255], any_range=True).max() <= 1
+    np.testing.assert_array_equal(predicted(), target)

@@ -23,6 +23,7 @@ def export(path: Path, seed: int) -> None:
     network = torch.nn.Conv2d(3, 3, 3, padding=1)
     with torch.no_grad():
         network.weight.mul_(0.1)
+        network.bias.mul_(0.1)
         network.weight[range(3), range(3), 1, 1] += 0.8
     free = torch.export.Dim.DYNAMIC
     shapes = ({0: free, 2: free, 3: free},)
@@ -53,7 +54,9 @@ def test_a_network_and_what_reruns_it(with_network: Run):
     (path, *_) = (run.folder / "results/predictions/test/net.zarr").glob("[0-9a-f]*")
     part = reading.Part(path)
     assert part.attributes["parameters"]["network"] == [digests.sha256(run.folder / "net.pt2")]
-    assert part.attributes["settings"].keys() == {"kind", "tile", "overlap", "value_range", "multiple"}
+    assert part.attributes["settings"].keys() == {
+        "kind", "tile", "overlap", "value_range", "multiple", "any_range",
+    }  # fmt: skip
     (log,) = (run.folder / "results/logs/predict/test/net").glob(f"{path.name}.log")
     assert "images per second, peak memory" in log.read_text()
     for path in (run.folder / "results/predictions/test/b.zarr").glob("[0-9a-f]*"):

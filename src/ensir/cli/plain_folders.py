@@ -153,7 +153,7 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
     if output.resolve() in [folder.resolve() for folder in predictions.values()]:
         raise InputError(f"--output {output}: is the folder of a prediction; choose another")
     listed = _listed({model: predictions[model] for model in models})
-    names = {name: "" for found in listed.values() for name in found}
+    names = {images.in_nfc(name): "" for found in listed.values() for name in found}
     files = _matched(names, listed)
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
@@ -242,7 +242,7 @@ def _listed(predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
 def _matched(names: dict[str, str], listed: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     """Return the predictions of every model, one for each name."""
     return {
-        model: image_files.match(names, found, f"--prediction {model}", "add the files")
+        model: image_files.match(names, found, f"--prediction {model}", "add the files", "rename the files")
         for model, found in listed.items()
     }
 

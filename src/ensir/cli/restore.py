@@ -113,7 +113,7 @@ def restore(
     restorer = registry.module("restorers", method).Restorer(settings, [])
     observation = restorer.given(observe(given, restorer.device))
     if mask:
-        known = image_files.read(str(mask)).max(axis=2) > 0
+        known = degradations.read_mask(str(mask))
         if known.shape != degraded.shape[:2]:
             raise InputError(f"{mask}: is not of the size of {image}")
         observation = observation.masked(torch.from_numpy(known))

@@ -52,6 +52,11 @@ Sweep = create_model(
 )
 
 
+def _kind(name: str, options: Any) -> str:
+    """Return the kind of a metric that does not say it: a function's if it has one, else that of its name."""
+    return "function" if name not in NAMED_METRICS or "function" in (options or {}) else name
+
+
 class Score(Section):
     """How images are compared with their targets."""
 

@@ -61,7 +61,9 @@ class FolderDataset(Dataset):
         """Find the files of the inputs."""
         if not self.input:
             return {}
-        return image_files.find(self.input, f"{key}.input", self.input_suffix, self.exclude)
+        return image_files.find(
+            self.input, f"{key}.input", self.input_suffix, self.exclude, unmatched_excludes=True
+        )
 
     @property
     def cropped(self) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ensir.errors import InputError
-from ensir.images import image_files
+from ensir.images import decoding, image_files
 
 MOST_ARRAYS, DEEPEST = 1000, 16  # in an HDF5 file
 SUFFIXES = (".npy", ".h5", ".hdf5")
@@ -50,7 +50,7 @@ def read(path: str, array: str | None) -> Shaped[np.ndarray, "height width chann
         Damaged, Python objects, no or several arrays, or an array of another shape.
     """
     with _opened(path, array) as value:
-        image = np.asarray(value)
+        image = np.asarray(value, value.dtype.newbyteorder("="))
     return image[:, :, None] if image.ndim == 2 else image
 
 
@@ -93,8 +93,13 @@ def _checked(path: str, value: Any) -> Any:
         raise InputError(
             f"{path}: is an array of {value.dtype} with shape {value.shape}; store numbers as (height, width, channel)"
         )
-    if value.shape[0] * value.shape[1] > image_files.LARGEST:
+    if packed := {"scale_factor", "add_offset"} & set(getattr(value, "attrs", ())):
         raise InputError(
-            f"{path}: claims {value.shape[0]}×{value.shape[1]} pixels; more than {image_files.LARGEST} are refused"
+            f"{path}: its values are to be scaled ({', '.join(sorted(packed))}), which is not done; store them as they "
+            "are meant"
+        )
+    if value.shape[0] * value.shape[1] > decoding.LARGEST:
+        raise InputError(
+            f"{path}: claims {value.shape[0]}×{value.shape[1]} pixels; more than {decoding.LARGEST} are refused"
         )
     return value

@@ -11,7 +11,7 @@ from jaxtyping import Float, Shaped
 from pydantic import Field
 
 from ensir.errors import InputError
-from ensir.images.image_files import read, to_integers
+from ensir.images.image_files import is_lossy, read, to_integers
 from ensir.section import Problem, Section
 
 
@@ -164,6 +164,10 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
                 cell for value in matrices for cell in (value.ravel() if value.dtype == object else [value])
             ]
         else:
+            if is_lossy(path):
+                raise InputError(
+                    f"{path}: is a lossy image, whose values are not the kernel's; save the kernel as PNG, .npy or .mat"
+                )
             found = [read(path).mean(axis=2)]
     except InputError:
         raise
@@ -181,6 +185,16 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
         )
     value = np.asarray(value / value.sum(), np.float64)
     return value[::-1, ::-1] if mirrored else value
+
+
+def read_mask(path: str) -> Shaped[np.ndarray, "height width"]:
+    """Return which pixels of an image are known, by an image that is black where they miss.
+
+    Of a lossy image, whose black is not quite black, those that are brighter than half are known.
+    """
+    mask = read(path)
+    brightest = mask.max(axis=2)
+    return brightest > (np.iinfo(mask.dtype).max // 2 if is_lossy(path) else 0)
 
 
 def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:

@@ -7,7 +7,7 @@ loaded once, can work in batches, and can read the next image while one is being
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -100,6 +100,9 @@ class Degraded:
         How the input was made, where that is known (`degradation` of the configuration).
     base : array of the target's shape, or None
         The prediction of the model that this one refines, in code values.
+    extent : callable or None
+        Returns the darkest and the brightest level (0–255) of the target, for the check of a prediction's range; reads
+        the target.
     """
 
     name: str
@@ -109,6 +112,7 @@ class Degraded:
     scale: int
     degradation: dict[str, Any] | None
     base: Shaped[np.ndarray, "height width channel"] | None = None
+    extent: Callable[[], tuple[float, float]] | None = None
 
 
 class Restorer(Protocol):

@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from ensir.errors import InputError
 from ensir.execution import devices
+from ensir.images.image_files import check_range
 from ensir.networks import program_check
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel
@@ -46,6 +48,10 @@ class ExportedModel(NetworkModel, RestorerModel):
     )
     value_range: list[float] = Field([0.0, 1.0], description="black and white, as the network was trained")
     multiple: int = Field(1, ge=1, description="what both sides of an input must be multiples of")
+    any_range: bool = Field(
+        False,
+        description="accept images far outside `value_range`, or black where the targets are not",
+    )
 
     untraced: ClassVar[frozenset[str]] = frozenset({"path", "device", "batch"})
 
@@ -82,10 +88,18 @@ class Restorer:
         program = read(path, settings["device"])
         self.parameters = {"versions": provenance.versions("torch" if _is_torch(path) else "onnxruntime")}
         self.runner = Runner(_network(program, path, settings), settings)
+        self.path, self.any_range, self.value_range = path, settings["any_range"], settings["value_range"]
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
         """Yield the restored images, as floats in code values."""
-        return self.runner.restore(images)
+        black, white = self.value_range
+        given, images = tee(images)
+        for degraded, restored in zip(given, self.runner.restore(images), strict=True):
+            if not self.any_range:
+                unit = (white - black) / (2**degraded.bits - 1)
+                what = f"{self.path}, image {degraded.name!r}"
+                check_range(restored * unit + black, black, white, what, degraded.extent)
+            yield restored
 
 
 def read(path: str, device: str) -> Program:
@@ -104,7 +118,10 @@ def _is_torch(path: str) -> bool:
 
 
 def _network(program: Program, path: str, settings: dict[str, Any]) -> Network:
-    """Return a program that runs on floats in [0, 1], and what it requires of its inputs."""
+    """Return a program that runs on floats in [0, 1], and what it requires of its inputs.
+
+    It may return floats in its range, or the code values of images, uint8 or uint16.
+    """
     images, channels, height, width = program.shape if len(program.shape) == 4 else (None,) * 4
     if channels not in (1, 3):
         raise InputError(
@@ -122,6 +139,8 @@ def _network(program: Program, path: str, settings: dict[str, Any]) -> Network:
     def run(pieces: Images) -> Images:
         x = (pieces * (white - black) + black).astype(program.dtype)
         y = np.concatenate([program.run(one) for one in x[:, None]]) if images == 1 else program.run(x)
+        if y.dtype in (np.uint8, np.uint16):
+            return y / np.float32(np.iinfo(y.dtype).max)
         return (y.astype(np.float32) - np.float32(black)) / np.float32(white - black)
 
     return Network(

@@ -23,6 +23,10 @@ class FolderModel(RestorerModel):
     suffix: str = Field("", description="end of the file stems that is not part of the image name")
     value_range: list[float] | None = Field(None, description="black and white of arrays of floats")
     array: str | None = Field(None, description="path of the array in HDF5 files that hold more than one")
+    any_range: bool = Field(
+        False,
+        description="accept floats far outside `value_range`, or black where the targets are not",
+    )
 
     restores_inputs: ClassVar[bool] = False
     untraced: ClassVar[frozenset[str]] = frozenset({"path", "suffix"})
@@ -50,6 +54,7 @@ class Restorer:
     def __init__(self, settings: dict[str, Any], files: list[str]):
         self.files = files
         self.value_range, self.array = settings["value_range"], settings["array"]
+        self.any_range = settings["any_range"]
         self.parameters: dict[str, Any] = {}
 
     def restore(
@@ -76,4 +81,6 @@ class Restorer:
                 f"{file}: holds {prediction.dtype}; declare the model's `value_range`, e.g. [0, 1]"
             )
         black, white = self.value_range
+        if not self.any_range:
+            image_files.check_range(prediction, black, white, file, degraded.extent)
         return (prediction.astype(np.float64) - black) * ((2**degraded.bits - 1) / (white - black))

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -124,7 +125,15 @@ def _degraded(part: reading.Part, base: reading.Part | None) -> Iterator[restore
             scale=part.attributes["scale"],
             degradation=part.attributes["degradation"],
             base=base.image(name) if base else None,
+            extent=partial(_extent, part, name),
         )
+
+
+def _extent(part: store.Part, name: str) -> tuple[float, float]:
+    """Return the darkest and the brightest level of a target, but for one pixel in a hundred each."""
+    unit = 1 if part.bits == 8 else 257
+    darkest, brightest = np.percentile(part.image(name), (1, 99)) / unit
+    return float(darkest), float(brightest)
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
