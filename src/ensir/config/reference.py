@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -147,9 +148,8 @@ def _metrics_schema(named: dict[str, Any]) -> dict[str, Any]:
 # ── for people ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def tables() -> str:
-    """Return tables of every key, as Markdown."""
-    lines = []
+TABLES: dict[str, tuple[str, str, Any]] = {
+    path.removesuffix(".NAME").rpartition(".")[2]: (title, path, choice)
     for title, path, choice in (
         ("Datasets", "datasets.NAME", schema.AnyDataset),
         ("Degradations", "datasets.NAME.degradation", degradations.Degradation),
@@ -166,7 +166,15 @@ def tables() -> str:
         ("Compute", "compute", schema.Compute),
         ("Dask", "dask", schema.Dask),
         ("Report", "report", schema.Report),
-    ):
+    )
+}
+"""What there are tables of, by key: title, path in a configuration, type of the section."""
+
+
+def tables(names: Iterable[str] = TABLES) -> str:
+    """Return the tables of some sections, or of all, as Markdown."""
+    lines = []
+    for title, path, choice in map(TABLES.__getitem__, names):
         lines += [f"## {title}: `{path}`", ""]
         for section in sections(choice):
             if "kind" in section.model_fields:
