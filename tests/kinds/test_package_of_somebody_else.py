@@ -152,7 +152,7 @@ from torch.nn import Module
 
 from somebody.kinds import compiled  # a module without source: not seen
 from ensir.metrics import Metric
-from ..helper import measure
+from ..measuring import measure
 from . import beside
 from ._base import Base
 
@@ -168,10 +168,15 @@ BASE = "from ensir.metrics import Metric\n\nclass Base(Metric):\n    a: int = LA
 
 def test_what_counts_as_code(tmp_path: Path):
     """What a kind imports from its own package counts, and sections do not: ours, and those of a base in a package."""
-    files = {"kinds/mine.py": MINE, "kinds/_base.py": BASE, "kinds/beside.py": "b = 1", "helper.py": "m = 1"}
+    files = {
+        "kinds/mine.py": MINE,
+        "kinds/_base.py": BASE,
+        "kinds/beside.py": "b = 1",
+        "measuring.py": "m = 1",
+    }
     first = python(install(tmp_path / "site", files, {}), DIGEST)
     for name, text, changes in [
-        ("helper.py", "m = 2", True),
+        ("measuring.py", "m = 2", True),
         ("kinds/beside.py", "b = 2", True),
         ("kinds/beside.py", "b = 1  # a comment", False),
         ("kinds/mine.py", MINE.replace("TEXT", "Other words."), False),
