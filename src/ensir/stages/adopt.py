@@ -10,7 +10,7 @@ import numpy as np
 from ensir.errors import InputError
 from ensir.storage import digests, provenance, reading, writing
 from ensir.storage.layout import Place
-from ensir.storage.shared import Found, Gathered, SharedStore, images_of
+from ensir.storage.shared import Gathered, SharedImage, SharedStore, images_of
 
 Progress = Callable[[int, int], None]
 NAMED = 5  # images that an error names
@@ -94,7 +94,7 @@ def adopt(
         writer.close()
 
 
-def find(part: reading.Part, shared: SharedStore) -> list[Found]:
+def find(part: reading.Part, shared: SharedStore) -> list[SharedImage]:
     """Find a part's images in a shared store: by name, with the same target and, where both record it, input.
 
     Raises
