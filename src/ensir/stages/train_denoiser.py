@@ -44,5 +44,5 @@ def train_denoiser(
             course=dae_training.Training.of(settings),
             progress=progress,
             device=device,
-            anew=True,
+            restart=True,
         )

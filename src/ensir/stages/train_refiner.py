@@ -57,5 +57,5 @@ def train_refiner(
             course=refiner_training.Training(**course),
             progress=progress,
             device=device,
-            anew=True,
+            restart=True,
         )
