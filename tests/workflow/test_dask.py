@@ -14,7 +14,7 @@ from pathlib import Path
 import dask
 import pytest
 from conftest import Run
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from ensir import InputError, scheduling
 
@@ -56,7 +56,7 @@ def address(repository: Path, tmp_path: Path) -> Iterator[str]:
     )
     assert process.stdout
     yield process.stdout.readline().strip()
-    process.communicate("\n", timeout=60)
+    process.communicate("\n")
     assert sorted(os.listdir(folder)) == ["fused", "run"]
 
 
@@ -84,7 +84,11 @@ def test_workers_are_killed(finished: Run, tmp_path: Path, address: str):
 
 @pytest.mark.parametrize(("listening", "problem"), [(False, "does not answer"), (True, "has no workers")])
 def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem: str):
-    monkeypatch.setattr(scheduling, "SECONDS_FOR_AN_ANSWER", 1)
+    if listening:
+        wait = Client.wait_for_workers
+        monkeypatch.setattr(Client, "wait_for_workers", lambda client, n, timeout: wait(client, n, timeout=0.1))
+    else:
+        monkeypatch.setattr(scheduling, "SECONDS_FOR_AN_ANSWER", 1)
     with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address if listening else "tcp://127.0.0.1:1"
         with (
@@ -97,13 +101,15 @@ def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_no_more_threads_than_are_given(threads: int):
     running, most, lock = 0, 0, threading.Lock()
+    together = threading.Barrier(threads, timeout=60)
 
     def work(i: int) -> int:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.02)
+        together.wait()  # so many run at the same time
+        time.sleep(0.02)  # more would show here
         with lock:
             running -= 1
         return i
