@@ -5,7 +5,8 @@
 CONFIG ?= config/config.yaml
 PYTHON ?= python3.11
 BIN := .venv/bin
-INSTALL := $(BIN)/pip --quiet --disable-pip-version-check install --no-compile --constraint envs/constraints.txt --editable
+# A variable, for pip hands it on to the environments that it builds packages in, but not the option.
+PIP := PIP_CONSTRAINT=envs/constraints.txt $(BIN)/pip --quiet --disable-pip-version-check
 # On all cores, where pip uses one. Without it, every job of a run would take longer to start than to work.
 COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib src || true
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile $(CONFIG)
@@ -14,7 +15,7 @@ ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help set-up run dry-run resume figures workflow-report screenshot test test-all test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs clean
+.PHONY: help set-up run dry-run resume figures workflow-report screenshot test test-all test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
 # Two tests at a time, with one thread each; those that share something stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
@@ -26,7 +27,7 @@ set-up: $(INSTALLED_FOR_TESTS)  ## install what the workflow and its tests need,
 
 run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
 	@$(SNAKEMAKE) --quiet rules reason host progress || \
-	{ echo "stopped: mend what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
+	{ echo "stopped: fix what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
 	@$(BIN)/ensir table results/summary.csv
 	@echo "report: $(CURDIR)/results/report.html"
 
@@ -82,11 +83,12 @@ test-cluster: $(INSTALLED_FOR_TESTS)  ## run the workflow on a Slurm of two node
 test-cluster-all: $(INSTALLED_FOR_TESTS)  ## the same, and all of the default run there (ten minutes)
 	$(ISOLATED) $(BIN)/pytest -m "cluster or cluster_all"
 
-lint: $(INSTALLED_FOR_TESTS)  ## check style, types and the workflow
+lint: $(INSTALLED_FOR_TESTS)  ## check style, types, who imports whom and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(SNAKEMAKE) --lint
 
 format: $(INSTALLED_FOR_TESTS)  ## format Python and Snakemake files
@@ -112,19 +114,22 @@ ptgrm-page: $(INSTALLED)  ## run config/ptgrm.yaml on ENSIR_TEST_DATA (an hour),
 	$(BIN)/python docs/fill_ptgrm.py
 
 config-docs: $(INSTALLED)  ## generate config/schema.json and the tables of config/README.md
-	$(BIN)/python -m ensir.config_reference
+	$(BIN)/python -m ensir.config.reference
+
+environments: $(INSTALLED)  ## generate envs/cpu.yaml and envs/gpu.yaml from envs/constraints.txt
+	$(BIN)/python envs/generate.py
 
 clean:  ## remove results (not the environment)
 	rm -rf results .snakemake
 
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(INSTALL) .
+	$(PIP) install --no-compile --editable .
 	@$(COMPILE)
-	$(BIN)/python -m ensir.compile_ahead
+	$(BIN)/python -m ensir.cli.compile_ahead
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(INSTALL) ".[test,pretrained,onnx,clip,slurm]"
+	$(PIP) install --no-compile --editable ".[test,pretrained,onnx,clip,slurm]"
 	@$(COMPILE)
 	@touch $@

@@ -2,7 +2,7 @@
 #
 #   ingest → predict → partition → estimate → merge → fuse → score → report, figures
 #
-# Each stage has one name everywhere: workflow/rules/N_stage.smk, workflow/scripts/stage.py, src/ensir/stage.py.
+# Each stage has one name everywhere: workflow/rules/N_stage.smk, workflow/scripts/stage.py, src/ensir/stages/stage.py.
 
 from snakemake.utils import min_version
 
@@ -35,19 +35,20 @@ rule all:
         layout.tables,
         layout.report,
         layout.provenance,
-        sealed_stores(),
-        image_folders(),
+        reads.targets.sealed_stores(),
+        reads.targets.image_folders(),
+        lambda w: layout.renewed if reads.renewable() else [],
 
 
 # Partial targets, each a stage of the whole: snakemake predictions, snakemake luts, snakemake scores
 rule predictions:
     input:
-        sealed_predictions(),
+        reads.targets.sealed_predictions(),
 
 
 rule luts:
     input:
-        all_luts(),
+        reads.targets.luts(),
 
 
 rule scores:
@@ -58,10 +59,10 @@ rule scores:
 # Figures as files, all or one kind: snakemake figures, snakemake gain
 rule figures:
     input:
-        [file for files in figures().values() for file in files],
+        [file for files in reads.targets.figures().values() for file in files],
 
 
-for figure, files in figures().items():
+for figure, files in reads.targets.figures().items():
 
     rule:
         name:
@@ -70,7 +71,7 @@ for figure, files in figures().items():
             files,
 
 
-# Snakemake refuses to cache a rule that has a benchmark, and knows no other way to go without.
+# Snakemake refuses to cache a rule with a benchmark, and has no public way to define one only when not caching.
 if caching:
     for cached in workflow.rules:
         if cached.cache.output:

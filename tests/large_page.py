@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ensir import lut, methods, store
-from ensir.config import Config
-from ensir.counting import count
-from ensir.layout import Layout
-from ensir.report import report
+from ensir import registry
+from ensir.cells import lut, statistics
+from ensir.cells.counting import count
+from ensir.config.schema import Config
+from ensir.stages.report import report
+from ensir.storage import writing
+from ensir.storage.layout import Layout
 
 MODELS = (
     "SwinIR_DF2K_s64w8_x4_fine_tuned_for_this_comparison",
@@ -53,7 +55,7 @@ def make(folder: Path, megabytes: int = 30) -> Path:
         luts = {
             method: fit(layout, name, method, section.model_dump(mode="json"), list(experiment.models))
             for method, section in experiment.methods.items()
-            if section.needs == "lut"
+            if section.made == "lut"
         }
         for dataset in experiment.tests:
             if dataset in ODD or not samples:  # the usual test sets share a picture
@@ -125,11 +127,11 @@ def noisy(picture: np.ndarray, sigma: float, seed: int) -> np.ndarray:
 
 def write_part(layout: Layout, where: str, picture: np.ndarray, **attributes: Any) -> str:
     path = layout.part(where, "0123456789ab")
-    with store.new_group(
+    with writing.new_group(
         layout.place(path), {"bits": 8, "citation": None, "licence": None, **attributes}
     ) as group:
-        writer = store.ImageWriter(group, ["image/0001"], [picture.shape], picture.dtype)
-        writer.append(store.flatten(picture))
+        writer = writing.ImageWriter(group, ["image/0001"], [picture.shape], picture.dtype)
+        writer.append(writing.flatten(picture))
         writer.close()
     return path
 
@@ -137,12 +139,12 @@ def write_part(layout: Layout, where: str, picture: np.ndarray, **attributes: An
 def fit(layout: Layout, name: str, method: str, section: dict[str, Any], models: list[str]) -> str:
     """Fit a LUT to one made-up picture."""
     picture = scene((96, 96, 3), 1)
-    x = np.stack([store.flatten(noisy(picture, 4 + 3 * m, m)) for m in range(len(models))])
-    everything = methods.cells_of(
-        count(x, store.flatten(noisy(picture, 0, 0)), models, section["bin_width"]), section
+    x = np.stack([writing.flatten(noisy(picture, 4 + 3 * m, m)) for m in range(len(models))])
+    everything = statistics.cells_of(
+        count(x, writing.flatten(noisy(picture, 0, 0)), models, section["bin_width"]), section
     )
     section = {**section, "strength": 100.0} if section["kind"] == "least_squares" else section
-    module, cells = methods.module(section), everything.without_folds()
+    module, cells = registry.module("methods", section["kind"]), everything.without_folds()
     found = module.estimate_weights(cells, everything, section, "cpu", lambda done, total: None)
     lut.save(
         lut.assemble(cells, found, module.fill(everything, section)), layout.place(layout.lut(name, method))

@@ -15,9 +15,13 @@ from pathlib import Path
 import masking
 import numpy as np
 
-from ensir import lut, methods, partition, store
-from ensir.counting import Counter, count
-from ensir.layout import Place
+from ensir import registry
+from ensir.cells import lut, statistics
+from ensir.cells.counting import Counter, count
+from ensir.images import image_files
+from ensir.stages import partition, score
+from ensir.storage import writing
+from ensir.storage.layout import Place
 
 NAMES = ("a", "b", "c", "d", "e")
 HEIGHT, WIDTH, FRAMES = 720, 1280, 10
@@ -56,8 +60,8 @@ def reference(data):
 
 def fitted(cells, options):
     """Fit a LUT."""
-    everything = methods.cells_of(cells, options)
-    module, cells = methods.module(options), everything.without_folds()
+    everything = statistics.cells_of(cells, options)
+    module, cells = registry.module("methods", options["kind"]), everything.without_folds()
     found = module.estimate_weights(cells, everything, options, "cpu", lambda done, total: None)
     return lut.assemble(cells, found, module.fill(everything, options))
 
@@ -103,9 +107,9 @@ def write_stores(folder, frames_x, frames_y):
     pixels, paths = HEIGHT * WIDTH, []
     for name, value in zip(("dataset", *NAMES), (frames_y, *frames_x), strict=False):
         paths.append(str(folder / name))
-        with store.new_group(Place.beside(folder / name), {"bits": 8}) as group:
+        with writing.new_group(Place.beside(folder / name), {"bits": 8}) as group:
             shapes = [(HEIGHT, WIDTH, 3)] * FRAMES
-            writer = store.ImageWriter(group, [f"frame{i}" for i in range(FRAMES)], shapes, np.uint8)
+            writer = writing.ImageWriter(group, [f"frame{i}" for i in range(FRAMES)], shapes, np.uint8)
             for i in range(FRAMES):
                 writer.append(value[:, i * pixels : (i + 1) * pixels])
             writer.close()
@@ -115,13 +119,16 @@ def write_stores(folder, frames_x, frames_y):
 WHOLE = """
 import resource, sys, time
 start = time.perf_counter()
-from ensir import estimate, merge, partition
-from ensir.layout import Place
+from ensir.stages import estimate, merge, partition
+from ensir.storage.layout import Place
 folder, dataset, *predictions = sys.argv[1:]
 options = {**ENSIR, "bin_width": 16}
 silent = lambda done, total: None
 place = [Place.beside(f"{folder}/{name}") for name in ("statistics", "weights", "table.lut")]
-partition.partition(place[0], "r", list("abc"), [dataset], [predictions], 16, {"scheduler": "threads"}, silent)
+partition.partition(
+    place[0], "ensir.cells.bins", {"bin_width": 16}, "r", list("abc"), [(dataset, predictions)],
+    {"scheduler": "threads"}, silent,
+)
 estimate.estimate(place[1], str(place[0].path), options, 0, 1, "cpu", silent)
 merge.merge(place[2], "m", options, str(place[0].path), [str(place[1].path)])
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -137,8 +144,8 @@ def bench_stores(folder, frames_x, frames_y):
 
         def work(width=width):
             partition.partition(
-                place, "r", list(NAMES[:3]), [dataset] * 4, [predictions] * 4, width, {"scheduler": "threads"},
-                lambda done, total: None,
+                place, "ensir.cells.bins", {"bin_width": width}, "r", list(NAMES[:3]),
+                [(dataset, predictions)] * 4, {"scheduler": "threads"}, lambda done, total: None,
             )  # fmt: skip
 
         rate = 4 * values / best(work, 5)
@@ -201,11 +208,52 @@ def bench_fuse(x, y, frame):
     row("HistGradientBoostingRegressor, 50,000 values", f"fit {fit:.1f} s, fuse {fused:.1f} s")
 
 
+def bench_score(frame, target):
+    from skimage.metrics import structural_similarity
+
+    target = np.ascontiguousarray(target.T).reshape(HEIGHT, WIDTH, 3)
+    fused = np.ascontiguousarray(frame.mean(axis=0, dtype=np.float32).T).reshape(target.shape)
+    settings = {
+        "space": "rgb",
+        "crop": 0,
+        "rounded": False,
+        "metrics": {name: {"kind": name} for name in ("psnr", "ssim")},
+    }
+
+    def by_scikit_image():
+        y, x = target.astype(np.float64), fused.astype(np.float64)
+        window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+        _, similarity = structural_similarity(y, x, **window, data_range=255, channel_axis=2, full=True)
+        return 10 * np.log10(255**2 / ((y - x) ** 2).mean()), similarity[5:-5, 5:-5].mean()
+
+    found = score.compare("frame", target, fused, 8, settings)
+    expected = by_scikit_image()
+    np.testing.assert_allclose([found["psnr"], found["ssim"]], expected, rtol=0, atol=1e-9)
+    seconds = best(lambda: score.compare("frame", target, fused, 8, settings))
+    slow = best(by_scikit_image, 3)
+    row("score one 1280×720 RGB frame, PSNR and SSIM", f"{seconds * 1e3:.0f} ms", "≤ 30 ms",
+        f"scikit-image: {slow * 1e3:.0f} ms")  # fmt: skip
+
+
+def bench_png(folder, y):
+    import imagecodecs
+
+    tiles = [np.rot90(image, turns) for image in y.T.reshape(-1, 256, 256, 3) for turns in range(4)]
+    lines = [np.concatenate(tiles[first : first + 5], axis=1) for first in (0, 5, 10)]
+    frame = np.ascontiguousarray(np.concatenate(lines)[:HEIGHT])
+    seconds = best(lambda: image_files.write(folder / "frame.png", frame))
+    slow = best(lambda: imagecodecs.png_encode(frame), 3)
+    sizes = [(folder / "frame.png").stat().st_size, len(imagecodecs.png_encode(frame))]
+    found, searched = (f"{size / 1e6:.2f} MB" for size in sizes)
+    row("write a 1280×720 RGB frame as PNG", f"{seconds * 1e3:.0f} ms, {found}", "≤ 60 ms",
+        f"zlib's level 6: {slow * 1e3:.0f} ms, {searched}")  # fmt: skip
+
+
 def bench_start():
     for job, modules in (
-        ("partition", "ensir.partition, dask"),
-        ("estimate", "ensir.estimate, ensir.methods.ensir"),
-        ("fuse", "ensir.fuse, ensir.lut, ensir.methods.average"),
+        ("partition", "ensir.stages.partition, dask"),
+        ("estimate", "ensir.stages.estimate, ensir.methods.ensir"),
+        ("fuse", "ensir.stages.fuse, ensir.cells.lut, ensir.methods.average"),
     ):
         command = [sys.executable, "-c", f"import {modules}"]
         seconds = best(lambda command=command: subprocess.run(command, check=True), 3)
@@ -222,8 +270,10 @@ def main():
     bench_partition(x, y, frames_x, frames_y)
     with tempfile.TemporaryDirectory() as folder:
         bench_stores(Path(folder), frames_x, frames_y)
+        bench_png(Path(folder), y)
     bench_estimate(x, y)
     bench_fuse(x, y, frame)
+    bench_score(frame, frames_y[:, : HEIGHT * WIDTH])
     bench_start()
 
 

@@ -5,8 +5,8 @@ import sys
 import torch
 from bench import ENSIR, FRAMES, HEIGHT, NAMES, WIDTH, fitted, reference, row
 
-from ensir.counting import count
-from ensir.tensor import TensorLUT, fuse
+from ensir.cells.counting import count
+from ensir.cells.tensor import TensorLUT, fuse
 
 
 def seconds_of(work, repeats=100):

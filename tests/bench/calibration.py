@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ensir import images, lut, methods, statistics, store
-from ensir.counting import count
+from ensir import registry
+from ensir.cells import lut, statistics
+from ensir.cells.counting import count
+from ensir.images import image_files
+from ensir.storage import writing
 
 CASES = {
     "super-resolution ×4": ("sr_x4", "bsds12", "set5", ("IMDN", "MobileSR", "CRAFT")),
@@ -24,7 +27,7 @@ def read(folder, models):
     """Yield predictions (model, channel, pixel) and target (channel, pixel) of each image."""
     for path in sorted((folder / "gt").iterdir()):
         y, *x = (
-            store.flatten(images.read(str(folder / kind / path.name)))
+            writing.flatten(image_files.read(str(folder / kind / path.name)))
             for kind in ("gt", *(f"pred/{model}" for model in models))
         )
         yield np.stack(x), y
@@ -33,8 +36,8 @@ def read(folder, models):
 def fitted(folder, models):
     """Fit a LUT."""
     pieces = [count(x, y, models, SETTINGS["bin_width"]) for x, y in read(folder, models)]
-    cells = methods.cells_of(statistics.total(pieces), SETTINGS).without_folds()
-    module = methods.module(SETTINGS)
+    cells = statistics.cells_of(statistics.total(pieces), SETTINGS).without_folds()
+    module = registry.module("methods", SETTINGS["kind"])
     found = module.estimate_weights(cells, cells, SETTINGS, "cpu", lambda done, total: None)
     return lut.assemble(cells, found, module.fill(cells, SETTINGS))
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(TESTS / "cluster"))
 
 import slurm  # noqa: E402
 
-from ensir import images  # noqa: E402
+from ensir.images import image_files  # noqa: E402
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 MODELS = ("a", "b", "c")
@@ -39,7 +39,7 @@ def write(folder, count, per_part):
         for kind in ("gt", *MODELS):
             for i in range(number):
                 path = folder / dataset / kind / f"{i:05}.png"
-                images.write(path, random.integers(0, 256, (8, 8, 3), np.uint8))
+                image_files.write(path, random.integers(0, 256, (8, 8, 3), np.uint8))
     datasets = {
         name: {"kind": "folder", "target": f"{name}/gt/*.png", "images_per_part": per_part}
         for name in ("ref", "test")
@@ -108,7 +108,7 @@ def bench_stages(folder):
                 noisy = np.clip(np.rint(frame + np.roll(noise, i)), 0, 255).astype(np.uint8)
                 noisy[0, 0] = i  # the reference and the test set share no image
                 noisy[0, 1] = len(dataset)
-                images.write(folder / dataset / kind / f"{i:05}.png", noisy)
+                image_files.write(folder / dataset / kind / f"{i:05}.png", noisy)
     snakemake(folder, "local", "--cores", "1")
     for stage in ("ingest", "predict", "partition", "fuse", "score"):
         files = [*(folder / "results/benchmarks" / stage).rglob("*.tsv")]
@@ -121,7 +121,7 @@ def bench_stages(folder):
 
 def parts_of(folder):
     """Return the names of the parts of the test set."""
-    from ensir.plan import assign
+    from ensir.planning.parts import assign
 
     config = yaml.safe_load((folder / "config.yaml").read_text())
     names = sorted(file.stem for file in (folder / "test/gt").iterdir())

@@ -12,8 +12,9 @@ import time
 
 import numpy as np
 
-from ensir import partition
-from ensir.counting import count
+from ensir.cells import statistics
+from ensir.cells.counting import count
+from ensir.stages import partition
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 BIN_WIDTH = 16
@@ -62,7 +63,7 @@ def measure(chunks):
     source.making = 0.0
     started, busy = time.perf_counter(), time.process_time()
     tasks = [dask.delayed(source.counted)(i, pure=False) for i in range(chunks)]
-    (result,) = dask.compute(partition.reduced(tasks), scheduler="threads", num_workers=2)
+    (result,) = dask.compute(partition.reduced(tasks, statistics.total), scheduler="threads", num_workers=2)
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     values = chunks * SHAPE[0] * SHAPE[1]

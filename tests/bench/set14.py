@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ensir import images, metrics
-from ensir.priors.operators import imresize
+from ensir.images import image_files, similarity
+from ensir.images.degradations import imresize
 
 PUBLISHED = {2: 31.07, 3: 27.93, 4: 26.13, 5: 24.88}  # DAEP, table of super-resolution, Set14
 BICUBIC = {2: 28.53, 3: 25.92, 4: 24.44, 5: 23.46}
@@ -28,12 +28,12 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(4 << 30), "MALLOC_TRIM_THRESHOLD_": s
 
 def prepare(path, scale, folder):
     """Write the target, cut to a multiple of the scale, and its reduced image, both RGB."""
-    target = images.read(path)
+    target = image_files.read(path)
     height, width = (side // scale * scale for side in target.shape[:2])
     target = np.repeat(target[:height, :width], 3 // target.shape[2], axis=2)
     name = Path(path).stem
-    images.write(folder / "target" / f"{name}.png", target)
-    images.write(folder / "input" / f"{name}.png", imresize(target, 1 / scale))
+    image_files.write(folder / "target" / f"{name}.png", target)
+    image_files.write(folder / "input" / f"{name}.png", imresize(target, 1 / scale))
     return name, height * width
 
 
@@ -61,13 +61,13 @@ def table(names, scale, folder):
     rows = []
     for name in names:
         target, low, restored = (
-            images.read(str(folder / path))
+            image_files.read(str(folder / path))
             for path in (f"target/{name}.png", f"input/{name}.png", f"{name}.png")
         )
         target, *others = (
             image[inner, inner].astype(np.float64) for image in (target, imresize(low, scale), restored)
         )
-        rows.append([metrics.psnr(target, other) for other in others])
+        rows.append([similarity.psnr(target, other) for other in others])
         print(f"| {name} | {rows[-1][0]:.2f} | {rows[-1][1]:.2f} |")
     with (folder / "scores.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -11,7 +11,7 @@ from distributed import Worker, WorkerPlugin
 
 class Stop(WorkerPlugin):
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        if finish == "executing" and key_split(key) == "run":
+        if finish == "executing" and key_split(key) == "count":
             with suppress(FileExistsError):
                 os.symlink(str(os.getpid()), os.environ["STOPPED_WORKER"])
                 os.kill(os.getpid(), signal.SIGSTOP)

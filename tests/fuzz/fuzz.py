@@ -1,7 +1,9 @@
 """Feed garbage to everything that reads files, and count: no crash, one clear error, nothing executed, memory bounded.
 
-`python tests/fuzz/fuzz.py [CASES] [SEED]`: so many cases in all, drawn from the seed. Each is a sound file that was
-damaged, or one that was made to do harm. A case passes if it is read, or refused with an InputError that names the file.
+`python tests/fuzz/fuzz.py [CASES] [SEED] [KIND...]`: so many cases in all, drawn from the seed, of all kinds or of some.
+Each is a sound file that was damaged, or one that was made to do harm: it passes if it is read, or refused with an
+InputError that names the file. Of the last kinds (depth, orientation, photometric, range, links) it is known what a
+file holds: it passes if just that is read, or if it is refused.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import logging
 import os
 import pickle
 import resource
+import shutil
 import struct
 import sys
 import tempfile
@@ -22,6 +25,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import h5py
@@ -31,9 +36,16 @@ import PIL.Image
 import tifffile
 import torch
 
-from ensir import InputError, arrays, config_reading, images, lut, published
-from ensir.layout import Place
-from ensir.restorers import checkpoint
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from pictures import SHORT, chunk, exif, packed, png, scaled, subsampled, tiff, upright
+
+from ensir import registry, restorers
+from ensir.cells import authors_format, lut
+from ensir.config import reading
+from ensir.errors import InputError
+from ensir.images import array_files, image_files
+from ensir.networks import spandrel_files
+from ensir.storage.layout import Place
 
 MEMORY = 4 * 2**30  # bytes beyond what the libraries take
 PATIENCE = 30  # seconds for a case; then the run ends with a traceback
@@ -162,7 +174,7 @@ def a_lut(folder: Path) -> bytes:
         reference_images=("r",), reference_digests=("0",), attributes={"method": "ensir"},
     )  # fmt: skip
     lut.save(found, Place.beside(folder / "sound.lut"))
-    published.write(found, folder / "sound.pth")
+    authors_format.write(found, folder / "sound.pth")
     return (folder / "sound.lut").read_bytes()
 
 
@@ -185,12 +197,14 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     ]
     png = [imagecodecs.png_encode(image) for image in (rgb, deep, grey)]
     jpg, tiff = pillow(rgb, "JPEG"), [as_bytes(lambda f, i=i: tifffile.imwrite(f, i)) for i in (rgb, deep)]
-    yield Target("PNG", ".png", images.read, png, [*bombs, jpg, pillow(grey, "GIF")], 20)
-    yield Target("JPEG", ".jpg", images.read, [jpg, pillow(grey, "JPEG")], [png[0], png[1], b"\xff\xd8"], 15)
+    yield Target("PNG", ".png", image_files.read, png, [*bombs, jpg, pillow(grey, "GIF")], 20)
+    yield Target(
+        "JPEG", ".jpg", image_files.read, [jpg, pillow(grey, "JPEG")], [png[0], png[1], b"\xff\xd8"], 15
+    )
     yield Target(
         "TIFF",
         ".tif",
-        images.read,
+        image_files.read,
         [*tiff, pillow(rgb, "TIFF")],
         [png[0], b"II*\0", b"MM\0+" + bytes(99)],
         12,
@@ -199,9 +213,11 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     npy = as_bytes(lambda file: np.save(file, floats))
     objects = as_bytes(lambda file: np.save(file, np.array([Harm(sign)], object), allow_pickle=True))
     huge = npy.replace(b"(24, 20, 3)", b"(99999999, 99999, 3)")
-    yield Target("npy", ".npy", lambda path: arrays.read(path, None), [npy], [objects, huge, b""], 8)
+    yield Target("npy", ".npy", lambda path: array_files.read(path, None), [npy], [objects, huge, b""], 8)
     claimed = hdf5(floats, (2**20, 2**20, 3))
-    yield Target("HDF5", ".h5", lambda path: arrays.read(path, None), [hdf5(floats)], [claimed, b"", npy], 8)
+    yield Target(
+        "HDF5", ".h5", lambda path: array_files.read(path, None), [hdf5(floats)], [claimed, b"", npy], 8
+    )
     configs = [path.read_bytes() for path in sorted((REPOSITORY / "config").rglob("*.yaml"))]
     laughs = b"a: &a [x, x]\n" + b"".join(
         b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 9)) for c in range(98, 123)
@@ -211,7 +227,7 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     yield Target(
         "configuration",
         ".yaml",
-        config_reading.load,
+        reading.load,
         configs,
         [laughs, endless, harm, b"\0", b"[" * 5000, b"a: " * 99],
         18,
@@ -219,14 +235,238 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     yield Target("LUT", ".lut", fused, [a_lut(folder)], [npy, b"", claimed], 7)
     pth = (folder / "sound.pth").read_bytes()
     pickles = harmful_pickles(sign)
-    yield Target("published LUT", ".pth", lambda path: published.read(path, "ab"), [pth], [*pickles, b""], 5)
+    yield Target(
+        "published LUT", ".pth", lambda path: authors_format.read(path, "ab"), [pth], [*pickles, b""], 5
+    )
     weights = as_bytes(lambda file: torch.save({"weight": torch.zeros(4, 3)}, file))
-    yield Target("weights", ".pth", checkpoint.read_weights, [weights], [*pickles, pth[:99]], 4)
+    yield Target("weights", ".pth", spandrel_files.read_weights, [weights], [*pickles, pth[:99]], 4)
     from safetensors.torch import save
 
     safe = save({"weight": torch.zeros(4, 3)})
     claims = struct.pack("<Q", 2**40) + b"{}"
-    yield Target("safetensors", ".safetensors", checkpoint.read_weights, [safe], [claims, *pickles], 3)
+    yield Target("safetensors", ".safetensors", spandrel_files.read_weights, [safe], [claims, *pickles], 3)
+
+
+# ── files of which it is known what they hold ───────────────────────────────────────────────────────────────
+
+
+def shown(folder: Path, content: bytes, expected: np.ndarray | None, random: np.random.Generator) -> str:
+    """Read an image under any name; None is expected of one that has to be refused."""
+    path = folder / f"case{random.choice(image_files.SUFFIXES)}"
+    path.write_bytes(content)
+    try:
+        found = image_files.read(str(path))
+        promised = image_files.shape(str(path))
+    except InputError as error:
+        return "refused" if str(path) in str(error) else f"does not name the file: {error}"
+    if expected is None:
+        return "read, though it has no one meaning"
+    expected = expected if expected.ndim == 3 else expected[:, :, None]
+    if promised != found.shape:
+        return f"is {found.shape}, its header says {promised}"
+    if found.dtype != expected.dtype or not np.array_equal(found, expected):
+        return f"holds {found.dtype} {found.shape}, not {expected.dtype} {expected.shape}, or other values"
+    return "read"
+
+
+def some_codes(random: np.random.Generator, bits: int, channels: int) -> np.ndarray:
+    size = tuple(random.integers(1, 20, 2))
+    return random.integers(0, 2**bits, size if channels == 1 else (*size, channels))
+
+
+def depth(random: np.random.Generator, folder: Path) -> str:
+    """Codes of any depth: packed, in a larger type that says so, or not scaled up."""
+    channels = int(random.choice([1, 3]))
+    match random.integers(4):
+        case 0:
+            bits = int(random.integers(1, 17))
+            codes = some_codes(random, bits, channels)
+            content = tiff(codes, bits, 1 if channels == 1 else 2, planar=bool(random.integers(2)))
+        case 1:
+            held = int(random.choice([8, 16]))
+            bits = int(random.integers(1, held))
+            codes = some_codes(random, bits, channels)
+            stated = {int(random.choice([281, 341])): (SHORT, [2**bits - 1] * channels)}
+            content = tiff(codes, held, 1 if channels == 1 else 2, stated)
+        case 2:
+            bits = int(random.choice([8, 16] if channels == 3 else [1, 2, 4, 8, 16]))
+            codes = some_codes(random, bits, channels)
+            content = png(codes, bits, interlaced=bool(random.integers(2)))
+        case _:
+            bits = int(random.integers(9, 16))
+            codes = some_codes(random, bits, channels)
+            codes.flat[0] |= 1  # or else it could be a dark image that is scaled up
+            content = png(codes, 16, chunk(b"sBIT", bytes([bits] * channels)))
+    return shown(folder, content, scaled(codes, bits), random)
+
+
+def orientation(random: np.random.Generator, folder: Path) -> str:
+    """Any orientation, stated as each format does; what is out of bounds means nothing."""
+    value, bits = int(random.integers(0, 11)), int(random.choice([8, 16]))
+    channels = int(random.choice([1, 3]))
+    codes = some_codes(random, bits, channels)
+    image = scaled(codes, bits)
+    data = exif(value, str(random.choice(["<", ">"])))
+    match random.integers(4):
+        case 0:
+            content = png(codes, bits, before=chunk(b"eXIf", data))
+        case 1:
+            content = png(codes, bits, after=chunk(b"eXIf", data))
+        case 2:
+            tags = {274: (SHORT, [value])}
+            content = tiff(codes, bits, 1 if channels == 1 else 2, tags, planar=bool(random.integers(2)))
+        case _:
+            image = random.integers(0, 256, (*image.shape[:2], 3), np.uint8)
+            lossless = random.integers(2)
+            kind, options = ("WEBP", {"lossless": True}) if lossless else ("JPEG", {})
+            file = io.BytesIO()
+            PIL.Image.fromarray(image).save(file, kind, exif=b"Exif\0\0" + data, **options)
+            content = file.getvalue()
+            image = image if lossless else np.asarray(PIL.Image.open(io.BytesIO(content)))
+    return shown(folder, content, upright(image, value if value in range(1, 9) else 1), random)
+
+
+def photometric(random: np.random.Generator, folder: Path) -> str:
+    """Any meaning of the values of a TIFF, or of a PNG: palettes, inverted, chroma, alpha, CMYK, …"""
+    bits = int(random.choice([1, 2, 4, 8]))
+    expected: np.ndarray | None
+    match random.integers(6):
+        case 0:
+            bits = int(random.integers(1, 17))
+            codes = some_codes(random, bits, 1)
+            content, expected = tiff(codes, bits, 0), scaled(2**bits - 1 - codes, bits)
+        case 1:
+            palette, codes = random.integers(0, 256, (2**bits, 3)), some_codes(random, bits, 1)
+            factor = int(random.choice([256, 257]))
+            tags = {320: (SHORT, [int(value) * factor for value in palette.T.ravel()])}
+            content, expected = tiff(codes, bits, 3, tags), palette[codes].astype(np.uint8)
+        case 2:
+            palette, codes = random.integers(0, 256, (2**bits, 3)), some_codes(random, bits, 1)
+            opacity = int(random.choice([0, 100, 255]))
+            content = png(codes, bits, chunk(b"tRNS", bytes([opacity])), palette=palette)
+            hidden = opacity < 255 and (codes == 0).any()
+            expected = None if hidden else palette[codes].astype(np.uint8)
+        case 3:
+            across, down = (int(n) for n in random.choice([(1, 1), (2, 1), (2, 2), (4, 1), (4, 4)]))
+            blocks = random.integers(0, 256, (3, 2, 3)).repeat(down, axis=0).repeat(across, axis=1)
+            ycbcr = blocks.astype(np.uint8)
+            strip = subsampled(ycbcr, across, down)
+            content = tiff(ycbcr, 8, 6, {530: (SHORT, [across, down])}, strips=[strip])
+            expected = np.asarray(PIL.Image.fromarray(ycbcr, "YCbCr").convert("RGB"))
+            if (across, down) != (1, 1):  # libtiff rounds in its own way, by one level
+                (folder / "case.tif").write_bytes(content)
+                found = image_files.read(str(folder / "case.tif"))
+                far = np.abs(found.astype(int) - expected).max() > 1
+                return "has other colours" if far else "read"
+        case 4:
+            bits, channels = int(random.choice([8, 16])), int(random.choice([2, 4]))
+            codes = some_codes(random, bits, channels)
+            opaque = bool(random.integers(2))
+            codes[..., -1] = 2**bits - 1 if opaque else codes[..., -1] // 2
+            expected = scaled(codes[..., :-1], bits) if opaque else None
+            kind, extra = (1 if channels == 2 else 2), int(random.integers(3))
+            content = (
+                png(codes, bits) if random.integers(2) else tiff(codes, bits, kind, {338: (SHORT, [extra])})
+            )
+        case _:
+            kind, channels = [(5, 4), (8, 3), (9, 3), (10, 3), (32803, 1), (34892, 1), (4, 1), (777, 3)][
+                random.integers(8)
+            ]
+            codes = some_codes(random, 8, channels)
+            content, expected = tiff(codes, 8, kind, strips=[b"".join(packed(codes, 8))]), None
+    return shown(folder, content, expected, random)
+
+
+def value_range(random: np.random.Generator, folder: Path) -> str:
+    """Floats in one range that are declared to be in another; unsigned integers, of which none is declared."""
+    ranges = [(0, 1), (-1, 1), (0, 255), (0, 65535)]
+    held, declared = (ranges[i] for i in random.integers(4, size=2))
+    bits = int(random.choice([8, 16]))
+    top = 2**bits - 1
+    path = folder / f"case{random.choice(['.npy', '.h5'])}"
+    relative = random.beta(0.5 + random.random(), 0.5 + random.random(), (16, 18, 3))  # of black and white
+    relative.flat[:30], relative.flat[30:60] = 0, 1
+    if random.random() < 0.3:
+        value = np.rint(relative * top).astype(f"{random.choice(['<', '>'])}u{bits // 8}")
+        expected, right = value, True
+    else:
+        black, white = held
+        value = (black + relative * (white - black)).astype(
+            f"{random.choice(['<', '>'])}f{random.choice([4, 8])}"
+        )
+        expected, right = relative * top, held == declared
+    path.unlink(missing_ok=True)
+    if path.suffix == ".npy":
+        np.save(path, value)
+    else:
+        with h5py.File(path, "w") as file:
+            file["prediction"] = value
+    model = {"kind": "folder", "value_range": list(declared), "array": None, "any_range": False}
+    degraded = restorers.Degraded("x", None, value.shape, bits, 1, None, extent=lambda: (0.0, 255.0))
+    try:
+        (found,) = (
+            registry.module("restorers", (model)["kind"]).Restorer(model, [str(path)]).restore([degraded])
+        )
+        found = image_files.to_integers(found, f"uint{bits}", str(path))
+    except InputError as error:
+        return "refused" if str(path) in str(error) and not right else f"is refused: {error}"
+    if not right:
+        return f"is read as {declared}, though it is in {held}"
+    near = np.abs(found.astype(float) - expected).max() <= 0.51
+    return "read" if near else "has other values"
+
+
+def links(random: np.random.Generator, folder: Path) -> str:
+    """Folders with links to each other, to themselves, to files and to nothing."""
+    root = folder / "tree"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    folders = [root]
+    for i in range(random.integers(1, 6)):
+        folders.append(folders[random.integers(len(folders))] / f"f{i}")
+        folders[-1].mkdir()
+    for i in range(random.integers(1, 9)):
+        (folders[random.integers(len(folders))] / f"{i}.png").touch()
+    for i in range(random.integers(0, 6)):
+        link, aim = (folders[random.integers(len(folders))] for _ in range(2))
+        files = sorted(aim.glob("*.png"))
+        match random.integers(4):
+            case 0 if files:
+                os.symlink(files[0], link / f"l{i}.png")
+            case 1 if random.random() < 0.2:
+                os.symlink("nowhere", link / f"l{i}.png")
+            case _:
+                os.symlink(os.path.relpath(aim, link), link / f"l{i}")
+    reached, waiting = set(), [os.path.realpath(root)]
+    while waiting:
+        here = waiting.pop()
+        if here not in reached:
+            reached.add(here)
+            waiting += [os.path.realpath(entry.path) for entry in os.scandir(here) if entry.is_dir()]
+    expected = sorted(
+        os.path.join(here, name) for here in reached for name in os.listdir(here) if name.endswith(".png")
+    )
+    broken = any(not os.path.exists(path) for path in expected)
+    try:
+        found = image_files.find(f"{root}/**/*.png", "key")
+    except InputError as error:
+        return "refused" if broken and "which is not there" in str(error) else f"is refused: {error}"
+    if broken:
+        return "does not tell of a broken link"
+    paths = sorted(
+        os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        for path in found.values()
+    )
+    return "read" if paths == expected else f"finds {paths}, not {expected}"
+
+
+KNOWN: dict[str, tuple[Callable[[np.random.Generator, Path], str], int]] = {
+    "depth": (depth, 12),
+    "orientation": (orientation, 10),
+    "photometric": (photometric, 10),
+    "range": (value_range, 8),
+    "links": (links, 6),
+}
 
 
 # ── run ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -257,16 +497,31 @@ def limit_memory() -> None:
 def feed(target: Target, content: bytes, path: Path) -> str:
     """Return "read", "refused", or what went wrong."""
     path.write_bytes(content)
-    faulthandler.dump_traceback_later(PATIENCE, exit=True)
     try:
         target.read(str(path))
     except InputError as error:
         return "refused" if str(path) in str(error) else f"does not name the file: {error}"
+    return "read"
+
+
+def guarded(case: Callable[[], str]) -> str:
+    """Run a case within the time that it may take; a crash is its result."""
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)
+    try:
+        return case()
     except BaseException:
         return traceback.format_exc(limit=-3)
     finally:
         faulthandler.cancel_dump_traceback_later()
-    return "read"
+
+
+def damages(target: Target, cases: int, seed: int, folder: Path) -> Iterator[Callable[[], str]]:
+    """Yield the cases of a target: what is harmful as it is, then what is sound with damage."""
+    random = np.random.default_rng([seed, *target.name.encode()])
+    for case in range(cases):
+        sound = target.sound[case % len(target.sound)]
+        content = target.harmful[case] if case < len(target.harmful) else damaged(sound, random)
+        yield partial(feed, target, content, folder / f"case{target.extension}")
 
 
 def main() -> None:
@@ -274,7 +529,7 @@ def main() -> None:
     logging.disable()  # libraries tell of each damaged tag, warn, and fail to close what they could not open
     warnings.simplefilter("ignore")
     sys.unraisablehook = lambda _: None
-    total, seed = (int(n) for n in [*sys.argv[1:], *["10000", "0"][len(sys.argv) - 1 :]])
+    total, seed = (int(n) for n in [*sys.argv[1:3], *["10000", "0"][len(sys.argv[1:3]) :]])
     failures = 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
@@ -285,33 +540,39 @@ def main() -> None:
                 "read",
                 "refused",
             ), target.name
+        for check, _ in KNOWN.values():
+            for first in range(20):
+                check(np.random.default_rng(first), folder)
+        shares = {target.name: target.share for target in fed} | {
+            kind: share for kind, (_, share) in KNOWN.items()
+        }
+        asked = sys.argv[3:] or list(shares)
+        counted = {kind: -(-total * shares[kind] // sum(shares[kind] for kind in asked)) for kind in asked}
+        runs: dict[str, Iterator[Callable[[], str]]] = {
+            target.name: damages(target, counted.get(target.name, 0), seed, folder) for target in fed
+        }
+        for kind, (check, _) in KNOWN.items():
+            random = np.random.default_rng([seed, *kind.encode()])
+            runs[kind] = repeat(partial(check, random, folder), counted.get(kind, 0))
         forbid_execution()
         limit_memory()
-        shares = sum(target.share for target in fed)
         print(f"{'reads':16}{'cases':>8}{'read':>8}{'refused':>9}{'failed':>8}{'seconds':>9}", flush=True)
-        fed_cases = 0
-        for target in fed:
-            random = np.random.default_rng([seed, *target.name.encode()])
+        for kind in asked:
             begun, counts = time.monotonic(), {"read": 0, "refused": 0, "failed": 0}
-            for case in range(-(-total * target.share // shares)):
-                sound = target.sound[case % len(target.sound)]
-                content = target.harmful[case] if case < len(target.harmful) else damaged(sound, random)
-                result = feed(target, content, folder / f"case{target.extension}")
+            for number, case in enumerate(runs[kind]):
+                result = guarded(case)
                 if sign.exists():
                     result = "the file was executed"
                     sign.unlink()
                 counts[result if result in counts else "failed"] += 1
                 if result not in counts:
-                    print(f"{target.name}, case {case}, seed {seed}: {result}", flush=True)
-            cases = sum(counts.values())
-            fed_cases += cases
+                    print(f"{kind}, case {number}, seed {seed}: {result}", flush=True)
             failures += counts["failed"]
-            numbers = f"{cases:8}{counts['read']:8}{counts['refused']:9}{counts['failed']:8}"
-            print(f"{target.name:16}{numbers}{time.monotonic() - begun:9.1f}", flush=True)
+            numbers = f"{sum(counts.values()):8}{counts['read']:8}{counts['refused']:9}{counts['failed']:8}"
+            print(f"{kind:16}{numbers}{time.monotonic() - begun:9.1f}", flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{fed_cases} cases, {failures} failed, {time.monotonic() - started:.0f} s, peak memory {peak:,.0f} MB"
-    )
+    cases = sum(counted.values())
+    print(f"{cases} cases, {failures} failed, {time.monotonic() - started:.0f} s, peak memory {peak:,.0f} MB")
     sys.exit(bool(failures))
 
 

@@ -1,27 +1,23 @@
 """The same results on a GPU as on the CPU."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from examples import NAMES, pixels, released, silent
 
-from ensir import methods
-from ensir.counting import count
-from ensir.lut import LutMethod, assemble
-from ensir.tensor import TensorLUT, fuse
+from ensir import registry
+from ensir.cells import statistics
+from ensir.cells.counting import count
+from ensir.cells.lut import LutMethod, assemble
+from ensir.cells.tensor import TensorLUT, fuse
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA GPU here")
 OPTIONS = released(32)
 
 
 def found(device):
-    cells = methods.cells_of(count(*pixels(0, size=20_000), NAMES[:3], 32), OPTIONS).without_folds()
-    module = methods.module(OPTIONS)
+    cells = statistics.cells_of(count(*pixels(0, size=20_000), NAMES[:3], 32), OPTIONS).without_folds()
+    module = registry.module("methods", OPTIONS["kind"])
     return cells, module.fill(cells, OPTIONS), module.estimate_weights(cells, cells, OPTIONS, device, silent)
 
 

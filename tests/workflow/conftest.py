@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 import pytest
 import yaml
 
-from ensir import images
+from ensir.images import image_files
+from ensir.storage import sources
 
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
@@ -94,8 +96,11 @@ class Run:
         }
 
     def copy(self, folder: Path) -> Run:
-        """Return a copy of the whole folder, dates and Snakemake's memory included."""
+        """Return a copy of the whole folder: dates, Snakemake's memory, and records of the copied sources."""
         shutil.copytree(self.folder, folder, symlinks=True)
+        with chdir(folder):
+            for record in Path("results/sources").rglob("*.json"):
+                sources.renew(record)
         return Run(folder, self.repository)
 
 
@@ -111,7 +116,7 @@ def write_images(
         scene = np.stack([128 + 100 * np.sin(a * x + b * y) for a, b in waves], axis=2)
         if noise:
             scene = scene + np.random.default_rng([int(noise * 10), *word]).normal(0, noise, shape)
-        images.write(folder / f"{name}.png", np.clip(np.rint(scene), 0, 255).astype(np.uint8))
+        image_files.write(folder / f"{name}.png", np.clip(np.rint(scene), 0, 255).astype(np.uint8))
 
 
 def write_dataset(folder: Path, dataset: str, names: list[str], models: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""Bad input: one clear error that names the file, the key and the mend, and nothing left that could pass as complete."""
+"""Bad input: one clear error that names the file, the key and the fix, and nothing left that could pass as complete."""
 
 from __future__ import annotations
 

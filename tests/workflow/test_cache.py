@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from conftest import Run, prepare
 
-from ensir import digests, images, store
-from ensir.layout import Layout
-from ensir.upload import upload
+from ensir.images import image_files
+from ensir.storage import digests, reading
+from ensir.storage.layout import Layout
+from ensir.storage.upload import upload
 
 EXPENSIVE = ("predict", "partition", "estimate", "merge")
 
@@ -57,10 +58,10 @@ def test_a_second_folder_gets_its_results_from_the_cache(cached: Run, tmp_path: 
     swapped.run("--cache", "--", "predictions")
     assert ran(swapped) == {"predict"}
     for path in (swapped.folder / "results/predictions/ref/a.zarr").glob("[0-9a-f]*/"):
-        part = store.Part(path)
+        part = reading.Part(path)
         for name in part.names:
             file = swapped.folder / f"ref/pred/a/{name}.png"
-            np.testing.assert_array_equal(part.image(name), images.read(str(file)))
+            np.testing.assert_array_equal(part.image(name), image_files.read(str(file)))
     assert "Nothing to be done" in swapped.run("--dry-run", "--", "predictions")  # without the cache, too
 
 
@@ -80,5 +81,5 @@ def test_another_store_at_the_same_place_is_no_result_of_the_cache(
         run.config = config
         run.run("--cache", "--", "luts", "predictions")
         assert ran(run) == {"partition", "estimate", "merge"}
-        statistics.append(run.digests()["digests/statistics/one.zarr.sha256"])
+        statistics.append(run.digests()["digests/statistics/one/bins.zarr.sha256"])
     assert statistics[0] != statistics[1]

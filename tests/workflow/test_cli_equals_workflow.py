@@ -10,10 +10,11 @@ import pytest
 from conftest import Run
 from typer.testing import CliRunner
 
-from ensir import images, lut
+from ensir.cells import lut
 from ensir.cli import app
-from ensir.layout import Layout
-from ensir.store import Part
+from ensir.images import image_files
+from ensir.storage.layout import Layout
+from ensir.storage.reading import Part
 
 MODELS = ("a", "b", "f")
 
@@ -36,7 +37,7 @@ def predictions(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path
         for model in MODELS:
             for part in parts(layout.predictions(dataset, model)):
                 for name in part.names:
-                    images.write(root / dataset / model / f"{name}.png", part.image(name))
+                    image_files.write(root / dataset / model / f"{name}.png", part.image(name))
     return root
 
 
@@ -59,8 +60,8 @@ def test_fit_and_fuse(finished: Run, predictions: Path, tmp_path: Path):
     ensir("fuse", "--lut", path, *given(predictions / "test", *reversed(MODELS)), "-o", tmp_path / "fused")
     for part in parts(layout.fused("one", "test", "ensir")):
         for name in part.names:
-            fused = images.read(str(tmp_path / f"fused/{name}.png"))
-            np.testing.assert_array_equal(fused, images.to_integers(part.image(name), np.uint8, name))
+            fused = image_files.read(str(tmp_path / f"fused/{name}.png"))
+            np.testing.assert_array_equal(fused, image_files.to_integers(part.image(name), np.uint8, name))
 
 
 def test_score(finished: Run, predictions: Path, tmp_path: Path):

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from conftest import Run
 
-from ensir import InputError, digests, lut, statistics, store
-from ensir.layout import Layout
+from ensir.cells import lut, statistics
+from ensir.errors import InputError
+from ensir.storage import digests, reading
+from ensir.storage.layout import Layout
 
 ROUNDS = 12  # damaged places per kind of result and of damage
 
 
 def read_part(path: str) -> list[np.ndarray]:
-    part = store.Part(path)
+    part = reading.Part(path)
     inputs = [part.input(i) for i in range(len(part.names))]
     pixels = [part.rows(i) for i in range(len(part.names))]
     return [*pixels, *(image for image in inputs if image is not None)]
@@ -29,7 +31,7 @@ def read_statistics(path: str) -> list[np.ndarray]:
 
 
 def read_weights(path: str) -> list[np.ndarray]:
-    return list(store.read_arrays(store.open_group(path, "weights"), path).values())
+    return list(reading.read_arrays(reading.open_group(path, "weights"), path).values())
 
 
 def read_lut(path: str) -> list[np.ndarray]:
@@ -44,7 +46,7 @@ def same(found: list[np.ndarray], sound: list[np.ndarray]) -> bool:
 READERS: dict[str, Callable[[str], list[np.ndarray]]] = {
     "datasets/test.zarr/*": read_part,
     "predictions/test/f.zarr/*": read_part,
-    "statistics/one.zarr": read_statistics,
+    "statistics/one/bins.zarr": read_statistics,
     "weights/one/ensir/0.zarr": read_weights,
     "luts/one/ensir.lut": read_lut,
     "fused/one/test/ensir.zarr/*": read_part,

@@ -16,7 +16,8 @@ import pytest
 from conftest import Run
 from distributed import Client, LocalCluster
 
-from ensir import InputError, scheduling
+from ensir.errors import InputError
+from ensir.execution import workers
 
 CLUSTER = """
 import os, pathlib, signal
@@ -29,7 +30,7 @@ class Dies(WorkerPlugin):
         self.worker = worker
     def transition(self, key, start, finish, **_):
         name = key_split(key)
-        if finish == "executing" and name in ("run", "fused") and name not in os.listdir(FOLDER):
+        if finish == "executing" and name in ("count", "fused") and name not in os.listdir(FOLDER):
             pathlib.Path(FOLDER, name).touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -57,7 +58,7 @@ def address(repository: Path, tmp_path: Path) -> Iterator[str]:
     assert process.stdout
     yield process.stdout.readline().strip()
     process.communicate("\n")
-    assert sorted(os.listdir(folder)) == ["fused", "run"]
+    assert sorted(os.listdir(folder)) == ["count", "fused"]
 
 
 def distribute(run: Run, scheduler: str) -> None:
@@ -82,18 +83,29 @@ def test_workers_are_killed(finished: Run, tmp_path: Path, address: str):
             assert "dashboard of the workers: http://" in log.read_text()
 
 
+@pytest.mark.slow
+def test_processes_of_this_machine(finished: Run, tmp_path: Path):
+    run = finished.copy(tmp_path / "run")
+    distribute(run, "processes")
+    run.run("--", "luts")
+    assert run.digests().items() <= finished.digests().items()
+    assert any("statistics" in path for path in run.digests())
+
+
 @pytest.mark.parametrize(("listening", "problem"), [(False, "does not answer"), (True, "has no workers")])
 def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem: str):
     if listening:
         wait = Client.wait_for_workers
-        monkeypatch.setattr(Client, "wait_for_workers", lambda client, n, timeout: wait(client, n, timeout=0.1))
+        monkeypatch.setattr(
+            Client, "wait_for_workers", lambda client, n, timeout: wait(client, n, timeout=0.1)
+        )
     else:
-        monkeypatch.setattr(scheduling, "SECONDS_FOR_AN_ANSWER", 1)
+        monkeypatch.setattr(workers, "SECONDS_FOR_AN_ANSWER", 1)
     with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address if listening else "tcp://127.0.0.1:1"
         with (
             pytest.raises(InputError, match=f"dask.scheduler: {address} {problem}"),
-            scheduling.workers({"scheduler": address}),
+            workers.open_workers({"scheduler": address}),
         ):
             pass
 
@@ -115,6 +127,6 @@ def test_no_more_threads_than_are_given(threads: int):
         return i
 
     tasks = [dask.delayed(work, pure=False)(i) for i in range(12)]
-    with scheduling.workers({"scheduler": "threads"}, threads) as workers:
-        assert workers.compute(tasks, dask.delayed(sum), lambda done, total: None) == 66
+    with workers.open_workers({"scheduler": "threads"}, threads) as opened:
+        assert opened.compute(tasks, dask.delayed(sum), lambda done, total: None) == 66
     assert most == threads

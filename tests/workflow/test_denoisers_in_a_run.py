@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from conftest import Run, write_images
 
-from ensir import digests, store
-from ensir.config_reading import load, parse
-from ensir.garbage import garbage
-from ensir.layout import Layout
-from ensir.plan import Plan
-from ensir.priors import dae
+from ensir.config.reading import load, parse
+from ensir.networks import dae
+from ensir.planning.garbage import garbage
+from ensir.planning.plan import Plan
+from ensir.storage import digests, reading
+from ensir.storage.layout import Layout
 
 
 def config() -> dict[str, Any]:
@@ -65,9 +65,9 @@ def test_a_trained_denoiser_and_what_reruns_it(run: Run, monkeypatch: pytest.Mon
     assert dae.read(weights).sigma == 5
     assert (results / "denoisers/mine.csv").read_text().startswith("step,seconds,learning_rate,loss,psnr\n3,")
     (path,) = (results / "predictions/test/denoised.zarr").glob("[0-9a-f]*")
-    assert store.Part(path).attributes["parameters"]["network"] == [digests.sha256(weights)]
+    assert reading.Part(path).attributes["parameters"]["network"] == [digests.sha256(weights)]
     (path,) = (results / "predictions/test/dmsp.zarr").glob("[0-9a-f]*")
-    told = store.Part(path).attributes
+    told = reading.Part(path).attributes
     assert told["settings"].keys() == {
         "kind", "dae_sigma", "steps", "noise_blind", "kernel_size", "precision", "seed",
     }  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_trained_denoiser_and_what_reruns_it(run: Run, monkeypatch: pytest.Mon
     (log,) = (results / "logs/predict/test/dmsp").iterdir()
     assert "c: 3 steps of " in log.read_text()
     (path,) = (results / "datasets/test.zarr").glob("[0-9a-f]*")
-    blur = np.array(store.Part(path).attributes["degradation"]["values"])
+    blur = np.array(reading.Part(path).attributes["degradation"]["values"])
     np.testing.assert_allclose(blur, np.load(run.folder / "kernel.npy") / 40)
     with open(results / "summary.csv", newline="") as file:
         means = {row["method"]: float(row["mean"]) for row in csv.DictReader(file) if row["metric"] == "psnr"}

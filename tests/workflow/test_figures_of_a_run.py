@@ -45,4 +45,4 @@ def test_figures_by_name(finished: Run, tmp_path: Path):
     config["report"] = {"megabytes": 10}
     config["experiments"]["one"]["png"] = True
     run.config = config
-    assert drawn(run, "gain", "distribution") == ["draw distributions in bin sets of ensir in one"]
+    assert drawn(run, "gain", "distribution") == ["draw the distribution of ensir in one"]

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY, Run, write_dataset, write_images
 
-from ensir import images
-from ensir.priors.operators import imresize
+from ensir.images import image_files
+from ensir.images.degradations import imresize
 
 METHODS = ["average", "refesr", "gbdt", "hgbt", "ensir", "ensir_b32", "ensir_s10"]
 
@@ -22,8 +22,8 @@ METHODS = ["average", "refesr", "gbdt", "hgbt", "ensir", "ensir_b32", "ensir_s10
 def shrink(folder: Path) -> None:
     """Make the inputs of a dataset from its targets, a quarter of their size."""
     for path in sorted((folder / "gt").glob("*.png")):
-        small = imresize(images.read(str(path)), 1 / 4)
-        images.write(folder / "lq" / path.name, small)
+        small = imresize(image_files.read(str(path)), 1 / 4)
+        image_files.write(folder / "lq" / path.name, small)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +88,7 @@ def test_seconds_are_among_the_scores(fitted: Run):
 
 
 def test_one_partition_serves_the_whole_sweep(fitted: Run):
-    assert [path.name for path in (fitted.folder / "results/statistics").iterdir()] == ["one.zarr"]
+    assert [path.name for path in (fitted.folder / "results/statistics/one").iterdir()] == ["bins.zarr"]
     luts = {path.stem for path in (fitted.folder / "results/luts/one").iterdir()}
     assert luts == {"ensir", "ensir_b32", "ensir_s10"}
 
@@ -142,7 +142,7 @@ def test_configurations_of_the_paper_plan(tmp_path: Path, repository: Path, task
             folder = tmp_path / dataset / (f"pred/{model}" if model else "gt")
             write_images(folder, [f"{dataset}1"], shape=(8, 12, 3))
         if "input" in settings:
-            images.write(tmp_path / dataset / "lq" / f"{dataset}1.png", np.zeros((2, 3, 3), np.uint8))
+            image_files.write(tmp_path / dataset / "lq" / f"{dataset}1.png", np.zeros((2, 3, 3), np.uint8))
     run.folder.mkdir()
     run.config = config
     planned = run.planned(ROOT=str(tmp_path))

@@ -9,11 +9,13 @@ import pytest
 from conftest import Run
 from typer.testing import CliRunner
 
-from ensir import InputError, config_reading, digests
 from ensir.cli import app
-from ensir.garbage import NOT_DIGESTED, needed
-from ensir.layout import Layout
-from ensir.plan import Plan
+from ensir.config import reading
+from ensir.errors import InputError
+from ensir.planning.garbage import NOT_DIGESTED, needed
+from ensir.planning.plan import Plan
+from ensir.storage import digests
+from ensir.storage.layout import Layout
 
 
 def digested(run: Run) -> set[str]:
@@ -25,7 +27,7 @@ def digested(run: Run) -> set[str]:
 
 def test_every_result_is_needed_and_recorded(finished: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(finished.folder)
-    plan = Plan(config_reading.load("config.yaml"), Layout("results"))
+    plan = Plan(reading.load("config.yaml"), Layout("results"))
     wanted = {str(path) for path in needed(plan)}
     assert {path for path in wanted if path.split("/")[1] not in NOT_DIGESTED} == digested(finished)
 

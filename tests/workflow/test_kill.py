@@ -15,8 +15,8 @@ import pytest
 from conftest import Run
 from stops import Stops
 
-from ensir import digests
-from ensir.layout import Layout
+from ensir.storage import digests
+from ensir.storage.layout import Layout
 
 # What a stage writes, below results/; a test deletes it with all that follows, so that the run starts with that stage.
 STAGES = {

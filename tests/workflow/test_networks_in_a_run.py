@@ -13,7 +13,8 @@ import pytest
 import torch
 from conftest import Run
 
-from ensir import digests, images, store
+from ensir.images import image_files
+from ensir.storage import digests, reading
 
 
 def export(path: Path, seed: int) -> None:
@@ -22,6 +23,7 @@ def export(path: Path, seed: int) -> None:
     network = torch.nn.Conv2d(3, 3, 3, padding=1)
     with torch.no_grad():
         network.weight.mul_(0.1)
+        network.bias.mul_(0.1)
         network.weight[range(3), range(3), 1, 1] += 0.8
     free = torch.export.Dim.DYNAMIC
     shapes = ({0: free, 2: free, 3: free},)
@@ -33,7 +35,7 @@ def with_network(fresh: Run) -> Run:
     """The small experiment with a network, and with the predictions of `b` as floats in [0, 1]."""
     export(fresh.folder / "net.pt2", seed=0)
     for path in fresh.folder.glob("*/pred/b/*.png"):
-        np.save(path.with_suffix(".npy"), images.read(str(path)).astype(np.float32) / 255)
+        np.save(path.with_suffix(".npy"), image_files.read(str(path)).astype(np.float32) / 255)
     config = fresh.config
     for dataset in config["datasets"].values():
         dataset["images_per_part"] = 3
@@ -50,15 +52,17 @@ def test_a_network_and_what_reruns_it(with_network: Run):
     run = with_network
     run.run()
     (path, *_) = (run.folder / "results/predictions/test/net.zarr").glob("[0-9a-f]*")
-    part = store.Part(path)
+    part = reading.Part(path)
     assert part.attributes["parameters"]["network"] == [digests.sha256(run.folder / "net.pt2")]
-    assert part.attributes["settings"].keys() == {"kind", "tile", "overlap", "value_range", "multiple"}
+    assert part.attributes["settings"].keys() == {
+        "kind", "tile", "overlap", "value_range", "multiple", "any_range",
+    }  # fmt: skip
     (log,) = (run.folder / "results/logs/predict/test/net").glob(f"{path.name}.log")
     assert "images per second, peak memory" in log.read_text()
     for path in (run.folder / "results/predictions/test/b.zarr").glob("[0-9a-f]*"):
-        for name in store.Part(path).names:
-            png = images.read(str(run.folder / f"test/pred/b/{name}.png"))
-            np.testing.assert_array_equal(store.Part(path).image(name), png)
+        for name in reading.Part(path).names:
+            png = image_files.read(str(run.folder / f"test/pred/b/{name}.png"))
+            np.testing.assert_array_equal(reading.Part(path).image(name), png)
 
     os.utime(run.folder / "net.pt2")
     assert run.planned() == []
@@ -75,7 +79,7 @@ def test_a_network_and_what_reruns_it(with_network: Run):
 def test_a_missing_network_is_told_at_once(with_network: Run):
     (with_network.folder / "net.pt2").unlink()
     output = with_network.run("--dry-run", ok=False)
-    assert "models.net.path: net.pt2: no such file; mend the path" in output
+    assert "models.net.path: net.pt2: no such file; fix the path" in output
 
 
 @pytest.mark.pretrained

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from conftest import Run, write_images
 
-from ensir import digests, store
-from ensir.config_reading import load
-from ensir.garbage import garbage
-from ensir.layout import Layout
-from ensir.plan import Plan
-from ensir.priors import ptgrm
+from ensir.config.reading import load
+from ensir.networks import refiner
+from ensir.planning.garbage import garbage
+from ensir.planning.plan import Plan
+from ensir.storage import digests, reading
+from ensir.storage.layout import Layout
 
 TRAINING = {"dataset": "train", "steps": 2, "patch": 16, "batch": 1, "validation": 1}
 
@@ -61,20 +61,20 @@ def refined(once: Callable, repository: Path) -> Run:
 
 def test_refiners_behind_a_model_and_behind_the_ensemble(refined: Run):
     results = refined.folder / "results"
-    network = ptgrm.read(results / "refiners/refined.safetensors")
+    network = refiner.read(results / "refiners/refined.safetensors")
     assert network.architecture.guide == 64
     assert network.facts["dataset"] == "train"
     assert sorted(network.facts["images"]) == ["p", "q", "r"]
     (path,) = (results / "predictions/test/refined.zarr").glob("[0-9a-f]*")
-    part = store.Part(path)
+    part = reading.Part(path)
     assert part.attributes["parameters"]["network"][0] == digests.sha256(
         results / "refiners/refined.safetensors"
     )
     (path,) = (results / "fused/one/test/behind.zarr").glob("[0-9a-f]*")
-    behind = store.Part(path)
+    behind = reading.Part(path)
     assert (behind.dtype, behind.attributes["models"]) == ("float32", ["ensemble"])
     (path,) = (results / "fused/one/test/ensemble.zarr").glob("[0-9a-f]*")
-    assert 0 < abs(behind.image("c") - store.Part(path).image("c")).mean() < 10
+    assert 0 < abs(behind.image("c") - reading.Part(path).image("c")).mean() < 10
     with open(results / "summary.csv", newline="") as file:
         methods = {row["method"] for row in csv.DictReader(file) if row["metric"] == "psnr"}
     assert methods == {"refined", "median", "ensemble", "behind"}

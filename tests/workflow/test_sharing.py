@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import Run, prepare
 
-from ensir import store
-from ensir.shared import SharedStore
-from ensir.upload import upload
+from ensir.storage import reading
+from ensir.storage.shared import SharedStore
+from ensir.storage.upload import upload
 
 SHARED = (
     "digests/fused/",
@@ -79,7 +79,7 @@ def test_other_parts_and_copies_have_the_same_scores(finished: Run, second: Run)
     assert {path: digest for path, digest in digests_of(second).items() if path in same} == same
     parts = list((second.folder / "results/predictions").glob("*/*.zarr/[0-9a-f]*"))
     assert len(parts) == 6
-    assert sum("source" in store.Part(part).attributes for part in parts) == 4
+    assert sum("source" in reading.Part(part).attributes for part in parts) == 4
 
 
 def test_what_is_wrong_with_a_store_is_one_error(second: Run):

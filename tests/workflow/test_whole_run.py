@@ -13,8 +13,9 @@ import pytest
 import xarray as xr
 from conftest import Run, write_dataset
 
-from ensir import digests, images, store
-from ensir.layout import Layout
+from ensir.images import image_files
+from ensir.storage import digests, reading
+from ensir.storage.layout import Layout
 
 
 def means(run: Run) -> dict[tuple[str, str], float]:
@@ -56,7 +57,7 @@ def test_a_prediction_store_explains_itself(published: Run, data: Path):
     assert (part.attrs["dataset"], part.attrs["model"], part.attrs["bits"]) == ("set5", "IMDN", 8)
     for name in part["image"].values:
         file = data / f"images/sr_x4/set5/pred/IMDN/{name}.png"
-        np.testing.assert_array_equal(store.Part(path).image(name), images.read(str(file)))
+        np.testing.assert_array_equal(reading.Part(path).image(name), image_files.read(str(file)))
 
 
 def test_the_lut_opens_in_xarray(published: Run):
@@ -82,7 +83,7 @@ def test_png_files_and_depth(fresh: Run):
     for name in ("ref", "test"):
         for file in (fresh.folder / name).glob("**/*.png"):
             wide = fresh.folder / f"{name}16" / file.relative_to(fresh.folder / name)
-            images.write(wide, images.read(str(file)).astype(np.uint16) * 257)
+            image_files.write(wide, image_files.read(str(file)).astype(np.uint16) * 257)
     names = ("ref", "test", "ref16", "test16")
     fresh.config = {
         "datasets": {name: {"kind": "folder", "target": f"{name}/gt/**/*.png"} for name in names},
@@ -105,11 +106,11 @@ def test_png_files_and_depth(fresh: Run):
         names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.png"))
         assert names == ["sub/t4.png", "t1.png", "t2.png", "t3.png"]
         (path,) = (fresh.folder / f"results/fused/bits{bits}/{test}/ensir.zarr").glob("[0-9a-f]*")
-        part = store.Part(path)
+        part = reading.Part(path)
         assert part.dtype == np.float32
         fused[bits] = {name: part.image(name) for name in part.names}
         for name, image in fused[bits].items():
-            written = images.read(str(folder / f"{name}.png"))
+            written = image_files.read(str(folder / f"{name}.png"))
             assert written.dtype == (np.uint8 if bits == 8 else np.uint16)
             np.testing.assert_array_equal(written, np.clip(np.rint(image), 0, 2**bits - 1))
     for name, image in fused[8].items():

@@ -12,9 +12,7 @@
 
 rule ingest:
     input:
-        targets=lambda w: plan.files(plan.targets(w.dataset), w.dataset, w.part),
-        inputs=lambda w: plan.files(plan.inputs(w.dataset), w.dataset, w.part),
-        kernel=lambda w: plan.kernel(w.dataset),
+        unpack(reading(lambda w: reads.ingest(w.dataset, w.part))),
     output:
         part=directory(layout.part(layout.dataset("{dataset}"), "{part}")),
         digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
@@ -31,11 +29,12 @@ rule ingest:
     params:
         identity=identity,
         names=lambda w: plan.parts(w.dataset)[w.part],
-        settings=lambda w: plan.dataset_settings(w.dataset),
-        sizes=lambda w: [
-            plan.sizes(w.dataset)[n] for n in plan.parts(w.dataset)[w.part] if plan.sizes(w.dataset)
-        ],
-        source=source_digest("ensir.ingest"),
+        settings=lambda w: settings.datasets[w.dataset].traced,
+        sizes=lambda w: reads.sizes(w.dataset, w.part),
+        made_of=lambda w: reads.made_of(
+            layout.part(layout.dataset(w.dataset), w.part), reads.ingest(w.dataset, w.part)
+        ),
+        source=lambda w: stage_code("ingest", [settings.datasets[w.dataset]]),
     message:
         "ingest {wildcards.dataset}, part {wildcards.part}"
     script:
@@ -44,8 +43,7 @@ rule ingest:
 
 rule seal_dataset:
     input:
-        parts=lambda w: parts(layout.dataset(w.dataset), w.dataset),
-        digests=lambda w: digests(layout.dataset(w.dataset), w.dataset),
+        unpack(reading(lambda w: reads.seal(layout.dataset(w.dataset), w.dataset))),
     output:
         seal=layout.seal(layout.dataset("{dataset}")),
         digest=layout.digest(layout.seal(layout.dataset("{dataset}"))),
@@ -62,8 +60,32 @@ rule seal_dataset:
         runtime=5,
     params:
         parts=lambda w: list(plan.parts(w.dataset)),
-        source=source_digest("ensir.store"),
+        source=stage_code("seal"),
     message:
         "seal dataset {wildcards.dataset}"
     script:
         "../scripts/seal.py"
+
+
+# Where files have another date but the content that results were made of, nothing is made again but their records.
+rule renew_sources:
+    output:
+        layout.renewed,
+    log:
+        "results/logs/renew_sources.log",
+    benchmark:
+        "results/benchmarks/renew_sources.tsv"
+    localrule: True
+    conda:
+        environment
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=60,
+    params:
+        records=lambda w: reads.renewable(),
+        source=stage_code("renew_sources"),
+    message:
+        "renew the records of files with another date and the same content"
+    script:
+        "../scripts/renew_sources.py"

@@ -16,7 +16,7 @@
 
 rule train_denoiser:
     input:
-        photographs=lambda w: plan.photographs(w.denoiser),
+        unpack(reading(lambda w: reads.train_denoiser(w.denoiser))),
     output:
         weights=layout.denoiser("{denoiser}"),
         curve=layout.denoiser_curve("{denoiser}"),
@@ -37,7 +37,8 @@ rule train_denoiser:
         identity=identity,
         checkpoint=lambda w, output: layout.checkpoint(output.weights),
         settings=lambda w: settings.denoisers[w.denoiser].model_dump(mode="json", exclude={"photographs"}),
-        source=source_digest("ensir.priors.dae_training"),
+        made_of=lambda w: reads.made_of(layout.denoiser(w.denoiser), reads.train_denoiser(w.denoiser)),
+        source=stage_code("train_denoiser"),
     message:
         "train denoiser {wildcards.denoiser}"
     script:
@@ -46,7 +47,7 @@ rule train_denoiser:
 
 rule train_refiner:
     input:
-        unpack(learned_of),
+        unpack(reading(lambda w: reads.train_refiner(w.refiner))),
     output:
         weights=layout.refiner("{refiner}"),
         curve=layout.refiner_curve("{refiner}"),
@@ -66,10 +67,11 @@ rule train_refiner:
     params:
         identity=identity,
         checkpoint=lambda w, output: layout.checkpoint(output.weights),
-        prior=lambda w: plan.refiners()[w.refiner].settings.seen["prior"],
-        architecture=lambda w: plan.refiners()[w.refiner].settings.seen["architecture"],
-        course=lambda w: plan.refiners()[w.refiner].settings.training.course,
-        source=source_digest("ensir.priors.ptgrm_training"),
+        prior=lambda w: reads.refiner(w.refiner).settings.seen["prior"],
+        architecture=lambda w: reads.refiner(w.refiner).settings.seen["architecture"],
+        course=lambda w: reads.refiner(w.refiner).settings.training.course,
+        made_of=lambda w: reads.made_of(layout.refiner(w.refiner), reads.train_refiner(w.refiner)),
+        source=stage_code("train_refiner"),
     message:
         "train refiner {wildcards.refiner}"
     script:
@@ -78,11 +80,7 @@ rule train_refiner:
 
 rule predict:
     input:
-        unpack(refined_of),
-        dataset=lambda w: ancient(layout.part(layout.dataset(w.dataset), w.part)),
-        dataset_digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
-        files=lambda w: plan.files(plan.predictions(w.dataset, w.model), w.dataset, w.part),
-        network=lambda w: plan.network(w.model),
+        unpack(reading(lambda w: reads.predict(w.dataset, w.model, w.part))),
     output:
         part=directory(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
         digest=layout.digest(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
@@ -97,15 +95,19 @@ rule predict:
     resources:
         mem_mb=lambda w, attempt: attempt * (16000 if plan.network(w.model) else 4000),
         runtime=240,
-        gpu=lambda w: 1 if plan.network(w.model) and device_of(w) == "cuda" else 0,
-        device=lambda w: device_of(w),
+        gpu=lambda w: 1 if plan.network(w.model) and reads.device(w.model) == "cuda" else 0,
+        device=lambda w: reads.device(w.model),
         batch=lambda w: getattr(settings.models[w.model], "batch", 1),
     params:
         identity=identity,
-        settings=lambda w: plan.model_settings(w.model),
-        crop=lambda w: getattr(settings.datasets[w.dataset], "crop", None),
-        source=lambda w: source_digest("ensir.predict", f"ensir.restorers.{settings.models[w.model].kind}"),
-        function=lambda w: function_digest(w.model),
+        settings=lambda w: settings.models[w.model].traced,
+        crop=lambda w: settings.datasets[w.dataset].cropped,
+        made_of=lambda w: reads.made_of(
+            layout.part(layout.predictions(w.dataset, w.model), w.part),
+            reads.predict(w.dataset, w.model, w.part),
+        ),
+        source=lambda w: stage_code("predict", [settings.models[w.model]]),
+        functions=lambda w: functions_code([settings.models[w.model]]),
     message:
         "predict {wildcards.dataset} with {wildcards.model}, part {wildcards.part}"
     script:
@@ -115,8 +117,7 @@ rule predict:
 # Models of `kind: store` have no predict jobs.
 rule adopt:
     input:
-        dataset=lambda w: ancient(layout.part(layout.dataset(w.dataset), w.part)),
-        dataset_digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
+        unpack(reading(lambda w: reads.adopt(w.dataset, w.part))),
     output:
         part=directory(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
         digest=layout.digest(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
@@ -125,7 +126,7 @@ rule adopt:
     benchmark:
         "results/benchmarks/adopt/{dataset}/{model}/{part}.tsv"
     wildcard_constraints:
-        model="|".join(shared_models()) or NOTHING,
+        model="|".join(reads.adopted()) or NOTHING,
     conda:
         environment
     threads: 1
@@ -134,9 +135,9 @@ rule adopt:
         runtime=240,
     params:
         identity=adopted_identity,
-        settings=lambda w: plan.model_settings(w.model),
+        settings=lambda w: settings.models[w.model].traced,
         shared=lambda w: plan.shared(w.dataset, w.model),
-        source=source_digest("ensir.adopt"),
+        source=stage_code("adopt"),
     message:
         "adopt {wildcards.dataset} of {wildcards.model} from {params.shared[location]}, part {wildcards.part}"
     script:
@@ -146,10 +147,9 @@ rule adopt:
 ruleorder: adopt > predict
 
 
-rule seal_predictions:
+use rule seal_dataset as seal_predictions with:
     input:
-        parts=lambda w: parts(layout.predictions(w.dataset, w.model), w.dataset),
-        digests=lambda w: digests(layout.predictions(w.dataset, w.model), w.dataset),
+        unpack(reading(lambda w: reads.seal(layout.predictions(w.dataset, w.model), w.dataset))),
     output:
         seal=layout.seal(layout.predictions("{dataset}", "{model}")),
         digest=layout.digest(layout.seal(layout.predictions("{dataset}", "{model}"))),
@@ -157,17 +157,5 @@ rule seal_predictions:
         "results/logs/seal/{dataset}/{model}.log",
     benchmark:
         "results/benchmarks/seal/{dataset}/{model}.tsv"
-    localrule: True
-    conda:
-        environment
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-        runtime=5,
-    params:
-        parts=lambda w: list(plan.parts(w.dataset)),
-        source=source_digest("ensir.store"),
     message:
         "seal the predictions of {wildcards.model} for {wildcards.dataset}"
-    script:
-        "../scripts/seal.py"

@@ -3,21 +3,21 @@
 # REQUIRED INPUTS
 #   all parts of the reference dataset, and of each model's predictions for it
 # OUTPUTS
-#   results/statistics/{experiment}.zarr   fold, key, channel, count, target_square (cell) int64
+#   results/statistics/{experiment}/{statistics}.zarr   of bins: fold, key, channel, count, target_square (cell) int64
 #                                          sum, cross (cell, model), gram (cell, model, other_model) int64
 #                                          offset (boundary), level, level_count (entry): histograms of the target
 
 
 rule partition:
     input:
-        unpack(reference_of),
+        unpack(reading(lambda w: reads.partition(w.experiment))),
     output:
-        statistics=directory(layout.statistics("{experiment}")),
-        digest=layout.digest(layout.statistics("{experiment}")),
+        statistics=directory(layout.statistics("{experiment}", "{statistics}")),
+        digest=layout.digest(layout.statistics("{experiment}", "{statistics}")),
     log:
-        "results/logs/partition/{experiment}.log",
+        "results/logs/partition/{experiment}/{statistics}.log",
     benchmark:
-        "results/benchmarks/partition/{experiment}.tsv"
+        "results/benchmarks/partition/{experiment}/{statistics}.tsv"
     cache: caching
     conda:
         environment
@@ -28,11 +28,14 @@ rule partition:
         dask=settings.dask.model_dump_json(),
     params:
         identity=identity,
+        statistics=lambda w: plan.statistics(w.experiment)[w.statistics],
         reference=lambda w: experiment_of(w).reference,
         models=lambda w: experiment_of(w).models,
-        bin_width=lambda w: experiment_of(w).bin_width,
-        source=source_digest("ensir.partition"),
+        parts=lambda w: reads.reference(w.experiment),
+        source=lambda w: source_digest(
+            "ensir.stages.partition", plan.statistics(w.experiment)[w.statistics][0]
+        ),
     message:
-        "partition the reference of {wildcards.experiment}"
+        "partition the reference of {wildcards.experiment}: {wildcards.statistics}"
     script:
         "../scripts/partition.py"

@@ -1,8 +1,8 @@
 # 4 · ESTIMATE: statistics → the weights of one shard of cells; for methods without a LUT, FIT: the reference → a fit
 #
 # REQUIRED INPUTS
-#   estimate: results/statistics/{experiment}.zarr
-#   fit: all parts of the reference dataset, and of each model's predictions for it
+#   estimate: results/statistics/{experiment}/bins.zarr
+#   fit: all parts of the reference dataset, and of each model's predictions for it; or statistics of them
 # OUTPUTS
 #   results/weights/{experiment}/{method}/{shard}.zarr   key, channel, iterations, status (cell); weights (cell, model) float64
 #   results/fits/{experiment}/{method}.zarr              the method's own arrays; reference_image, reference_digest (image)
@@ -11,8 +11,7 @@
 
 rule estimate:
     input:
-        statistics=ancient(layout.statistics("{experiment}")),
-        digest=layout.digest(layout.statistics("{experiment}")),
+        unpack(reading(lambda w: reads.estimate(w.experiment, w.method))),
     output:
         weights=directory(layout.weights("{experiment}", "{method}", "{shard}")),
         digest=layout.digest(layout.weights("{experiment}", "{method}", "{shard}")),
@@ -31,11 +30,11 @@ rule estimate:
         gpu=1 if settings.compute.device == "cuda" else 0,
     params:
         identity=identity,
-        settings=lambda w: method_of(w).model_dump(mode="json"),
+        settings=lambda w: method_of(w).traced,
         reference=lambda w: experiment_of(w).reference,
         shards=settings.compute.shards,
         device=settings.compute.device,
-        source=lambda w: source_digest("ensir.estimate", f"ensir.methods.{method_of(w).kind}"),
+        source=lambda w: stage_code("estimate", [method_of(w)]),
     message:
         "estimate {wildcards.method} of {wildcards.experiment}, shard {wildcards.shard}"
     script:
@@ -44,7 +43,7 @@ rule estimate:
 
 rule fit:
     input:
-        unpack(reference_of),
+        unpack(reading(lambda w: reads.fit(w.experiment, w.method))),
     output:
         fit=directory(layout.fit("{experiment}", "{method}")),
         digest=layout.digest(layout.fit("{experiment}", "{method}")),
@@ -62,10 +61,11 @@ rule fit:
         runtime=120,
     params:
         identity=identity,
-        settings=lambda w: method_of(w).model_dump(mode="json"),
+        settings=lambda w: method_of(w).traced,
         reference=lambda w: experiment_of(w).reference,
         models=lambda w: experiment_of(w).models,
-        source=lambda w: source_digest("ensir.fit", module_name(method_of(w).kind)),
+        fitted_to=lambda w: reads.fit_source(w.experiment, w.method),
+        source=lambda w: stage_code("fit", [method_of(w)]),
     message:
         "fit {wildcards.method} of {wildcards.experiment}"
     script:

@@ -1,7 +1,7 @@
 # 5 · MERGE: the weights of all shards → one LUT
 #
 # REQUIRED INPUTS
-#   results/weights/{experiment}/{method}/*.zarr, results/statistics/{experiment}.zarr
+#   results/weights/{experiment}/{method}/*.zarr, results/statistics/{experiment}/bins.zarr
 # OUTPUTS
 #   results/luts/{experiment}/{method}.lut   NetCDF-4: weights, bin (cell, model); count, iterations, status,
 #                                            expected_squared_error (cell); the fill rule; the reference's images
@@ -9,9 +9,7 @@
 
 rule merge:
     input:
-        unpack(shards_of),
-        statistics=ancient(layout.statistics("{experiment}")),
-        statistics_digest=layout.digest(layout.statistics("{experiment}")),
+        unpack(reading(lambda w: reads.merge(w.experiment, w.method))),
     output:
         lut=layout.lut("{experiment}", "{method}"),
         digest=layout.digest(layout.lut("{experiment}", "{method}")),
@@ -28,8 +26,8 @@ rule merge:
         runtime=30,
     params:
         identity=identity,
-        settings=lambda w: method_of(w).model_dump(mode="json"),
-        source=lambda w: source_digest("ensir.merge", f"ensir.methods.{method_of(w).kind}"),
+        settings=lambda w: method_of(w).traced,
+        source=lambda w: stage_code("merge", [method_of(w)]),
     message:
         "merge the shards of {wildcards.method} of {wildcards.experiment}"
     script:

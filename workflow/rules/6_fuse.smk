@@ -13,7 +13,7 @@
 
 rule fuse:
     input:
-        unpack(test_part_of),
+        unpack(reading(lambda w: reads.fuse(w.experiment, w.dataset, w.method, w.part))),
     output:
         part=directory(layout.part(layout.fused("{experiment}", "{dataset}", "{method}"), "{part}")),
         digest=layout.digest(layout.part(layout.fused("{experiment}", "{dataset}", "{method}"), "{part}")),
@@ -24,29 +24,28 @@ rule fuse:
         "results/benchmarks/fuse/{experiment}/{dataset}/{method}/{part}.tsv"
     conda:
         environment
-    threads: lambda w: network_threads() if refiner_of(w) else 1
+    threads: lambda w: network_threads() if reads.network(w.experiment, w.method) else 1
     resources:
-        mem_mb=lambda w, attempt: attempt * (16000 if refiner_of(w) else 2000),
+        mem_mb=lambda w, attempt: attempt * (16000 if reads.network(w.experiment, w.method) else 2000),
         runtime=60,
-        gpu=lambda w: 1 if refiner_of(w) and settings.compute.device == "cuda" else 0,
+        gpu=lambda w: 1 if reads.network(w.experiment, w.method) and settings.compute.device == "cuda" else 0,
         device=settings.compute.device,
         dask=settings.dask.model_dump_json(),
     params:
-        models=lambda w: [method_of(w).after] if refiner_of(w) else experiment_of(w).models,
-        settings=lambda w: plan.method_settings(w.experiment, w.method),
+        models=lambda w: reads.fused_models(w.experiment, w.method),
+        settings=lambda w: method_of(w).traced,
         allow_overlap=lambda w: experiment_of(w).allow_overlap,
-        expected_error=lambda w: experiment_of(w).expected_error and method_of(w).needs == "lut",
-        source=lambda w: source_digest("ensir.fuse", module_name(method_of(w).kind)),
+        expected_error=lambda w: experiment_of(w).expected_error and method_of(w).made == "lut",
+        source=lambda w: stage_code("fuse", [method_of(w)]),
     message:
         "fuse {wildcards.dataset} by {wildcards.method} of {wildcards.experiment}, part {wildcards.part}"
     script:
         "../scripts/fuse.py"
 
 
-rule seal_fused:
+use rule seal_dataset as seal_fused with:
     input:
-        parts=lambda w: parts(layout.fused(w.experiment, w.dataset, w.method), w.dataset),
-        digests=lambda w: digests(layout.fused(w.experiment, w.dataset, w.method), w.dataset),
+        unpack(reading(lambda w: reads.seal(layout.fused(w.experiment, w.dataset, w.method), w.dataset))),
     output:
         seal=layout.seal(layout.fused("{experiment}", "{dataset}", "{method}")),
         digest=layout.digest(layout.seal(layout.fused("{experiment}", "{dataset}", "{method}"))),
@@ -54,26 +53,13 @@ rule seal_fused:
         "results/logs/seal/{experiment}/{dataset}/{method}.log",
     benchmark:
         "results/benchmarks/seal/{experiment}/{dataset}/{method}.tsv"
-    localrule: True
-    conda:
-        environment
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-        runtime=5,
-    params:
-        parts=lambda w: list(plan.parts(w.dataset)),
-        source=source_digest("ensir.store"),
     message:
         "seal {wildcards.dataset} fused by {wildcards.method} of {wildcards.experiment}"
-    script:
-        "../scripts/seal.py"
 
 
 rule write_images:
     input:
-        parts=lambda w: parts(layout.fused(w.experiment, w.dataset, w.method), w.dataset),
-        digests=lambda w: digests(layout.fused(w.experiment, w.dataset, w.method), w.dataset),
+        unpack(reading(lambda w: reads.seal(layout.fused(w.experiment, w.dataset, w.method), w.dataset))),
     output:
         images=directory(layout.images("{experiment}", "{dataset}", "{method}")),
     log:
@@ -87,7 +73,7 @@ rule write_images:
         mem_mb=growing(2000),
         runtime=60,
     params:
-        source=source_digest("ensir.fuse"),
+        source=stage_code("write_images"),
     message:
         "write {wildcards.dataset} fused by {wildcards.method} of {wildcards.experiment} as PNG files"
     script:

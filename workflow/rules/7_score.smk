@@ -10,7 +10,7 @@
 
 rule score:
     input:
-        unpack(scored_of),
+        unpack(reading(lambda w: reads.score(w.experiment, w.dataset, w.method, w.part))),
     output:
         scores=layout.scores("{experiment}", "{dataset}", "{method}", "{part}"),
     log:
@@ -24,9 +24,9 @@ rule score:
         mem_mb=growing(2000),
         runtime=60,
     params:
-        settings=lambda w: experiment_of(w).score.model_dump(mode="json"),
-        source=source_digest("ensir.score"),
-        functions=lambda w: metric_digests(w),
+        settings=lambda w: reads.score_settings(w.experiment),
+        source=lambda w: stage_code("score", experiment_of(w).score.metrics.values()),
+        functions=lambda w: functions_code(experiment_of(w).score.metrics.values()),
     message:
         "score {wildcards.method} on {wildcards.dataset} for {wildcards.experiment}, part {wildcards.part}"
     script:
@@ -35,13 +35,8 @@ rule score:
 
 rule summarize:
     input:
-        scores=[
-            path
-            for name, experiment in settings.experiments.items()
-            for dataset in experiment.tests
-            for path in scores_of(name, dataset)
-        ],
-        seconds=all_seconds(),
+        scores=reads.all_scores(),
+        seconds=reads.all_seconds(),
     output:
         scores=report(layout.all_scores, category="Tables", caption="../report/scores.rst"),
         summary=report(layout.summary, category="Tables", caption="../report/summary.rst"),
@@ -56,7 +51,7 @@ rule summarize:
         mem_mb=growing(1000),
         runtime=10,
     params:
-        source=source_digest("ensir.score"),
+        source=stage_code("summarize"),
     message:
         "collect all scores"
     script:

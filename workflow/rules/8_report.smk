@@ -26,8 +26,8 @@ rule tables:
         mem_mb=growing(1000),
         runtime=10,
     params:
-        experiments=experiment_sections(),
-        source=source_digest("ensir.tables"),
+        experiments=reads.experiments(),
+        source=stage_code("tables"),
     message:
         "make the tables in {output.tables}"
     script:
@@ -36,11 +36,7 @@ rule tables:
 
 rule report:
     input:
-        results=[path for sample in samples() for path in sampled(sample)["results"]],
-        digests=[path for sample in samples() for path in sampled(sample)["digests"]],
-        scores=layout.all_scores,
-        summary=layout.summary,
-        curves=[path for curves in refiner_curves().values() for path in curves.values()],
+        unpack(reading(lambda w: reads.report())),
     output:
         page=report(layout.report, category="Report", caption="../report/report.rst"),
     log:
@@ -54,11 +50,14 @@ rule report:
         mem_mb=growing(4000),
         runtime=30,
     params:
-        experiments=experiment_sections(),
-        samples=samples(),
-        curves=refiner_curves(),
+        experiments=reads.experiments(),
+        samples=reads.samples(),
+        curves=reads.curves(),
         megabytes=settings.report.megabytes,
-        source=methods_source("ensir.report"),
+        source=stage_code(
+            "report",
+            [method for section in settings.experiments.values() for method in section.methods.values()],
+        ),
         templates=templates_digest(),
     message:
         "make {output.page}"
@@ -69,7 +68,7 @@ rule report:
 rule provenance:
     input:
         scores=layout.all_scores,
-        digests=[layout.digest(path) for path in digested()],
+        digests=[layout.digest(path) for path in reads.digested()],
     output:
         record=layout.provenance,
     log:
@@ -83,9 +82,9 @@ rule provenance:
         mem_mb=growing(1000),
         runtime=10,
     params:
-        config=used_sections(),
-        results=digested(),
-        source=source_digest("ensir.record"),
+        config=reads.used_sections(),
+        results=reads.digested(),
+        source=stage_code("provenance"),
     message:
         "make {output.record}"
     script:

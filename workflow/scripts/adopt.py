@@ -1,13 +1,13 @@
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
 
 with job(snakemake) as progress:
-    from ensir.adopt import adopt
+    from ensir.stages.adopt import adopt
 
     adopt(
         Layout().place(snakemake.output.part),
         dataset_part=snakemake.input.dataset,
-        dataset_digest=snakemake.input.dataset_digest,
+        dataset_digest=Layout().digest(snakemake.input.dataset),
         model=snakemake.wildcards.model,
         settings=snakemake.params.settings,
         progress=progress,

@@ -1,9 +1,9 @@
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
 
 with job(snakemake) as progress:
-    from ensir.estimate import estimate
-    from ensir.score import write_seconds
+    from ensir.scoring.rows import write_seconds
+    from ensir.stages.estimate import estimate
 
     seconds = estimate(
         Layout().place(snakemake.output.weights),

@@ -1,11 +1,11 @@
 import json
 
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
 
 with job(snakemake) as progress:
-    from ensir.fuse import fuse
-    from ensir.score import write_seconds
+    from ensir.scoring.rows import write_seconds
+    from ensir.stages.fuse import fuse
 
     seconds = fuse(
         Layout().place(snakemake.output.part),

@@ -1,8 +1,9 @@
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
+from ensir.storage.sources import recorded
 
-with job(snakemake) as progress:
-    from ensir.ingest import ingest
+with job(snakemake) as progress, recorded(**snakemake.params.made_of):
+    from ensir.stages.ingest import ingest
 
     ingest(
         Layout().place(snakemake.output.part),

@@ -1,8 +1,8 @@
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
 
 with job(snakemake):
-    from ensir.merge import merge
+    from ensir.stages.merge import merge
 
     merge(
         Layout().place(snakemake.output.lut),

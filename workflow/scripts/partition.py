@@ -1,20 +1,19 @@
 import json
 
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
 
-with job(snakemake) as progress:
-    from ensir.partition import partition
+if __name__ == "__main__":  # the processes that Dask starts import this file anew
+    with job(snakemake) as progress:
+        from ensir.stages.partition import partition
 
-    dataset, predictions = list(snakemake.input.dataset), list(snakemake.input.predictions)
-    partition(
-        Layout().place(snakemake.output.statistics),
-        reference=snakemake.params.reference,
-        models=snakemake.params.models,
-        dataset_parts=dataset,
-        prediction_parts=[predictions[i :: len(dataset)] for i in range(len(dataset))],
-        bin_width=snakemake.params.bin_width,
-        dask=json.loads(snakemake.resources.dask),
-        progress=progress,
-        threads=snakemake.threads,
-    )
+        statistics, settings = snakemake.params.statistics
+        partition(
+            Layout().place(snakemake.output.statistics),
+            statistics=statistics,
+            settings=settings,
+            **{name: snakemake.params[name] for name in ("reference", "models", "parts")},
+            dask=json.loads(snakemake.resources.dask),
+            progress=progress,
+            threads=snakemake.threads,
+        )

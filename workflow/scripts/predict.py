@@ -1,13 +1,14 @@
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
+from ensir.storage.sources import recorded
 
-with job(snakemake) as progress:
-    from ensir.predict import predict
+with job(snakemake) as progress, recorded(**snakemake.params.made_of):
+    from ensir.stages.predict import predict
 
     predict(
         Layout().place(snakemake.output.part),
         dataset_part=snakemake.input.dataset,
-        dataset_digest=snakemake.input.dataset_digest,
+        dataset_digest=Layout().digest(snakemake.input.dataset),
         model=snakemake.wildcards.model,
         settings=snakemake.params.settings,
         files=list(snakemake.input.files),

@@ -1,8 +1,8 @@
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
 
 with job(snakemake) as progress:
-    from ensir.score import score
+    from ensir.stages.score import score
 
     score(
         Layout().file(snakemake.output.scores),

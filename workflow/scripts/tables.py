@@ -1,8 +1,8 @@
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
 
 with job(snakemake):
-    from ensir.tables import tables
+    from ensir.stages.tables import tables
 
     tables(
         Layout().file(snakemake.output.tables),

@@ -1,19 +1,16 @@
-from pathlib import Path
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
+from ensir.storage.sources import recorded
 
-from ensir.job import job
-from ensir.layout import Layout
-from ensir.publish import locked
+with job(snakemake) as progress, recorded(**snakemake.params.made_of):
+    from ensir.stages.train_denoiser import train_denoiser
 
-with job(snakemake) as progress, locked(Layout().file(snakemake.output.weights)):
-    from ensir.priors import dae_training
-
-    dae_training.train(
-        Path(snakemake.output.weights),
-        checkpoint=Path(snakemake.params.checkpoint),
-        curve=Path(snakemake.output.curve),
+    train_denoiser(
+        Layout().file(snakemake.output.weights),
+        checkpoint=snakemake.params.checkpoint,
+        curve=snakemake.output.curve,
         photographs=list(snakemake.input.photographs),
-        course=dae_training.Training.of(snakemake.params.settings),
-        progress=progress,
+        settings=snakemake.params.settings,
         device=snakemake.resources.device,
-        anew=True,
+        progress=progress,
     )

@@ -1,23 +1,19 @@
-from pathlib import Path
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
+from ensir.storage.sources import recorded
 
-from ensir.job import job
-from ensir.layout import Layout
-from ensir.publish import locked
+with job(snakemake) as progress, recorded(**snakemake.params.made_of):
+    from ensir.stages.train_refiner import train_refiner
 
-with job(snakemake) as progress, locked(Layout().file(snakemake.output.weights)):
-    from ensir.priors import ptgrm_training
-
-    ptgrm_training.train(
-        Path(snakemake.output.weights),
-        checkpoint=Path(snakemake.params.checkpoint),
-        curve=Path(snakemake.output.curve),
-        examples=ptgrm_training.Examples(list(snakemake.input.dataset), list(snakemake.input.base)),
+    train_refiner(
+        Layout().file(snakemake.output.weights),
+        checkpoint=snakemake.params.checkpoint,
+        curve=snakemake.output.curve,
+        dataset_parts=list(snakemake.input.dataset),
+        base_parts=list(snakemake.input.base),
         prior_files=list(snakemake.input.get("prior", [])),
         perceptual=next(iter(snakemake.input.get("perceptual", [])), None),
-        prior=snakemake.params.prior,
-        architecture=snakemake.params.architecture,
-        course=ptgrm_training.Training(**snakemake.params.course),
-        progress=progress,
+        **{name: snakemake.params[name] for name in ("prior", "architecture", "course")},
         device=snakemake.resources.device,
-        anew=True,
+        progress=progress,
     )

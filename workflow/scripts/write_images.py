@@ -1,7 +1,7 @@
-from ensir.job import job
-from ensir.layout import Layout
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
 
 with job(snakemake) as progress:
-    from ensir.fuse import write_images
+    from ensir.stages.write_images import write_images
 
     write_images(Layout().file(snakemake.output.images), list(snakemake.input.parts), progress)

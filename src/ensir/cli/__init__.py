@@ -7,8 +7,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ensir import InputError
-from ensir.cli import dae, folders, luts, ptgrm, restore, results
+from ensir.cli import denoisers, folders, luts, reference, refiners, restore, results
+from ensir.errors import InputError
 
 
 class Group(TyperGroup):
@@ -39,8 +39,9 @@ for command in (
     results.verify,
     results.gc,
     results.table,
+    reference.reference,
 ):
     app.command()(command)
 app.add_typer(luts.app, name="lut")
-app.add_typer(dae.app, name="dae")
-app.add_typer(ptgrm.app, name="ptgrm")
+app.add_typer(denoisers.app, name="dae")
+app.add_typer(refiners.app, name="ptgrm")

@@ -7,14 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from ensir import InputError, lut
-from ensir import folders as on_folders
+from ensir import registry
+from ensir.cells import lut
+from ensir.cli import plain_folders as on_folders
 from ensir.cli.luts import describe
-from ensir.config import Ensir, Method, Score
-from ensir.config_reference import kind, sections
-from ensir.job import shown
+from ensir.config.schema import Score
+from ensir.errors import InputError
+from ensir.execution.job import shown
+from ensir.methods.ensir import Ensir
 
-METHODS = [kind(section) for section in sections(Method) if section.needs == "lut"]  # type: ignore[attr-defined]
+METHODS = [kind for kind, section in registry.sections("methods").items() if section.made == "lut"]  # type: ignore[attr-defined]
 
 Predictions = Annotated[
     list[str],
@@ -127,8 +129,8 @@ def score(
     Example: ensir score --target test/gt --prediction IMDN=test/IMDN --prediction fused=test/fused --space y --crop 4
     """
     from ensir.cli.results import show
-    from ensir.publish import replaced
-    from ensir.score import write_csv
+    from ensir.scoring.rows import write_csv
+    from ensir.storage.atomic import replaced
 
     settings = Score(space=space, crop=crop).model_dump(mode="json")
     rows = list(on_folders.score(target, _folders(predictions), settings, shown))

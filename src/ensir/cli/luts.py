@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from ensir import lut
-from ensir.layout import Place
-from ensir.lut import LUT
-from ensir.publish import replaced
+from ensir.cells import lut
+from ensir.cells.lut import LUT
+from ensir.storage.atomic import replaced
+from ensir.storage.layout import Place
 
 app = typer.Typer(help="Look at LUTs, exchange them with the published code.", no_args_is_help=True)
 Lut = Annotated[
@@ -28,7 +28,7 @@ Lut = Annotated[
 
 def describe(found: LUT) -> str:
     """Return what a LUT holds, one fact per line."""
-    from ensir.figures.tables import LUT_COLUMNS, lut_row
+    from ensir.report.tables import LUT_COLUMNS, lut_row
 
     told = found.attributes
     facts: dict[str, str] = {
@@ -73,9 +73,9 @@ def import_(
 
     Example: ensir lut import weight.pth --model MPRNet --model Restormer --model DGUNet -o deblur.lut
     """
-    from ensir import published
+    from ensir.cells import authors_format
 
-    found = published.read(path, models)
+    found = authors_format.read(path, models)
     with tempfile.TemporaryDirectory(prefix="ensir-") as folder, replaced(output) as partial:
         lut.save(found, Place.beside(Path(folder) / output.name))
         shutil.copyfile(Path(folder) / output.name, partial)
@@ -94,10 +94,10 @@ def export(
 
     Example: ensir lut export my.lut --single -o weight.pth
     """
-    from ensir import published
+    from ensir.cells import authors_format
 
     found = lut.load(str(path))
-    written = published.write(found, output, single)
+    written = authors_format.write(found, output, single)
     typer.echo(
         f"{output}: {found.bins}^{len(found.models)} bin sets in {written}, models {', '.join(found.models)}"
     )

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ensir import InputError
-from ensir.job import shown
-from ensir.layout import Place
+from ensir.errors import InputError
+from ensir.execution.job import shown
+from ensir.storage.layout import Place
 
 
 def restore(
@@ -63,15 +63,19 @@ def restore(
 
     Example: ensir restore blurred.png --kernel kernels.mat --sigma 2.55 --target sharp.png --trace trace.csv -o out.png
     """
+    import numpy as np
     import torch
 
-    from ensir import images
-    from ensir.config_data import DaepModel, DmspModel
-    from ensir.figures import descent as figure
-    from ensir.figures import style
-    from ensir.priors import operators
-    from ensir.priors.shipped import SHIPPED_DAES
-    from ensir.restorers import Degraded, load, meanshift
+    from ensir import registry
+    from ensir.drawing import style
+    from ensir.images import degradations, image_files
+    from ensir.networks.descent import write_trace
+    from ensir.networks.observation import observe
+    from ensir.networks.shipped import SHIPPED_DAES
+    from ensir.report import descent as figure
+    from ensir.restorers import Degraded
+    from ensir.restorers.daep import DaepModel
+    from ensir.restorers.dmsp import DmspModel
 
     if kernel_size and kernel_size % 2 == 0:
         raise InputError(f"--kernel-size {kernel_size}: must be odd")
@@ -85,7 +89,7 @@ def restore(
     ):
         if others := [other for other, value in beside.items() if value]:
             raise InputError(f"{option}: not together with {' and '.join(others)}; remove one of them")
-    degraded = images.read(str(image))
+    degraded = image_files.read(str(image))
     options: dict[str, Any] = {"steps": steps, "seed": seed, "precision": precision}
     if method == "dmsp":
         options |= {"noise_blind": sigma == 0, "kernel_size": kernel_size}
@@ -102,34 +106,33 @@ def restore(
     }
     told: dict[str, Any] = {"kind": "downscale"} if scale > 1 else {"kind": "noise", "sigma": sigma}
     if kernel:
-        values = operators.read_kernel(kernel, number, mirrored)
+        values = degradations.read_kernel(kernel, number, mirrored)
         told |= {"kind": "blur", "values": values.tolist()}
     shape = (degraded.shape[0] * scale, degraded.shape[1] * scale, degraded.shape[2])
     given = Degraded(image.stem, degraded, shape, degraded.dtype.itemsize * 8, scale, told)
-    restorer = load(settings, [])
-    assert isinstance(restorer, meanshift.Restorer)
-    observation = restorer.given(meanshift.observe(given, restorer.device))
+    restorer = registry.module("restorers", method).Restorer(settings, [])
+    observation = restorer.given(observe(given, restorer.device))
     if mask:
-        known = images.read(str(mask)).max(axis=2) > 0
+        known = degradations.read_mask(str(mask))
         if known.shape != degraded.shape[:2]:
             raise InputError(f"{mask}: is not of the size of {image}")
         observation = observation.masked(torch.from_numpy(known))
     truth = None
     if target:
-        read = images.read(str(target))
+        read = image_files.read(str(target))
         if read.shape != shape:
             raise InputError(
                 f"{target}: is {read.shape[1]}×{read.shape[0]} with {read.shape[2]} channels, the restored image "
                 f"{shape[1]}×{shape[0]} with {shape[2]}"
             )
-        truth = read / (1.0 if read.dtype == "uint8" else 257.0)
+        truth = read / (np.iinfo(read.dtype).max / 255)
     state = restorer.state(observation, truth)
     with shown(f"{method} {image.name}") as progress:
         descent = restorer.descend(observation, state, truth, progress)
     restored = restorer.finish(observation, descent, degraded)
-    images.write(output, images.to_integers(restored, degraded.dtype, str(image)))
+    image_files.write(output, image_files.to_integers(restored, degraded.dtype, str(image)))
     if trace:
-        meanshift.write_trace(trace, descent.rows)
+        write_trace(trace, descent.rows)
     if plot:
         style.write(figure.drawing([astuple(row) for row in descent.rows]), [Place.beside(plot)])
     if state:

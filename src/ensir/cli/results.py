@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from ensir import InputError
-from ensir.job import shown
-from ensir.layout import Layout
-from ensir.scores import METRICS, Cell, Metric, ranked
+from ensir import registry
+from ensir.errors import InputError
+from ensir.execution.job import shown
+from ensir.scoring.scores import TIME_METRICS, Cell, Metric, metric, ranked
+from ensir.storage.layout import Layout
 
 MARKS = {"best": "[bold]{}[/bold]", "second": "[underline]{}[/underline]", "": "{}"}
 
@@ -28,8 +29,8 @@ def publish(
 
     Example: ensir publish results/predictions/set5/IMDN.zarr s3://bucket/set5/IMDN.zarr
     """
-    from ensir.shared import SharedStore
-    from ensir.upload import upload
+    from ensir.storage.shared import SharedStore
+    from ensir.storage.upload import upload
 
     location = location.rstrip("/")
     with shown(f"publish {store}") as progress:
@@ -57,13 +58,13 @@ def verify(
     Example: ensir verify results/predictions/set5/IMDN.zarr
     """
     good = bad = 0
-    for result, problems, mend in _verified(path):
+    for result, problems, fix in _verified(path):
         good += not problems
         bad += bool(problems)
         for problem in problems:
             typer.echo(f"{result}: {problem}", err=True)
         if problems:
-            typer.echo(f"  mend: {mend}", err=True)
+            typer.echo(f"  fix: {fix}", err=True)
     typer.echo(f"{good + bad} results checked, {bad} damaged")
     if not good + bad:
         typer.echo(f"{path}: no digest speaks for anything here", err=True)
@@ -72,8 +73,8 @@ def verify(
 
 def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:
     """Yield each result, or each part of a shared store, what is wrong with it, and what to do about that."""
-    from ensir import digests
-    from ensir.shared import ROOT, SharedStore, is_url
+    from ensir.storage import digests
+    from ensir.storage.shared import ROOT, SharedStore, is_url
 
     layout = None if is_url(path) else _layout_of(Path(path))
     if layout:
@@ -113,11 +114,12 @@ def gc(
 
     Example: ensir gc config/config.yaml mine.yaml --remove
     """
-    from ensir import config_reading, garbage
-    from ensir.plan import Plan
+    from ensir.config import reading
+    from ensir.planning import garbage
+    from ensir.planning.plan import Plan
 
     layout = Layout(str(results))
-    plans = [Plan(config_reading.load(str(path)), layout) for path in configs]
+    plans = [Plan(reading.load(str(path)), layout) for path in configs]
     for plan in plans:
         plan.check()
     found = list(garbage.garbage(layout, plans))
@@ -157,18 +159,28 @@ def show(title: str, means: dict[tuple[str, str, str], float]) -> None:
     from rich.measure import Measurement
     from rich.table import Table
 
+    from ensir.config.schema import NAMED_METRICS
+
+    printed = TIME_METRICS | {
+        name: metric(name, section(kind=name).printed)
+        for name, section in registry.sections("metrics").items()
+        if name in NAMED_METRICS
+        and not any(field.is_required() for key, field in section.model_fields.items() if key != "kind")
+    }
     methods = list(dict.fromkeys(method for method, _, _ in means))
     columns = list(dict.fromkeys((dataset, metric) for _, dataset, metric in means))
     cells = []
     for column in columns:
         values = [means.get((method, *column), math.nan) for method in methods]
-        known = METRICS.get(column[1])
+        known = printed.get(column[1])
         cells.append(ranked(values, known) if known else [Cell(Metric("", "", 4).text(v), v) for v in values])
-    heads = [f"{dataset} {METRICS[m].label if m in METRICS else m}".strip() for dataset, m in columns]
-    printed = Table("", *map(escape, heads), title=escape(title))
+    heads = [f"{dataset} {printed[m].label if m in printed else m}".strip() for dataset, m in columns]
+    shown_table = Table("", *map(escape, heads), title=escape(title))
     for i, method in enumerate(methods):
-        printed.add_row(escape(method), *(MARKS[column[i].mark].format(column[i].text) for column in cells))
+        shown_table.add_row(
+            escape(method), *(MARKS[column[i].mark].format(column[i].text) for column in cells)
+        )
     console = Console()
-    whole = Measurement.get(console, console.options.update(max_width=10_000), printed).maximum
+    whole = Measurement.get(console, console.options.update(max_width=10_000), shown_table).maximum
     # Where the terminal is narrower, it wraps the lines: a table that was cut would have no numbers.
-    Console(width=max(console.width, whole)).print(printed)
+    Console(width=max(console.width, whole)).print(shown_table)

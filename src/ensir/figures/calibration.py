@@ -1,4 +1,4 @@
-"""Calibration: whether the weight that a method gives a model tells how right that model is.
+"""Calibration: whether the weight that a method gives a model reflects how accurate that model is.
 
 Values are sorted into tenths of the weight. Where weights are calibrated, a model of weight 0.7 is the nearest to the
 target in 70 % of such values, and its error falls as its weight rises.
@@ -8,22 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ensir import methods, store
-from ensir.figures import style
-from ensir.figures.style import Drawing
-from ensir.layout import Place
-from ensir.methods import Progress
+from ensir import methods
+from ensir.cells.key import unit
+from ensir.drawing import style
+from ensir.drawing.style import Drawing
+from ensir.figures import PaperFigure, Reading, Subject
+from ensir.methods import CombiningMethod
+from ensir.storage import reading
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TENTHS = 10
-FEWEST = 100  # a point stands for at least so many values
+FEWEST = 100  # values that a point represents at least
+
+
+class Calibration(PaperFigure):
+    """What the weights of a method are worth: how often the model that they favour is the nearest."""
+
+    of: ClassVar[tuple[Any, ...]] = ("dataset", "method")
+    reads: ClassVar[tuple[Reading, ...]] = ("test", "lut")
+    told: ClassVar[tuple[Any, ...]] = ("models", "methods")
+    loads_methods: ClassVar[bool] = True
+    caption: ClassVar[str] = (
+        "Values of **{dataset}** by the weight that **{method}** gives a model, in tenths: how often the model is the "
+        "nearest to the target (dotted: as often as its weight says), and its actual error."
+    )
+
+    @classmethod
+    def suits(cls, method: CombiningMethod) -> bool:
+        """Whether it has a LUT."""
+        return method.made == "lut"
 
 
 @dataclass(frozen=True)
@@ -52,55 +72,30 @@ class Tally:
         return self.count, self.weight, self.nearest, self.square
 
 
-def draw(
-    places: list[Place],
-    settings: dict[str, Any],
-    fitted: str,
-    models: list[str],
-    dataset_parts: list[str],
-    prediction_parts: list[list[str]],
-    progress: Progress,
-) -> None:
-    """Draw the calibration of a method on all images of a test set.
-
-    Parameters
-    ----------
-    places : list of Place
-        Where the files go.
-    settings : dict
-        The method's section of the configuration, as plain data.
-    fitted : str
-        Its LUT.
-    models : list of str
-    dataset_parts : list of str
-        All parts of the test set.
-    prediction_parts : list of list of str
-        For each of those, the models' predictions.
-    progress : callable
-        Gets the number of finished parts.
-    """
-    method = methods.load(settings, fitted)
-    total = Tally(*np.zeros((4, len(models), TENTHS)))
-    for done, (path, paths) in enumerate(zip(dataset_parts, prediction_parts, strict=True), 1):
-        part, *predictions = map(store.Part, [path, *paths])
-        store.aligned([part, *predictions])
+def draw(subject: Subject) -> Drawing:
+    """Draw the calibration of a method on all images of a test set."""
+    method, models = subject.load(subject.method, subject.results["lut"]), subject.section["models"]
+    total, parts = Tally(*np.zeros((4, len(models), TENTHS))), subject.results["test"]
+    for done, (path, paths) in enumerate(parts, 1):
+        part, *predictions = map(reading.Part, [path, *paths])
+        reading.aligned([part, *predictions])
         for i in range(len(part.names)):
-            x = np.stack([prediction.rows(i) for prediction in predictions])
+            x = np.stack([prediction.planes(i) for prediction in predictions])
             weights = methods.for_image(method, part, i).weights(x)
             assert weights is not None
-            total += tally(weights, x, part.rows(i), part.bits)
-        progress(done, len(dataset_parts))
-    style.write(drawing(models, total), places)
+            total += tally(weights, x, part.planes(i), part.bits)
+        subject.progress(done, len(parts))
+    return drawing(models, total)
 
 
 def tally(
-    weights: Float[np.ndarray, "model channel pixel"],
-    x: Shaped[np.ndarray, "model channel pixel"],
-    y: Shaped[np.ndarray, "channel pixel"],
+    weights: Float[np.ndarray, "model channel *pixels"],
+    x: Shaped[np.ndarray, "model channel *pixels"],
+    y: Shaped[np.ndarray, " channel *pixels"],
     bits: int,
 ) -> Tally:
-    """Sum up one image; weights below zero and above one count to the first and the last tenth."""
-    error = np.abs(x.astype(np.float32) - y) / (1 if bits == 8 else 257)
+    """Sum up one image; weights below zero and above one count as the first and the last tenth."""
+    error = np.abs(x.astype(np.float32) - y) / unit(bits)
     nearest = error == error.min(axis=0)
     share = nearest / nearest.sum(axis=0)
     weights = np.broadcast_to(weights, x.shape)

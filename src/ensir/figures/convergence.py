@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from ensir import lut, methods, statistics
-from ensir.figures import style
-from ensir.figures.style import Drawing
-from ensir.layout import Place
-from ensir.methods import ESTIMATED, Progress, ensir
-from ensir.statistics import Statistics
+from ensir.cells import lut, statistics
+from ensir.cells.lut import ESTIMATED
+from ensir.cells.statistics import Statistics
+from ensir.drawing import style
+from ensir.drawing.style import Drawing
+from ensir.figures import PaperFigure, Reading, Subject
+from ensir.methods import CombiningMethod, Progress, ensir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEAST = 1e-7  # smaller rises, and falls, are drawn here
+LEAST = 1e-7  # smaller rises, and falls, are drawn at this value
 QUANTILES = (0.1, 0.5, 0.9)
+
+
+class Convergence(PaperFigure):
+    """The course of EM, step by step."""
+
+    of: ClassVar[tuple[Any, ...]] = ("method",)
+    reads: ClassVar[tuple[Reading, ...]] = ("statistics", "lut")
+    told: ClassVar[tuple[Any, ...]] = ("methods",)
+    caption: ClassVar[str] = (
+        "EM of **{method}**, step by step: rise of the mean log-likelihood per value over the cells that still run "
+        "(dotted: where EM stops), and how many have stopped."
+    )
+
+    @classmethod
+    def suits(cls, method: CombiningMethod) -> bool:
+        """Whether EM fits it."""
+        return isinstance(method, ensir.Ensir)
 
 
 @dataclass(frozen=True)
@@ -43,25 +61,12 @@ class Course:
     values_stopped: Float[np.ndarray, " step"]
 
 
-def draw(
-    places: list[Place], settings: dict[str, Any], statistics_path: str, lut_path: str, progress: Progress
-) -> None:
-    """Run EM once more, and draw its course.
-
-    Parameters
-    ----------
-    places : list of Place
-        Where the files go.
-    settings : dict
-        The method's section of the configuration, as plain data.
-    statistics_path, lut_path : str
-        The statistics of the reference, and the LUT that was made of them: it knows what "auto" has chosen.
-    progress : callable
-    """
-    settings = settings | json.loads(lut.load(lut_path).attributes["settled"])
-    everything, _ = statistics.load(statistics_path)
-    cells = methods.cells_of(everything, settings).without_folds()
-    style.write(drawing(course(cells, settings, progress)), places)
+def draw(subject: Subject) -> Drawing:
+    """Run EM once more and draw its course; the LUT records what "auto" has chosen."""
+    settings = subject.settings | json.loads(lut.load(subject.results["lut"]).attributes["settled"])
+    everything, _ = statistics.load(subject.results["statistics"])
+    cells = statistics.cells_of(everything, settings).without_folds()
+    return drawing(course(cells, settings, subject.progress))
 
 
 def course(cells: Statistics, settings: dict[str, Any], progress: Progress) -> Course:
@@ -78,9 +83,9 @@ def course(cells: Statistics, settings: dict[str, Any], progress: Progress) -> C
         before[cell] = likelihood
         step[cell] += 1
 
-    found = ensir.estimate_weights(cells, cells, settings, "cpu", progress, watch)
-    ran = found.status == ESTIMATED
-    last, count = found.iterations[ran], cells.count[ran]
+    estimated = ensir.estimate_weights(cells, cells, settings, "cpu", progress, watch)
+    ran = estimated.status == ESTIMATED
+    last, count = estimated.iterations[ran], cells.count[ran]
     steps = np.arange(1, len(rises) + 1)
     joined = [np.concatenate(rise) for rise in rises]
     return Course(
@@ -96,13 +101,15 @@ def drawing(course: Course) -> Drawing:
     steps = np.arange(1, len(course.running) + 1)
 
     def plot(figure: Figure) -> None:
+        from ensir.cells.em import TOLERANCE
+
         upper, lower = figure.subplots(2, 1, sharex=True)
         low, middle, high = np.maximum(course.rise, LEAST).T
         upper.fill_between(
             steps, low, high, color=style.COLOURS[0], alpha=0.25, linewidth=0, label="10–90 % of the cells"
         )
         upper.plot(steps, middle, color=style.COLOURS[0], label="median")
-        upper.axhline(ensir.TOLERANCE, color=style.INK, linewidth=0.6, linestyle=":")
+        upper.axhline(TOLERANCE, color=style.INK, linewidth=0.6, linestyle=":")
         upper.set_yscale("log")
         upper.set_ylabel("rise of the mean\nlog-likelihood")
         lower.step(steps, course.stopped * 100, where="post", color=style.COLOURS[0], label="cells")

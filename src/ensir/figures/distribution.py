@@ -1,22 +1,26 @@
-"""Distributions in bin sets: target and predictions of the reference, and the mixture that EM has fitted."""
+"""Distributions in bin sets: target and predictions of the reference, and the mixture fitted by EM."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
+from pydantic import Field
 
-from ensir import lut, methods, statistics, store
-from ensir.figures import style
-from ensir.figures.style import Drawing
-from ensir.layout import Place
-from ensir.lut import LUT, LutMethod
-from ensir.methods import ESTIMATED, Progress, ensir
-from ensir.statistics import Statistics, bins_of
+from ensir.cells import lut, statistics
+from ensir.cells.key import bins_of, unit
+from ensir.cells.lut import ESTIMATED, LUT, LutMethod
+from ensir.cells.statistics import Statistics
+from ensir.drawing import style
+from ensir.drawing.style import Drawing
+from ensir.figures import PaperFigure, Reading, Subject
+from ensir.methods import CombiningMethod, Progress, ensir
+from ensir.section import Context, Problem, shown, texts
+from ensir.storage import reading
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +28,42 @@ if TYPE_CHECKING:
 AGREEING, DIFFERING = 2, 2  # bin sets that are drawn where none are named
 COLUMNS = 2
 LEVELS = 256
+
+
+class Distribution(PaperFigure):
+    """Distributions of target and predictions in some bin sets, with the mixture fitted by EM."""
+
+    bin_sets: list[list[Annotated[int, Field(ge=0, le=255)]]] = Field(
+        [],
+        title="list of lists of whole numbers, 0–255",
+        description="bin sets whose distributions are drawn, each named by one level of every model that lies in it; "
+        "without any, the two with the most values, and the two with the most where the models differ",
+    )
+
+    of: ClassVar[tuple[Any, ...]] = ("method",)
+    reads: ClassVar[tuple[Reading, ...]] = ("reference", "statistics", "lut")
+    told: ClassVar[tuple[Any, ...]] = ("methods",)
+    caption: ClassVar[str] = (
+        "Reference values in chosen bin sets of **{method}**: the target (grey), the predictions (lines), and the "
+        "Gaussian mixture that EM has fitted (black; its weighted components dotted)."
+    )
+
+    @classmethod
+    def suits(cls, method: CombiningMethod) -> bool:
+        """Whether EM fits it."""
+        return isinstance(method, ensir.Ensir)
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that bin sets have a level for every model."""
+        yield from super().check(context)
+        bin_sets, models = context.section.get("bin_sets"), texts(context.experiments[0], "models")
+        for levels in bin_sets if isinstance(bin_sets, list) else []:
+            if isinstance(levels, list) and len(levels) != len(models):
+                yield Problem(
+                    f"{context.key}.bin_sets",
+                    f"{shown(levels)} must hold {len(models)} levels, one per model",
+                )
 
 
 @dataclass(frozen=True)
@@ -61,50 +101,26 @@ class Cell:
         return self.weights[:, None] * gauss
 
 
-def draw(
-    places: list[Place],
-    settings: dict[str, Any],
-    bin_sets: list[list[int]],
-    statistics_path: str,
-    lut_path: str,
-    prediction_parts: list[list[str]],
-    progress: Progress,
-) -> None:
-    """Draw the distributions in some bin sets of the reference.
-
-    Parameters
-    ----------
-    places : list of Place
-        Where the files go.
-    settings : dict
-        The method's section of the configuration, as plain data.
-    bin_sets : list of list of int
-        Each by one level of every model; without any, those with the most values are drawn.
-    statistics_path, lut_path : str
-        The statistics of the reference, and the LUT that was made of them.
-    prediction_parts : list of list of str
-        For each part of the reference, the models' predictions.
-    progress : callable
-        Gets the number of finished parts.
-    """
-    table = lut.load(lut_path)
-    settings = settings | json.loads(table.attributes["settled"])
-    everything, _ = statistics.load(statistics_path)
-    cells = methods.cells_of(everything, settings).without_folds()
-    chosen = choose(cells, table, bin_sets)
-    shares = predicted(table, chosen, prediction_parts, progress)
-    found = [_cell(cells.taken(slice(i, i + 1)), settings, shares[:, row]) for row, i in enumerate(chosen)]
-    style.write(drawing(cells.models, found), places)
+def draw(subject: Subject) -> Drawing:
+    """Draw the distributions in some bin sets of the reference."""
+    table = lut.load(subject.results["lut"])
+    settings = subject.settings | json.loads(table.attributes["settled"])
+    everything, _ = statistics.load(subject.results["statistics"])
+    cells = statistics.cells_of(everything, settings).without_folds()
+    chosen = choose(cells, table, subject.options["bin_sets"])
+    shares = predicted(table, chosen, [parts for _, parts in subject.results["reference"]], subject.progress)
+    drawn = [_cell(cells.taken(slice(i, i + 1)), settings, shares[:, row]) for row, i in enumerate(chosen)]
+    return drawing(cells.models, drawn)
 
 
 def choose(cells: Statistics, table: LUT, bin_sets: list[list[int]]) -> list[int]:
     """Return the rows of the cells to be drawn; of the channels of a bin set, the one with the most values."""
-    bins = bins_of(cells.key, cells.bins, len(cells.models))
+    bins = bins_of(cells.key, cells.bin_width, len(cells.models))
     order = np.argsort(-cells.count, kind="stable")
     if bin_sets:
         wanted = [(np.array(levels) // cells.bin_width) for levels in bin_sets]
         matches = [[int(i) for i in order if (bins[i] == bin_set).all()] for bin_set in wanted]
-        return [rows[0] for rows in matches if rows]  # what no reference value is in has no distribution
+        return [rows[0] for rows in matches if rows]  # bin sets without reference values have no distribution
     order = order[table.status[order] == ESTIMATED]
     differ = (bins[order] != bins[order, :1]).any(axis=1)
     return [*map(int, order[~differ][:AGREEING]), *map(int, order[differ][:DIFFERING])]
@@ -113,15 +129,15 @@ def choose(cells: Statistics, table: LUT, bin_sets: list[list[int]]) -> list[int
 def predicted(
     table: LUT, rows: list[int], prediction_parts: list[list[str]], progress: Progress
 ) -> Int[np.ndarray, "model row level"]:
-    """Read the reference's predictions, and count the levels that they have in some cells of the LUT."""
+    """Read the reference's predictions, and count their levels in some cells of the LUT."""
     method = LutMethod({}, table)
     counts = np.zeros((len(table.models), len(rows), LEVELS), np.int64)
     for done, paths in enumerate(prediction_parts, 1):
-        parts = [store.Part(path) for path in paths]
+        parts = [reading.Part(path) for path in paths]
         for i in range(len(parts[0].names)):
             x = np.stack([part.rows(i) for part in parts])
             numbers = method.numbers(x)
-            levels = x if table.bits == 8 else np.rint(x / 257).astype(np.int64)
+            levels = np.rint(x / unit(table.bits)).astype(np.int64)
             for row, cell in enumerate(rows):
                 inside = numbers == table.number[cell]
                 for m, level in enumerate(levels):
@@ -131,15 +147,15 @@ def predicted(
 
 
 def _cell(cell: Statistics, settings: dict[str, Any], counts: Int[np.ndarray, "model level"]) -> Cell:
-    """Fit the mixture of one cell once more: a LUT keeps weights, no variances."""
+    """Fit the mixture of one cell once more: a LUT holds weights, but no variances."""
     variance = ensir.initial_variance(cell)
 
     def watch(_: Any, likelihood: Any, weights: Any, latest: np.ndarray) -> None:
         variance[...] = latest
 
-    found = ensir.estimate_weights(cell, cell, settings, "cpu", lambda done, total: None, watch)
+    estimated = ensir.estimate_weights(cell, cell, settings, "cpu", lambda done, total: None, watch)
     levels = np.rint(cell.level / cell.unit).astype(np.int64)
-    bins = bins_of(cell.key, cell.bins, len(cell.models))[0] * cell.bin_width
+    bins = bins_of(cell.key, cell.bin_width, len(cell.models))[0] * cell.bin_width
     title = " × ".join(f"[{start}, {min(start + cell.bin_width, 256)})" for start in bins)
     if settings["channels"] == "separate":
         title += f", channel {cell.channel[0]}"
@@ -148,7 +164,7 @@ def _cell(cell: Statistics, settings: dict[str, Any], counts: Int[np.ndarray, "m
         int(cell.count[0]),
         np.bincount(levels, cell.level_count, LEVELS) / cell.count[0],
         counts / counts.sum(axis=1, keepdims=True),
-        found.weights[0],
+        estimated.weights[0],
         cell.sum[0] / (cell.count[0] * cell.unit),
         variance[0],
     )

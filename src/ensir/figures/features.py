@@ -6,54 +6,76 @@ The network is a program from a file. Without one, the features are those of sci
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from pydantic import Field
 
-from ensir import InputError, store
-from ensir.figures import panels, style
-from ensir.figures.panels import Column, Panel
-from ensir.figures.pictures import displayed, reduced
-from ensir.figures.style import Drawing
-from ensir.layout import Place
+from ensir.drawing import panels
+from ensir.drawing.panels import Column, Panel
+from ensir.drawing.pictures import displayed, reduced
+from ensir.drawing.style import Drawing
+from ensir.errors import InputError
+from ensir.figures import PaperFigure, Reading, Subject
+from ensir.storage import reading
+from ensir.storage.paths import existing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONGEST = 384  # pixels: of a larger image the middle is looked at
+LONGEST = 384  # pixels of the longer side; of a larger image, the middle is used
 SCALES = (1, 8)  # pixels: standard deviations of the finest and the coarsest of the four scales
-TARGET = "the target"  # no name of a model or method has a space
+TARGET = "the target"  # names of models and methods have no spaces
 DISTANCE = "distance to the target"
 
 
-def draw(places: list[Place], sample: dict[str, Any], network: str | None) -> None:
-    """Draw the features of one image.
+class Features(PaperFigure):
+    """What a network sees in the target, the predictions and the results."""
 
-    Parameters
-    ----------
-    places : list of Place
-        Where the files go.
-    sample : dict
-        `image`, `dataset_part`, `predictions` (part by model), `fused` (part by method).
-    network : str or None
-        Program whose output the features are.
+    network: str | None = Field(
+        None,
+        pattern=r"\.(pt2|onnx)$",
+        title="path that ends in .pt2 or .onnx",
+        description="program whose output is drawn as features: it gets (image, channel, height, width) in [0, 1]; "
+        "null: intensity, edges and texture at four scales, by scikit-image",
+    )
+
+    reads: ClassVar[tuple[Reading, ...]] = ("sample",)
+    caption: ClassVar[str] = (
+        "First principal component of the features, and the distance of each picture's features to the target's, on "
+        "**{dataset}**'s pictured image. Features: {network}."
+    )
+    whole_pictures: ClassVar[bool] = True
+
+    def captioned(self, dataset: str, method: str) -> str:
+        """Return the caption, with where the features come from."""
+        what = self.network or "intensity, edges and texture at four scales"
+        return self.caption.format(dataset=dataset, network=what)
+
+    def files(self, key: str) -> list[str]:
+        """Return the file of the network."""
+        return [existing(self.network, f"{key}.network")] if self.network else []
+
+
+def draw(subject: Subject) -> Drawing:
+    """Draw the features of one image.
 
     Raises
     ------
     InputError
-        The network cannot be read, or makes no features of a picture.
+        The network cannot be read, or does not make features of a picture.
     """
-    part, name = store.Part(sample["dataset_part"]), sample["image"]
+    sample, network = subject.results["sample"], subject.options["network"]
+    part, name = reading.Part(sample["dataset_part"]), sample["image"]
     images = {TARGET: part.image(name)}
     images |= {
-        key: store.Part(path).image(name)
+        key: reading.Part(path).image(name)
         for kind in ("predictions", "fused")
         for key, path in sample[kind].items()
     }
     shown = {key: displayed(_middle(image), part.bits) for key, image in images.items()}
-    found = from_network(shown, network) if network else from_filters(shown)
-    style.write(drawing(shown, found), places)
+    return drawing(shown, from_network(shown, network) if network else from_filters(shown))
 
 
 def _middle(image: np.ndarray) -> np.ndarray:
@@ -83,7 +105,7 @@ def from_filters(
 def from_network(
     images: dict[str, UInt8[np.ndarray, "height width channel"]], path: str
 ) -> dict[str, Float[np.ndarray, "rows columns feature"]]:
-    """Return the output of a program; grey images are given three channels where it wants three.
+    """Return the output of a program; grey images get three channels where it takes three.
 
     Raises
     ------
@@ -94,7 +116,7 @@ def from_network(
 
     program = exported.read(path, "cpu")
     channels = program.shape[1]
-    found = {}
+    features = {}
     for name, image in images.items():
         x = image.transpose(2, 0, 1)[None].astype(program.dtype) / 255
         if channels == 3 and x.shape[1] == 1:
@@ -110,14 +132,14 @@ def from_network(
             raise InputError(
                 f"{path}: makes {y.shape} of an image of {x.shape}; features are (1, channel, height, width)"
             )
-        found[name] = y[0].transpose(1, 2, 0).astype(np.float32)
-    return found
+        features[name] = y[0].transpose(1, 2, 0).astype(np.float32)
+    return features
 
 
 def components(
-    found: dict[str, Float[np.ndarray, "height width feature"]],
+    features: dict[str, Float[np.ndarray, "height width feature"]],
 ) -> tuple[dict[str, Float[np.ndarray, "height width"]], dict[str, Float[np.ndarray, "height width"]], float]:
-    """Return, of each image, the first principal component of the target's features and the distance to them.
+    """Return, for each image, the first principal component of the target's features and the distance to them.
 
     Features are scaled to variance one in the target; a distance is the root mean square over the features.
 
@@ -129,13 +151,13 @@ def components(
     """
     from sklearn.decomposition import PCA
 
-    target = found[TARGET].reshape(-1, found[TARGET].shape[2]).astype(np.float64)
+    target = features[TARGET].reshape(-1, features[TARGET].shape[2]).astype(np.float64)
     varying = target.std(axis=0) > 1e-4
     if not varying.any():  # a picture of one colour
-        none = {name: np.zeros(feature.shape[:2]) for name, feature in found.items()}
+        none = {name: np.zeros(feature.shape[:2]) for name, feature in features.items()}
         return none, none, 0.0
     centre, scale = target.mean(axis=0)[varying], target.std(axis=0)[varying]
-    scaled = {name: (feature[..., varying] - centre) / scale for name, feature in found.items()}
+    scaled = {name: (feature[..., varying] - centre) / scale for name, feature in features.items()}
     pca = PCA(1, svd_solver="covariance_eigh").fit(scaled[TARGET].reshape(len(target), -1))
     first = {name: feature @ pca.components_[0] for name, feature in scaled.items()}
     distance = {
@@ -146,10 +168,10 @@ def components(
 
 def drawing(
     images: dict[str, UInt8[np.ndarray, "height width channel"]],
-    found: dict[str, Float[np.ndarray, "height width feature"]],
+    features: dict[str, Float[np.ndarray, "height width feature"]],
 ) -> Drawing:
     """Return the figure: a column per image; picture, first component, distance to the target's features."""
-    first, distance, explained = components(found)
+    first, distance, explained = components(features)
     columns = [
         Column(
             name,

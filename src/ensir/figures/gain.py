@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ensir.bootstrap import intervals
-from ensir.figures import style
-from ensir.figures.style import Drawing
-from ensir.layout import Place
-from ensir.scores import Scores, baseline, competitors, first_metric, read_values
+from ensir.drawing import style
+from ensir.drawing.style import Drawing
+from ensir.figures import PaperFigure, Reading, Subject
+from ensir.scoring.bootstrap import intervals
+from ensir.scoring.scores import Scores, baseline, competitors, first_metric, read_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_DOTS = 60  # with more images, a box stands for them
+MOST_DOTS = 60  # with more images, a box replaces them
 SPREAD = 0.28  # half the height of a row of dots
 
 
-def draw(
-    places: list[Place], name: str, experiment: dict[str, Any], dataset: str, score_files: list[str]
-) -> None:
-    """Draw the gains of one test set.
+class Gain(PaperFigure):
+    """How far each base model and method is above the average, image by image."""
 
-    Parameters
-    ----------
-    places : list of Place
-        Where the files go.
-    name : str
-        Of the experiment.
-    experiment : dict
-        Its section of the configuration, as plain data.
-    dataset : str
-        The test set.
-    score_files : list of str
-        The scores of every base model and method on it.
-    """
-    style.write(drawing(name, experiment, dataset, Scores({}, read_values(score_files))), places)
+    reads: ClassVar[tuple[Reading, ...]] = ("scores",)
+    told: ClassVar[tuple[Any, ...]] = ("models", "methods", "score")
+    caption: ClassVar[str] = (
+        "Score of every base model and method on **{dataset}**, minus that of the average: every image (dots; a box of "
+        "the middle half with whiskers from 5 to 95 % where there are many), the mean (diamond), and its paired "
+        "bootstrap 95 % interval (bar)."
+    )
+
+
+def draw(subject: Subject) -> Drawing:
+    """Draw the gains of one test set."""
+    scores = Scores({}, read_values(subject.results["scores"]))
+    return drawing(subject.experiment, subject.section, subject.dataset, scores)
 
 
 def drawing(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) -> Drawing:
@@ -49,8 +46,8 @@ def drawing(name: str, experiment: dict[str, Any], dataset: str, scores: Scores)
     below = baseline(experiment) or experiment["models"][0]
     names = [(group, method) for group, method in competitors(experiment) if method != below]
     images = sorted(scores.values.get((name, dataset, below, metric), {}))
-    found = [scores.gain((name, dataset, method, metric), below) for _, method in names]
-    gain = np.array([[row.get(image, np.nan) for image in images] for row in found])
+    gains = [scores.gain((name, dataset, method, metric), below) for _, method in names]
+    gain = np.array([[row.get(image, np.nan) for image in images] for row in gains])
     sure = intervals(gain)
     label = f"{printed.label} above {style.short(below)}{f' ({printed.unit})' if printed.unit else ''}"
 
@@ -105,7 +102,7 @@ def _images(axes: Any, row: np.ndarray, at: int, colour: str) -> None:
 
 
 def _limit(axes: Any, gain: np.ndarray, bounds: list[float]) -> None:
-    """Leave out what is far off, so that the rest stays legible: a method that fails would squeeze the others."""
+    """Leave out what is far off, so that a method that fails does not squeeze all others together."""
     shown = gain[np.isfinite(gain)]
     if not len(shown):
         return
@@ -116,7 +113,7 @@ def _limit(axes: Any, gain: np.ndarray, bounds: list[float]) -> None:
     low, high = min(low, 0), max(high, 0)
     margin = 0.04 * max(high - low, 1e-6)
     axes.set_xlim(low - margin, high + margin)
-    for i, row in enumerate(gain):  # what lies beyond is pointed at
+    for i, row in enumerate(gain):  # an arrow points to what lies beyond
         row = row[np.isfinite(row)]
         for beyond, edge, marker in (((row < low).sum(), low, "<"), ((row > high).sum(), high, ">")):
             if beyond:

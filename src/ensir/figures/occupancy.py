@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ensir import lut
-from ensir.figures import style
-from ensir.figures.style import Drawing
-from ensir.layout import Place
-from ensir.lut import LUT
-from ensir.methods import ESTIMATED, FAILED, FEW
+from ensir.cells import lut
+from ensir.cells.lut import ESTIMATED, FAILED, FEW, LUT
+from ensir.drawing import style
+from ensir.drawing.style import Drawing
+from ensir.figures import PaperFigure, Reading, Subject
+from ensir.methods import CombiningMethod
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FATES = {  # of a cell: what is printed, colour
+FATES = {  # of a cell: label, colour
     ESTIMATED: ("estimated", style.COLOURS[0]),
     FEW: ("few values", style.COLOURS[1]),
     FAILED: ("failed", style.COLOURS[4]),
 }
 
 
-def draw(places: list[Place], lut_path: str) -> None:
+class Occupancy(PaperFigure):
+    """How many values the cells of a LUT have."""
+
+    of: ClassVar[tuple[Any, ...]] = ("method",)
+    reads: ClassVar[tuple[Reading, ...]] = ("lut",)
+    caption: ClassVar[str] = (
+        "How many reference values the occupied cells of **{method}** have, and what share of all values lies in them; "
+        "by what became of the cell in the estimation."
+    )
+
+    @classmethod
+    def suits(cls, method: CombiningMethod) -> bool:
+        """Whether it has a LUT."""
+        return method.made == "lut"
+
+
+def draw(subject: Subject) -> Drawing:
     """Draw the occupancy of the cells of a LUT."""
-    style.write(drawing(lut.load(lut_path)), places)
+    return drawing(lut.load(subject.results["lut"]))
 
 
 def drawing(table: LUT) -> Drawing:

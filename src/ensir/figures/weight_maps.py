@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ensir import methods, store
-from ensir.figures import panels, style
-from ensir.figures.panels import Column, Panel
-from ensir.figures.pictures import displayed, reduced
-from ensir.figures.style import Drawing
-from ensir.layout import Place
+from ensir import methods
+from ensir.drawing import panels
+from ensir.drawing.panels import Column, Panel
+from ensir.drawing.pictures import displayed, reduced
+from ensir.drawing.style import Drawing
+from ensir.figures import PaperFigure, Reading, Subject
+from ensir.methods import CombiningMethod
+from ensir.storage import reading
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw(places: list[Place], sample: dict[str, Any], settings: dict[str, dict[str, Any]]) -> None:
-    """Draw the weight maps of one image, beside the predictions, the results and the target.
+class WeightMaps(PaperFigure):
+    """The weight of every model at every pixel of a picture, by method."""
 
-    Parameters
-    ----------
-    places : list of Place
-        Where the files go.
-    sample : dict
-        `image`, `dataset_part`, `predictions` (part by model), `fused` (part by method), `fitted` (by method).
-    settings : dict
-        Sections of the methods to be drawn, by name, as plain data.
-    """
-    part = store.Part(sample["dataset_part"])
+    reads: ClassVar[tuple[Reading, ...]] = ("sample",)
+    told: ClassVar[tuple[Any, ...]] = ("methods",)
+    loads_methods: ClassVar[bool] = True
+    caption: ClassVar[str] = (
+        "Weight of each base model (rows) in each method (columns) at every pixel of **{dataset}**'s pictured image, "
+        "mean over the channels; predictions at the left, target and results below. On the colours' scale 0 is dark "
+        "and 1 is bright."
+    )
+    whole_pictures: ClassVar[bool] = True
+
+    @classmethod
+    def suits(cls, method: CombiningMethod) -> bool:
+        """Whether its results are weighted sums."""
+        return method.weighs
+
+
+def draw(subject: Subject) -> Drawing:
+    """Draw the weight maps of one image, beside the predictions, the results and the target."""
+    sample = subject.results["sample"]
+    part = reading.Part(sample["dataset_part"])
     index = part.names.index(sample["image"])
     predictions = {
-        model: store.Part(path).image(sample["image"]) for model, path in sample["predictions"].items()
+        model: reading.Part(path).image(sample["image"]) for model, path in sample["predictions"].items()
     }
-    x = np.stack([store.flatten(prediction) for prediction in predictions.values()])
+    x = np.stack([np.moveaxis(prediction, 2, 0) for prediction in predictions.values()])
     columns = [
         Column(
             "base models",
@@ -42,22 +54,22 @@ def draw(places: list[Place], sample: dict[str, Any], settings: dict[str, dict[s
             + [_picture(part.image(sample["image"]), part, "target")],
         )
     ]
-    for method, section in settings.items():
-        loaded = methods.load(section, sample["fitted"][method])
+    for method in subject.section["methods"]:
+        loaded = subject.load(method, sample["fitted"][method])
         weights = methods.for_image(loaded, part, index).weights(x)
         assert weights is not None, "methods that do not weigh have no maps"
         maps = [_map(w.mean(axis=0), part.shapes[index]) for w in weights]
-        fused = store.Part(sample["fused"][method]).image(sample["image"])
+        fused = reading.Part(sample["fused"][method]).image(sample["image"])
         columns.append(Column(method, [*maps, _picture(fused, part, "result")]))
-    style.write(drawing(columns, list(predictions), part.shapes[index]), places)
+    return drawing(columns, list(predictions), part.shapes[index])
 
 
-def _picture(image: np.ndarray, part: store.Part, note: str = "") -> Panel:
+def _picture(image: np.ndarray, part: reading.Part, note: str = "") -> Panel:
     return Panel(reduced(displayed(image, part.bits), panels.LONGEST), note)
 
 
 def _map(weights: np.ndarray, shape: tuple[int, int, int]) -> Panel:
-    whole = np.broadcast_to(weights, shape[0] * shape[1]).reshape(shape[:2])
+    whole = np.broadcast_to(weights, shape[:2])
     return Panel(reduced(whole, panels.LONGEST), f"mean {round(weights.mean(), 2) + 0:.2f}")  # no −0
 
 

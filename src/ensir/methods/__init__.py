@@ -1,49 +1,175 @@
 """Methods: ways to combine the predictions of several models into one picture.
 
-A method is a module of this folder with a class `Method`. Where it has to be made from the reference first,
-the module also has
+Every module of this folder is a kind: its section, which declares what the method needs, and a class (or function)
+`Method`, called with the section as plain data and, where the method needs one, the LUT or the fit that was made from
+the reference. Such a module also has
 
-- if it needs a LUT: `estimate_weights(cells, everything, settings, device, progress)`, the weights of cells;
+- for a LUT: `estimate_weights(cells, everything, settings, device, progress)`, the weights of cells;
   `fill(everything, settings)`, those of empty cells; `settle(everything, settings, device)`, what "auto" chooses;
-- `fit(reference, settings, progress)`, if it needs a fit: the arrays that `Method` works with.
+- for a fit: `fit(source, settings, progress)`, the arrays that `Method` works with, computed from the statistics or
+  the images of the reference; and `DIMENSIONS`, the names of their dimensions.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterator, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Protocol,
+    Self,
+    runtime_checkable,
+)
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
+from pydantic import Field
 
-from ensir import InputError
+from ensir.cells import key
+from ensir.images.degradations import check_inputs
+from ensir.section import Context, Problem, Section, texts
 
 if TYPE_CHECKING:
-    from ensir.statistics import Statistics
-    from ensir.store import Part
+    from ensir.planning.networks import Networks
+    from ensir.storage.reading import Part
 
 Progress = Callable[[int, int], None]
-FEW, ESTIMATED, FAILED = 1, 2, 3  # status of a cell, as in `CellWeights`
-REGRESSORS = ("bagging", "adaboost", "rforest", "gbdt", "hgbt")
+WIDTHS = (8, 16, 32, 64, 128)  # the choices of a bin width of "auto"
+
+
+class Statistics(NamedTuple):
+    """Additive statistics of a reference.
+
+    Attributes
+    ----------
+    name : str
+        Name of their store, shared by all methods that declare the same statistics.
+    module : str
+        The module that counts them; see `ensir.cells.bins`.
+    """
+
+    name: str
+    module: str
+
+
+class Swept(NamedTuple):
+    """An option that `sweep` varies.
+
+    Attributes
+    ----------
+    value : type
+        Type of one value, for pydantic.
+    name : str
+        Name of an instance: a format string of the method's `name` and the `value`.
+    description : str
+    """
+
+    value: Any
+    name: str
+    description: str
+
+
+class CombiningMethod(Section):
+    """What all methods have."""
+
+    made: ClassVar[Literal["lut", "fit"] | None] = None
+    """What is made from the reference first."""
+
+    statistics: ClassVar[Statistics | None] = None
+    """The statistics that a LUT or fit is made from; None: it is made from the images of the reference."""
+
+    uses_inputs: ClassVar[bool] = False
+    """Whether it uses the degraded inputs of the test images."""
+
+    weighs: ClassVar[bool] = True
+    """Whether the fused image is a weighted sum of the predictions."""
+
+    swept: ClassVar[dict[str, Swept]] = {}
+    """The options that `sweep` varies to make further instances."""
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that there are inputs, where they are used; see `Section`."""
+        yield from super().check(context)
+        if cls.uses_inputs:
+            tests = texts(context.experiments[0], "tests")
+            used = {name: dataset for name, dataset in context.datasets.items() if name in tests}
+            yield from check_inputs(used, f"method {context.name!r} uses inputs")
+
+    @classmethod
+    def counted(cls, methods: Sequence[Self]) -> dict[str, Any]:
+        """Return the settings with which statistics are counted once for several methods."""
+        return {}
+
+    def instance(self, option: str, value: Any) -> Self:
+        """Return the instance that a value of a swept option makes."""
+        return self.model_copy(update={option: value})
+
+    def network(self, name: str, networks: Networks) -> list[str]:
+        """Return the file of its network, then the files that belong to it; empty where it has none."""
+        return []
+
+
+class Binned(CombiningMethod):
+    """What methods with weights per bin set have."""
+
+    made: ClassVar[Literal["lut", "fit"] | None] = "lut"
+    statistics: ClassVar[Statistics | None] = Statistics("bins", "ensir.cells.bins")
+
+    bin_width: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
+        32,
+        title="whole number, at least 1, at most 256, or auto",
+        description="b: width of a bin, in levels of 0–255; auto: the best of 8, 16, 32, 64, 128 on images held out "
+        "in turn",
+    )
+    channels: Literal["joint", "separate"] = Field(
+        "joint", description="pool R, G and B in one cell, or fit each on its own"
+    )
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that the bin sets can be numbered."""
+        yield from super().check(context)
+        width = finest_width(context.section.get("bin_width", Binned().bin_width))
+        models = len(texts(context.experiments[0], "models"))
+        if type(width) is int and 1 <= width <= key.LEVELS and key.too_many(width, models):
+            yield Problem(
+                f"{context.key}.bin_width",
+                f"{width} makes more than 2^61 bin sets of {models} models; widen it, or use fewer models",
+            )
+
+    @classmethod
+    def counted(cls, methods: Sequence[Self]) -> dict[str, Any]:
+        """Return the finest bin width that the methods need: coarser bins are sums of cells."""
+        return {"bin_width": key.finest(finest_width(method.bin_width) for method in methods)}
+
+
+def finest_width(bin_width: Any) -> Any:
+    """Return the finest width that a setting may resolve to."""
+    return min(WIDTHS) if bin_width == "auto" else bin_width
 
 
 class Method(Protocol):
     """A way to combine predictions, ready to run.
 
-    Predictions x are whole images, (model, channel, pixel), in code values: 0–255 or 0–65535.
+    Predictions x are whole images, (model, channel, height, width), in code values: 0–255 or 0–65535. A method that
+    needs no neighbours takes any axes after the channel.
     """
 
-    def fuse(self, x: Shaped[np.ndarray, "model channel pixel"]) -> Float[np.ndarray, "channel pixel"]:
+    def fuse(
+        self, x: Shaped[np.ndarray, "model channel height width"]
+    ) -> Float[np.ndarray, "channel height width"]:
         """Return the fused image: float32, code values, neither rounded nor clipped."""
         ...
 
     def weights(
-        self, x: Shaped[np.ndarray, "model channel pixel"]
-    ) -> Float[np.ndarray, "model channel pixel"] | None:
-        """Return the weight of every predicted value; axes of length one stand for all.
+        self, x: Shaped[np.ndarray, "model channel height width"]
+    ) -> Float[np.ndarray, "model channel height width"] | None:
+        """Return the weight of every predicted value; axes of length one are to be broadcast.
 
         None where the fused image is no weighted sum.
         """
@@ -51,7 +177,7 @@ class Method(Protocol):
 
 
 @runtime_checkable
-class LooksAtInput(Protocol):
+class UsesInput(Protocol):
     """A method that needs the degraded input of an image, too."""
 
     def given(
@@ -59,78 +185,22 @@ class LooksAtInput(Protocol):
         degraded: Shaped[np.ndarray, "low_height low_width channel"] | None,
         shape: tuple[int, int, int],
     ) -> Method:
-        """Return the method for the image of this input and this (height, width, channel)."""
+        """Return the method for the image with this input and this shape (height, width, channel)."""
         ...
 
 
-@dataclass(frozen=True)
-class CellWeights:
-    """What an estimator finds for each cell.
-
-    Attributes
-    ----------
-    weights : float64 array, (cell, model)
-    iterations : int64 array, (cell,)
-        Steps of EM; 0 where none ran.
-    status : uint8 array, (cell,)
-        1: fewer than 100 values, initial weights. 2: estimated. 3: failed, initial weights.
-    """
-
-    weights: Float[np.ndarray, "cell model"]
-    iterations: Int[np.ndarray, " cell"]
-    status: Int[np.ndarray, " cell"]
-
-
-def module_name(kind: str) -> str:
-    """Return the name of the module that holds a kind of method."""
-    return f"ensir.methods.{'regressors' if kind in REGRESSORS else kind}"
-
-
-def module(settings: dict[str, Any]) -> ModuleType:
-    """Return the module of a method's section of the configuration."""
-    return importlib.import_module(module_name(settings["kind"]))
-
-
-def load(settings: dict[str, Any], fitted: str | None) -> Method | LooksAtInput:
-    """Make the method of a section of the configuration, with its LUT or its fit where it needs one."""
-    return module(settings).Method(settings, fitted)
-
-
-def for_image(method: Method | LooksAtInput, part: Part, index: int) -> Method:
+def for_image(method: Method | UsesInput, part: Part, index: int) -> Method:
     """Return a method ready for one image of a dataset part."""
-    if isinstance(method, LooksAtInput):
+    if isinstance(method, UsesInput):
         return method.given(part.input(index), part.shapes[index])
     return method
 
 
 def weighted_sum(
-    weights: Float[np.ndarray, " model"], x: Shaped[np.ndarray, "model channel pixel"]
-) -> Float[np.ndarray, "channel pixel"]:
+    weights: Float[np.ndarray, " model"], x: Shaped[np.ndarray, "model channel *pixels"]
+) -> Float[np.ndarray, " channel *pixels"]:
     """Return Σ w_m x_m as float32, summed in float64 in the order of the models."""
     total = np.zeros(x.shape[1:])
     for weight, prediction in zip(weights, x, strict=True):
         total += weight * prediction
     return total.astype(np.float32)
-
-
-def cells_of(everything: Statistics, settings: dict[str, Any]) -> Statistics:
-    """Add up the bins and the channels that a method does not tell apart."""
-    pooled = everything.joint() if settings["channels"] == "joint" else everything
-    return pooled.coarsened(settings["bin_width"])
-
-
-def folds_of(everything: Statistics) -> Int[np.ndarray, " cell"]:
-    """Number the folds from 0 on.
-
-    Raises
-    ------
-    InputError
-        There is one only, and none can be held out.
-    """
-    fold = np.unique(everything.fold, return_inverse=True)[1]
-    if not fold.any():
-        raise InputError(
-            "nothing can be chosen by leave-one-image-out: the reference is a single image; "
-            'give a number instead of "auto", or add images to the reference'
-        )
-    return fold

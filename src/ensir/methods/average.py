@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
+
+from ensir.methods import CombiningMethod
+
+
+class Average(CombiningMethod):
+    """The mean of the predictions."""
+
+    kind: Literal["average"] = "average"
 
 
 class Method:
@@ -14,13 +22,11 @@ class Method:
     def __init__(self, settings: dict[str, Any], fitted: str | None = None):
         pass
 
-    def fuse(self, x: Shaped[np.ndarray, "model channel pixel"]) -> Float[np.ndarray, "channel pixel"]:
+    def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, " channel *pixels"]:
         """Return the mean over the models."""
         total = x.sum(axis=0, dtype=np.uint32)
         return (total / len(x)).astype(np.float32)
 
-    def weights(
-        self, x: Shaped[np.ndarray, "model channel pixel"]
-    ) -> Float[np.ndarray, "model channel pixel"]:
-        """Return 1/M."""
-        return np.full((len(x), 1, 1), 1 / len(x))
+    def weights(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, "model ..."]:
+        """Return 1/M, with axes of length one."""
+        return np.full((len(x), *[1] * (x.ndim - 1)), 1 / len(x))

@@ -1,37 +1,73 @@
 """EnsIR: a Gaussian mixture with known means in each cell, fitted by EM to the histogram of its targets.
 
-Equations are the paper's; `released` is what the published code computes. `em` takes the steps.
+Equations are the paper's; `released` is what the published code computes. `ensir.cells.em` runs the steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
+from pydantic import Field
 
-from ensir import devices
-from ensir.lut import LutMethod, assemble
-from ensir.methods import ESTIMATED, FAILED, FEW, CellWeights, Progress, folds_of
-from ensir.statistics import Statistics
+from ensir.cells.lut import ESTIMATED, FAILED, FEW, CellWeights, LutMethod, assemble
+from ensir.cells.statistics import Statistics, folds_of
+from ensir.execution import devices
+from ensir.methods import Binned, Progress, Swept
+from ensir.section import Context, Problem, shown, texts
 
-FEWEST = 100  # below this number of values, EM does not run
-TOLERANCE = 1e-5  # EM stops when the mean log-likelihood per value rises by less
+if TYPE_CHECKING:
+    from ensir.cells.em import Watch
+
+FEWEST = 100  # values of a cell; with fewer, EM does not run
 VALUES_AT_ONCE = 2**23  # model × cell × level
 
+
+class Ensir(Binned):
+    """Gaussian mixtures per bin set, fitted by EM on the reference (the paper's method)."""
+
+    kind: Literal["ensir"] = "ensir"
+    arithmetic: Literal["released", "paper"] = Field(
+        "released", description="what the published code computes, or the equations as printed"
+    )
+    precision: Literal["float64", "float32"] = Field(
+        "float64", description="precision of the responsibilities"
+    )
+    prior: list[float] | None = Field(
+        None, description="initial weights, one per model (released arithmetic)"
+    )
+    max_steps: int = Field(
+        1000,
+        ge=1,
+        description="EM stops after this many steps; released arithmetic takes one more, as the "
+        "published code does",
+    )
+
+    swept: ClassVar[dict[str, Swept]] = {
+        "bin_width": Swept(Annotated[int, Field(ge=1, le=256)], "{name}_b{value}", "bin widths"),
+        "max_steps": Swept(Annotated[int, Field(ge=1)], "{name}_s{value}", "steps after which EM stops"),
+    }
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check the initial weights."""
+        yield from super().check(context)
+        prior, models = context.section.get("prior"), len(texts(context.experiments[0], "models"))
+        if isinstance(prior, list) and all(type(weight) in (int, float) for weight in prior):
+            key = f"{context.key}.prior"
+            if len(prior) != models:
+                yield Problem(key, f"{shown(prior)} must hold {models} numbers, one per model")
+            if any(weight < 0 for weight in prior):
+                yield Problem(key, f"{shown(prior)} must not be negative")
+            if not abs(sum(prior) - 1) < 1e-6:
+                yield Problem(key, f"{shown(prior)} must sum to one")
+            if context.section.get("arithmetic") == "paper":
+                yield Problem(key, "arithmetic `paper` starts from uniform weights; remove `prior`")
+
+
 Method = LutMethod
-# Looks on: after each step of EM gets the cells that took it, their mean log-likelihood per value (Eq. 8), their
-# weights and their variances in squared levels.
-Watch = Callable[
-    [
-        Int[np.ndarray, " cell"],
-        Float[np.ndarray, " cell"],
-        Float[np.ndarray, "cell model"],
-        Float[np.ndarray, "cell model"],
-    ],
-    None,
-]
 
 
 def estimate_weights(
@@ -47,7 +83,7 @@ def estimate_weights(
     Parameters
     ----------
     cells : Statistics
-        Of the cells to be fitted, folds added up.
+        Statistics of the cells to be fitted, with their folds added up.
     everything : Statistics
         Not used: a cell depends on no other.
     settings : dict
@@ -55,11 +91,11 @@ def estimate_weights(
     device : str
         "auto", "cpu" or "cuda".
     progress : callable
-        Gets the number of finished cells.
+        Called with the number of finished cells, and of all.
     watch : callable, optional
         See `Watch`.
     """
-    from ensir.methods.em import EM  # PyTorch takes a second to load, and whoever applies a LUT needs none
+    from ensir.cells.em import EM  # PyTorch takes a second to load, and applying a LUT does not need it
 
     device = devices.choose(device)
     released = settings["arithmetic"] == "released"
@@ -117,7 +153,7 @@ def distance_to_mean(statistics: Statistics) -> Float[np.ndarray, "cell model"]:
 
 
 def _exact(*arrays: np.ndarray) -> list[np.ndarray]:
-    """Return the arrays as Python integers where a product of them could leave 64 bits."""
+    """Return the arrays as Python integers where a product of them could exceed 64 bits."""
     largest = [float(array.max(initial=0)) for array in arrays]
     if max(a * b for a in largest for b in (*largest, 512.0)) < 2**62:
         return list(arrays)
@@ -139,7 +175,7 @@ def initial_weights(
 
 
 def fill(statistics: Statistics, settings: dict[str, Any]) -> tuple[str, Float[np.ndarray, " model"]]:
-    """Return the rule and the weights for bin sets that no reference pixel is in."""
+    """Return the rule and the weights for bin sets without reference pixels."""
     models = len(statistics.models)
     return ("previous" if settings["arithmetic"] == "released" else "constant"), np.full(models, 1 / models)
 
@@ -150,14 +186,14 @@ def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tup
     Raises
     ------
     InputError
-        There is one fold only.
+        There is only one fold.
     """
     folds, whole, psnr = folds_of(everything), everything.without_folds(), []
     for fold in range(folds[-1] + 1):
         own = everything.taken(slice(*np.searchsorted(folds, [fold, fold + 1]))).without_folds()
         rest = whole.minus(own)
-        found = estimate_weights(rest, rest, settings, device, lambda done, total: None)
-        table = assemble(rest, found, fill(rest, settings))
+        estimated = estimate_weights(rest, rest, settings, device, lambda done, total: None)
+        table = assemble(rest, estimated, fill(rest, settings))
         weights = table.filled[table.rows(own.key * table.channels + own.channel)]
         error = own.expected_squared_error(weights) @ own.count / own.count.sum() / own.unit**2
         psnr.append(10 * np.log10(255**2 / max(error, 1e-12)))

@@ -1,4 +1,4 @@
-"""Least squares: in each cell the weights, a ≥ 0 and Σa = 1, of the least squared error on the reference.
+"""Least squares: in each cell the weights, a ≥ 0 and Σa = 1, with the least squared error on the reference.
 
 As Σa = 1, the squared error of a cell is aᵀEa with E = Σ (x_m − y)(x_l − y), in integers. All cells are solved at
 once: min aᵀEa + λ‖a − a_global‖².
@@ -7,18 +7,34 @@ once: min aᵀEa + λ‖a − a_global‖².
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
+from pydantic import Field
 
-from ensir.lut import LutMethod
-from ensir.methods import ESTIMATED, CellWeights, Progress, folds_of
-from ensir.statistics import Statistics
+from ensir.cells.lut import ESTIMATED, CellWeights, LutMethod
+from ensir.cells.statistics import Statistics, folds_of
+from ensir.methods import Binned, Progress
 
 STRENGTHS = (0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)  # λ, in squared levels of 0–255
-TIE = 1e-11  # λ is at least this part of the error: models that are equal in a cell share as a_global says
-MOST_STEPS = 20  # times M; 2 M are enough, unless rounding lets two models take turns
+TIE = (
+    1e-11  # λ is at least this fraction of the error, so that models that are equal in a cell follow a_global
+)
+MOST_STEPS = 20  # times M; 2 M are enough, unless rounding makes two models alternate
+
+
+class LeastSquares(Binned):
+    """Least-squares weights per bin set: not negative, summing to one, drawn towards those of all pixels."""
+
+    kind: Literal["least_squares"] = "least_squares"
+    strength: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        title="number, at least 0, or auto",
+        description="λ of λ‖a − a_global‖², in squared levels of 0–255; auto: the best of 0, 10², …, 10⁸ on images "
+        "held out in turn",
+    )
+
 
 Method = LutMethod
 
@@ -31,15 +47,15 @@ def estimate_weights(
     Parameters
     ----------
     cells : Statistics
-        Of the cells to be solved, folds added up.
+        Statistics of the cells to be solved, with their folds added up.
     everything : Statistics
-        Of all cells of the reference: a_global follows from them.
+        Statistics of all cells of the reference, which determine a_global.
     settings : dict
         `strength` of the configuration, a number: λ in squared levels of 0–255.
     device : str
-        Not used: all takes milliseconds.
+        Not used: everything takes milliseconds.
     progress : callable
-        Gets the number of finished cells.
+        Called with the number of finished cells, and of all.
     """
     prior = np.broadcast_to(global_weights(everything), cells.sum.shape)
     weights = solve(error_matrix(cells) / cells.unit**2, settings["strength"], prior)
@@ -48,17 +64,17 @@ def estimate_weights(
 
 
 def fill(everything: Statistics, settings: dict[str, Any]) -> tuple[str, Float[np.ndarray, " model"]]:
-    """Return the rule and the weights for bin sets that no reference pixel is in: a_global."""
+    """Return the rule and the weights for bin sets without reference pixels: a_global."""
     return "constant", global_weights(everything)
 
 
 def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tuple[dict[str, Any], float]:
-    """Replace a strength of "auto" by the best on held-out folds; also return its squared error per value.
+    """Replace a strength of "auto" with the best on held-out folds; also return its squared error per value.
 
     Raises
     ------
     InputError
-        There is one fold only.
+        There is only one fold.
     """
     strengths = STRENGTHS if settings["strength"] == "auto" else (settings["strength"],)
     errors = held_out_errors(everything, strengths)
@@ -79,7 +95,7 @@ def global_weights(everything: Statistics) -> Float[np.ndarray, " model"]:
 
 
 def held_out_errors(everything: Statistics, strengths: Sequence[float]) -> list[float]:
-    """Solve each cell of each fold from the other folds, by subtraction; return the error per value on the fold."""
+    """Solve each cell of each fold from the other folds, by subtraction; return each strength's error per value."""
     fold = folds_of(everything)
     number = everything.key * (everything.channel.max() + 1) + everything.channel
     cell = np.unique(number, return_inverse=True)[1]
@@ -107,9 +123,9 @@ def solve(
 ) -> Float[np.ndarray, "cell model"]:
     """Minimise aᵀEa + λ‖a − prior‖² over a ≥ 0, Σa = 1, in all cells at once.
 
-    An active-set method. In each step a cell moves towards the minimum over its free models. Where a weight would
-    turn negative, it stops there and that model is free no more; at the minimum, the model that most wants to
-    grow is freed. A cell is done when none does.
+    An active-set method. In each step, a cell moves towards the minimum over its free models. Where a weight would
+    become negative, the cell stops, and that model is no longer free; at the minimum, the model whose weight would
+    lower the error the most is freed. A cell is finished when there is none.
     """
     models = error.shape[1]
     ridge = np.maximum(strength, TIE * (1 + np.trace(error, axis1=1, axis2=2)))
@@ -124,7 +140,7 @@ def solve(
         target = _minimum(quadratic[active], linear[active], free[active])
         falling = target < 0
         way = np.where(falling, here / np.where(falling, here - target, 1), 1)
-        first = way.argmin(axis=1)  # whose weight is zero first
+        first = way.argmin(axis=1)  # model whose weight is the first to reach zero
         stopped = falling.any(axis=1)
         here += way[row, first, None] * (target - here)
         free[active[stopped], first[stopped]] = False

@@ -1,24 +1,82 @@
-"""PTG-RM behind the ensemble: refines the fused images of another method, or the predictions of one model."""
+"""PTG-RM after the ensemble: refines the fused images of another method, or the predictions of one model."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
+from pydantic import Field
 
-from ensir import restorers, store
+from ensir import restorers
+from ensir.methods import CombiningMethod, Swept
+from ensir.networks.sections import NoPrior, Refiner
 from ensir.restorers import ptgrm
+from ensir.section import Context, Name, Problem, sections, texts, unknown
+from ensir.storage import reading
+
+if TYPE_CHECKING:
+    from ensir.planning.networks import Networks
+
+Ablation = Literal[
+    "without_sve", "without_channel", "without_spatial", "without_position", "prior_1d", "prior_2d",
+    "unguided", "plain",
+]  # fmt: skip
+
+
+class Ptgrm(CombiningMethod, Refiner):
+    """PTG-RM (Xu 2024): refines the fused images of another method, or the predictions of one model."""
+
+    uses_inputs: ClassVar[bool] = True
+    weighs: ClassVar[bool] = False
+    refines: ClassVar[str] = "after"
+    swept: ClassVar[dict[str, Swept]] = {
+        "ablation": Swept(
+            Ablation, "{name}_{value}", "refiners without a component, with another prior, or plain ones"
+        )
+    }
+
+    kind: Literal["ptgrm"] = "ptgrm"
+    after: Name = Field(description="name of the method, or of the model, whose images are refined")
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that it refines another method, or a model of the experiment, and no refiner."""
+        yield from super().check(context)
+        (experiment,) = context.experiments
+        after, methods = context.section.get("after"), sections(experiment, "methods")
+        kinds = {name: section.get("kind", name) for name, section in methods.items()}
+        known = [name for name, kind in kinds.items() if kind != "ptgrm"] + texts(experiment, "models")
+        if isinstance(after, str) and kinds.get(after) == "ptgrm":
+            yield Problem(f"{context.key}.after", f"{after!r} is a refiner itself; name what that refines")
+        elif isinstance(after, str) and after not in known:
+            what = f"{after!r} is neither a method nor a model of the experiment"
+            yield Problem(f"{context.key}.after", unknown(what, after, known))
+
+    def instance(self, option: str, value: Any) -> Ptgrm:
+        """Return the method of an ablation of the paper."""
+        match value:
+            case "prior_1d" | "prior_2d":
+                change: dict[str, Any] = {"spatial": value == "prior_2d"}
+                return self.model_copy(update={"prior": self.prior.model_copy(update=change)})
+            case "unguided" | "plain":
+                return self.model_copy(update={"prior": NoPrior(kind="none"), "plain": value == "plain"})
+        return self.model_copy(update={"without": [value.removeprefix("without_")]})
+
+    def network(self, name: str, networks: Networks) -> list[str]:
+        """Return its weights, and the files of the network that guides it."""
+        return networks.refiner_files(name)
 
 
 class Method:
-    """See `restorers.ptgrm`; what is refined arrives as the only prediction."""
+    """See `ensir.restorers.ptgrm`; the image to be refined is the only prediction."""
 
     def __init__(self, settings: dict[str, Any], fitted: str | None):
         self.restorer = ptgrm.Restorer({**settings, "path": fitted, "batch": 1}, [])
 
-    def check(self, part: store.Part) -> None:
-        """Raise an InputError where an image of a part taught the refiner."""
+    def check(self, part: reading.Part) -> None:
+        """Raise an InputError if the refiner was trained on an image of a part."""
         self.restorer.check(part)
 
     def given(
@@ -26,7 +84,7 @@ class Method:
         degraded: Shaped[np.ndarray, "low_height low_width channel"] | None,
         shape: tuple[int, int, int],
     ) -> Refined:
-        """Return the method for the image of this input."""
+        """Return the method for the image with this input."""
         assert degraded is not None
         return Refined(self.restorer, degraded, shape)
 
@@ -42,7 +100,9 @@ class Refined:
     ):
         self.restorer, self.degraded, self.shape = restorer, degraded, shape
 
-    def fuse(self, x: Shaped[np.ndarray, "1 channel pixel"]) -> Float[np.ndarray, "channel pixel"]:
+    def fuse(
+        self, x: Shaped[np.ndarray, "1 channel height width"]
+    ) -> Float[np.ndarray, "channel height width"]:
         """Return the refined image: float32, code values, neither rounded nor clipped."""
         (refined,) = self.restorer.restore(
             [
@@ -53,12 +113,12 @@ class Refined:
                     bits=self.degraded.dtype.itemsize * 8,
                     scale=self.shape[0] // self.degraded.shape[0],
                     degradation=None,
-                    base=x[0].T.reshape(self.shape),
+                    base=np.moveaxis(x[0], 0, 2),
                 )
             ]
         )
-        return store.flatten(refined.astype(np.float32))
+        return np.ascontiguousarray(np.moveaxis(refined, 2, 0), np.float32)
 
-    def weights(self, x: Shaped[np.ndarray, "1 channel pixel"]) -> None:
-        """Return nothing: the refined image is no weighted sum."""
+    def weights(self, x: Shaped[np.ndarray, "1 channel height width"]) -> None:
+        """Return None: the refined image is no weighted sum."""
         return

@@ -1,4 +1,4 @@
-"""RefESR: one weight per model and image, so that the downscaled sum meets the degraded input.
+"""RefESR: one weight per model and image, so that the downscaled sum matches the degraded input.
 
 On luma of 0–1: min ‖LR − D·Xw‖² + λ‖w − w*‖² with Σw = 1. D is bicubic downscaling without rounding; the prior
 w*_m ∝ exp(−(max s − s_m)²/ρ²) comes from the models' PSNRs s on the reference. Weights may be negative.
@@ -6,21 +6,51 @@ w*_m ∝ exp(−(max s − s_m)²/ρ²) comes from the models' PSNRs s on the re
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ensir import InputError
-from ensir.methods import Progress, fits, weighted_sum
-from ensir.methods.fits import Reference
-from ensir.metrics import luma, psnr
-from ensir.priors.operators import imresize
+from ensir.errors import InputError
+from ensir.images.colours import luma
+from ensir.images.degradations import imresize
+from ensir.images.similarity import psnr
+from ensir.methods import CombiningMethod, Progress, weighted_sum
+from ensir.section import Context, Problem
+from ensir.storage import fits
+from ensir.storage.reference import Reference
 
 RIDGE = 0.8  # λ
 SPREAD = 0.07  # ρ, in dB
 DIMENSIONS = {"psnr": ("model",)}
+
+
+class Refesr(CombiningMethod):
+    """One weight per model and image, by its degraded input and the reference: super-resolution only."""
+
+    made: ClassVar[Literal["lut", "fit"] | None] = "fit"
+
+    kind: Literal["refesr"] = "refesr"
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that every dataset has inputs that are smaller than the targets."""
+        yield from super().check(context)
+        for name, dataset in context.datasets.items():
+            degradation = dataset.get("degradation")
+            scale = degradation.get("scale", 1) if isinstance(degradation, dict) else dataset.get("scale", 1)
+            if not (degradation or dataset.get("input")):
+                yield Problem(
+                    context.key,
+                    f"refesr uses degraded inputs, but dataset {name!r} has none; give its `input`",
+                )
+            elif scale == 1:
+                yield Problem(
+                    context.key,
+                    f"refesr is for super-resolution, but the scale of dataset {name!r} is 1; remove refesr",
+                )
 
 
 def fit(
@@ -31,8 +61,8 @@ def fit(
     for i, shape in enumerate(reference.shapes):
         crop = scale_of(reference.input(i), shape)
         inner = np.s_[crop : shape[0] - crop, crop : shape[1] - crop]
-        target = _luma(reference.target(i), shape)[inner]
-        scores.append([psnr(target, _luma(x, shape)[inner]) for x in reference.predictions(i)])
+        target = _luma(reference.target(i))[inner]
+        scores.append([psnr(target, _luma(x)[inner]) for x in reference.predictions(i)])
         progress(i + 1, len(reference))
     return {"psnr": np.mean(scores, axis=0)}
 
@@ -57,7 +87,7 @@ class Method:
         degraded: Shaped[np.ndarray, "low_height low_width channel"] | None,
         shape: tuple[int, int, int],
     ) -> RefesrOfImage:
-        """Return the method for the image of this input and this (height, width, channel).
+        """Return the method for the image with this input and this shape (height, width, channel).
 
         Raises
         ------
@@ -66,8 +96,8 @@ class Method:
         """
         scale = scale_of(degraded, shape)
         assert degraded is not None
-        low = degraded.reshape(-1, degraded.shape[2]).T
-        return RefesrOfImage(self.fit, self.prior, _luma(low, degraded.shape) / 255, scale, shape)
+        low = _luma(np.moveaxis(degraded, 2, 0)) / 255
+        return RefesrOfImage(self.fit, self.prior, low, scale)
 
 
 @dataclass(frozen=True)
@@ -82,22 +112,24 @@ class RefesrOfImage:
     low : float64 array, (low_height, low_width, 1)
         Luma of the degraded input, 0–1.
     scale : int
-    shape : (height, width, channel)
     """
 
     fit: fits.Fit
     prior: Float[np.ndarray, " model"]
     low: Float[np.ndarray, "low_height low_width 1"]
     scale: int
-    shape: tuple[int, int, int]
 
-    def weights(self, x: Shaped[np.ndarray, "model channel pixel"]) -> Float[np.ndarray, "model 1 1"]:
-        """Return the weights of the image, (model, 1, 1)."""
+    def weights(
+        self, x: Shaped[np.ndarray, "model channel height width"]
+    ) -> Float[np.ndarray, "model 1 1 1"]:
+        """Return the weights of the image, (model, 1, 1, 1)."""
         self.fit.check(x)
-        reduced = [imresize(_luma(prediction, self.shape) / 255, 1 / self.scale).ravel() for prediction in x]
-        return solve(np.stack(reduced), self.low.ravel(), self.prior)[:, None, None]
+        reduced = [imresize(_luma(prediction) / 255, 1 / self.scale).ravel() for prediction in x]
+        return solve(np.stack(reduced), self.low.ravel(), self.prior)[:, None, None, None]
 
-    def fuse(self, x: Shaped[np.ndarray, "model channel pixel"]) -> Float[np.ndarray, "channel pixel"]:
+    def fuse(
+        self, x: Shaped[np.ndarray, "model channel height width"]
+    ) -> Float[np.ndarray, "channel height width"]:
         """Return the weighted sum."""
         return weighted_sum(self.weights(x).ravel(), x)
 
@@ -116,7 +148,7 @@ def solve(
 
 
 def scale_of(degraded: np.ndarray | None, shape: tuple[int, int, int]) -> int:
-    """Return the size of an image over that of its input; an InputError where this is no super-resolution."""
+    """Return the size of an image over that of its input; raise an InputError where this is no super-resolution."""
     scale = shape[0] // degraded.shape[0] if degraded is not None else 1
     if degraded is None or scale < 2:
         what = "has no degraded input" if degraded is None else "is no larger than its degraded input"
@@ -124,9 +156,7 @@ def scale_of(degraded: np.ndarray | None, shape: tuple[int, int, int]) -> int:
     return scale
 
 
-def _luma(
-    rows: Shaped[np.ndarray, "channel pixel"], shape: tuple[int, ...]
-) -> Float[np.ndarray, "height width 1"]:
-    """Return the luma of a flattened image of 8 or 16 bit, in levels of 0–255; grey stays as it is."""
-    image = rows.T.reshape(shape) / (np.iinfo(rows.dtype).max / 255)
-    return luma(image) if shape[2] == 3 else image
+def _luma(image: Shaped[np.ndarray, "channel height width"]) -> Float[np.ndarray, "height width 1"]:
+    """Return the luma of an image of 8 or 16 bit, in levels of 0–255; grey stays as it is."""
+    levels = np.moveaxis(image, 0, 2) / (np.iinfo(image.dtype).max / 255)
+    return luma(levels) if len(image) == 3 else levels

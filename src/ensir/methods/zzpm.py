@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
+from pydantic import Field
 
-from ensir.methods import weighted_sum
+from ensir.methods import CombiningMethod, weighted_sum
+
+
+class Zzpm(CombiningMethod):
+    """One weight per model and image, by its distance to the mean of the models."""
+
+    kind: Literal["zzpm"] = "zzpm"
+    literal: bool = Field(
+        False, description="weights proportional to 1/MSE, instead of softmax of 1/(1e-3 + MSE)"
+    )
 
 
 class Method:
@@ -19,10 +29,8 @@ class Method:
     def __init__(self, settings: dict[str, Any], fitted: str | None = None):
         self.literal = settings["literal"]
 
-    def weights(
-        self, x: Shaped[np.ndarray, "model channel pixel"]
-    ) -> Float[np.ndarray, "model channel pixel"]:
-        """Return the weights of an image, (model, 1, 1)."""
+    def weights(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, "model ..."]:
+        """Return one weight per model, with axes of length one."""
         unit = np.iinfo(x.dtype).max / 255
         total = x.sum(axis=0, dtype=np.int64)
         difference = [((len(x) * prediction.astype(np.int64) - total) ** 2).sum() for prediction in x]
@@ -33,8 +41,8 @@ class Method:
         else:
             score = 1 / (1e-3 + error)
             weights = np.exp(score - score.max())
-        return (weights / weights.sum())[:, None, None]
+        return (weights / weights.sum()).reshape(-1, *[1] * (x.ndim - 1))
 
-    def fuse(self, x: Shaped[np.ndarray, "model channel pixel"]) -> Float[np.ndarray, "channel pixel"]:
+    def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, " channel *pixels"]:
         """Return the weighted sum."""
         return weighted_sum(self.weights(x).ravel(), x)

@@ -1,19 +1,83 @@
-"""Base models: whatever turns the degraded inputs of a dataset into predictions.
+"""Restorers: the base models, which turn the degraded inputs of a dataset into predictions.
 
-Every kind of model is a module of this folder with a class `Restorer`, made once per job from the model's
-section of the configuration and then fed with the images of one part. It takes an iterator and gives one, so
-that a network is loaded once, can batch, and can read the next image while this one is restored.
+Every module of this folder is a kind of model: its section, and a class (or function) `Restorer`, called once per job
+with the section and then given the images of one part. It takes an iterator and returns one, so that a network is
+loaded once, can work in batches, and can read the next image while one is being restored.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Shaped
+
+from ensir.images.degradations import check_inputs
+from ensir.section import Context, Problem, Section, shown
+
+if TYPE_CHECKING:
+    from ensir.planning.networks import Networks
+
+
+class RestorerModel(Section):
+    """What all models have."""
+
+    restores_inputs: ClassVar[bool] = True
+    """Whether it restores the inputs of a dataset, which must then have some."""
+
+    adopted: ClassVar[bool] = False
+    """Whether its predictions are stored elsewhere, and parts refer to them."""
+
+    gives_features: ClassVar[bool] = False
+    """Whether it is a network whose features can guide a refiner."""
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that there are inputs to restore, and the value range, where there is one."""
+        yield from super().check(context)
+        if cls.restores_inputs:
+            yield from check_inputs(context.datasets, f"model {context.name!r} restores inputs")
+        levels = context.section.get("value_range")
+        if isinstance(levels, list) and all(type(level) in (int, float) for level in levels):
+            black, *white = levels or [0]
+            if len(white) != 1 or not black < white[0]:
+                yield Problem(
+                    f"{context.key}.value_range", f"{shown(levels)} must be black and white, in this order"
+                )
+
+    def predictions(self, key: str, dataset: str) -> dict[str, str]:
+        """Return the file of each prediction for a dataset, by image name; empty where the model runs here."""
+        return {}
+
+    def shape(self, file: str) -> tuple[int, int, int]:
+        """Return (height, width, channel) of the prediction in a file."""
+        raise NotImplementedError
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return the file of its network, then the files that belong to it; empty where it has none.
+
+        Raises
+        ------
+        InputError
+            One of them is missing.
+        """
+        return []
+
+    def shared(self, key: str, dataset: str) -> dict[str, str | None] | None:
+        """Return the `location` and the `digest` of the store that its predictions are adopted from."""
+        return None
+
+
+def check_placeholder(context: Context) -> Iterator[Problem]:
+    """Check that a path used for several datasets contains a placeholder for their names."""
+    path = context.section.get("path")
+    if isinstance(path, str) and "{dataset}" not in path and len(context.datasets) > 1:
+        yield Problem(
+            f"{context.key}.path",
+            f"{shown(path)} must contain {{dataset}}: {', '.join(context.datasets)} use it",
+        )
 
 
 @dataclass(frozen=True)
@@ -35,7 +99,10 @@ class Degraded:
     degradation : dict or None
         How the input was made, where that is known (`degradation` of the configuration).
     base : array of the target's shape, or None
-        What another model, which this one refines, has made of the input; in code values.
+        The prediction of the model that this one refines, in code values.
+    extent : callable or None
+        Returns the darkest and the brightest level (0–255) of the target, for the check of a prediction's range; reads
+        the target.
     """
 
     name: str
@@ -45,6 +112,7 @@ class Degraded:
     scale: int
     degradation: dict[str, Any] | None
     base: Shaped[np.ndarray, "height width channel"] | None = None
+    extent: Callable[[], tuple[float, float]] | None = None
 
 
 class Restorer(Protocol):
@@ -53,23 +121,18 @@ class Restorer(Protocol):
     Parameters
     ----------
     settings : dict
-        The model's section of the configuration, as plain data; for networks with the ``path`` of their file and those
-        ``beside`` it, the ``device`` and ``batch`` with which they run, and ``unfinished``, a folder for work in
+        The model's section of the configuration, as plain data; for networks also the ``path`` of their file and of
+        those ``beside`` it, the ``device`` and ``batch`` to run with, and ``unfinished``, a folder for work in
         progress.
     files : list of str
         Files of the predictions, for models that read them.
     """
 
     parameters: dict[str, Any]
-    """What identifies the model beyond its settings: versions, its architecture; stored with the predictions."""
+    """What identifies the model beyond its settings, such as versions or its architecture; stored with predictions."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]): ...
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
         """Yield a prediction per image, in code values: integers of the target's depth, or floats to be rounded."""
         ...
-
-
-def load(settings: dict[str, Any], files: list[str]) -> Restorer:
-    """Make the restorer of a model's section of the configuration."""
-    return importlib.import_module(f"ensir.restorers.{settings['kind']}").Restorer(settings, files)

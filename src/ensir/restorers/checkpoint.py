@@ -1,32 +1,59 @@
-"""Published weights: spandrel finds the architecture that they belong to.
+"""Published weights: spandrel identifies the architecture that they belong to.
 
-Files are read as weights and nothing else: a `.pth` that asks for any other Python object is refused before
-anything of it is run.
+Files are read as weights and nothing else: a `.pth` that contains any other Python object is refused before anything
+in it is executed.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32
+from pydantic import Field
 
-from ensir import InputError, devices, provenance
-from ensir.restorers import Degraded
-from ensir.restorers.network import Images, Network, Runner
+from ensir.errors import InputError
+from ensir.execution import devices
+from ensir.networks.runner import Images, Network, Runner
+from ensir.networks.sections import NetworkModel
+from ensir.networks.spandrel_files import identify, read_weights
+from ensir.restorers import Degraded, RestorerModel
+from ensir.storage import provenance
+from ensir.storage.paths import existing
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
     from torch import Tensor
     from torch.nn import Module
 
+    from ensir.planning.networks import Networks
+
+
+class CheckpointModel(NetworkModel, RestorerModel):
+    """Weights of a network whose architecture spandrel knows; needs `pip install 'ensir-flow[pretrained]'`."""
+
+    kind: Literal["checkpoint"]
+    path: str = Field(
+        pattern=r"\.(pth|pt|ckpt|safetensors)$",
+        title="path that ends in .pth, .pt, .ckpt or .safetensors",
+        description="file of the weights",
+    )
+    precision: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="precision of the network's arithmetic"
+    )
+
+    untraced: ClassVar[frozenset[str]] = frozenset({"path", "device", "batch"})
+    gives_features: ClassVar[bool] = True
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return the file of the weights."""
+        return [existing(self.path, f"{key}.path")]
+
 
 class Restorer:
-    """Runs a network of spandrel's on floats in [0, 1]; see `network` for how large images are cut."""
+    """Runs a network of spandrel's on floats in [0, 1]; `ensir.networks.runner` cuts large images into pieces."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
         path, precision = settings["path"], settings["precision"]
@@ -41,86 +68,6 @@ class Restorer:
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
         """Yield the restored images, as floats in code values."""
         return self.runner.restore(images)
-
-
-def read_weights(path: str) -> dict[str, Any]:
-    """Read the tensors of a ``.safetensors``, ``.pth``, ``.pt`` or ``.ckpt`` file.
-
-    Raises
-    ------
-    InputError
-        Truncated, or more than weights: such a file could run anything, and is refused before it does.
-    """
-    import pickle
-
-    import torch
-
-    try:
-        if Path(path).suffix.lower() == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if asked is None:
-            raise _damaged(path, error) from error
-        raise InputError(
-            f"{path}: holds more than weights ({asked[1]}) and is refused, since loading it could run anything; "
-            "save the state_dict alone, or as .safetensors"
-        ) from error
-    except Exception as error:
-        raise _damaged(path, error) from error
-    if not isinstance(weights, dict):
-        raise InputError(f"{path}: holds a {type(weights).__name__}, not named weights")
-    return weights
-
-
-def _damaged(path: str, error: Exception) -> InputError:
-    reason = str(error).split(". ")[0] or type(error).__name__
-    return InputError(f"{path}: cannot be read as weights ({reason}); replace the file")
-
-
-def identify(weights: dict[str, Any], path: str) -> ImageModelDescriptor[Module]:
-    """Find the architecture of named weights, and load them into it.
-
-    Raises
-    ------
-    InputError
-        No architecture of spandrel's has such names, the sizes do not fit it, or it is not for whole images.
-    """
-    spandrel = import_spandrel()
-    weights = spandrel.canonicalize_state_dict(weights)
-    try:
-        model = spandrel.MAIN_REGISTRY.load(weights)
-    except spandrel.UnsupportedModelError as error:
-        raise InputError(
-            f"{path}: spandrel knows no architecture with these weights ({', '.join(list(weights)[:3])}, …); "
-            "export the network and use `kind: exported`, or call it from `kind: function`"
-        ) from error
-    except Exception as error:
-        raise InputError(
-            f"{path}: its weights do not fit the architecture that they name ({error})"
-        ) from error
-    if not isinstance(model, spandrel.ImageModelDescriptor) or model.input_channels != model.output_channels:
-        raise InputError(
-            f"{path}: {model.architecture.name} does not make one picture of one of the same kind"
-        )
-    return model
-
-
-def import_spandrel() -> Any:
-    """Import spandrel, also where the torchvision that it imports was built for another PyTorch."""
-    devices.mend_torchvision()
-    try:
-        import spandrel
-    except ImportError as error:
-        raise InputError(
-            f"models of `kind: checkpoint` need spandrel ({error}); pip install 'ensir-flow[pretrained]'"
-        ) from error
-    return spandrel
 
 
 def _network(model: ImageModelDescriptor[Module], path: str, precision: str, device: str) -> Network:
@@ -157,7 +104,7 @@ def _network(model: ImageModelDescriptor[Module], path: str, precision: str, dev
 def _craft(
     model: Any, x: Float[Tensor, "image channel height width"]
 ) -> Float[Tensor, "image channel high wide"]:
-    """Run CRAFT without the padding in its `forward`, which adds a whole window even where none is missing."""
+    """Run CRAFT without the padding in its `forward`, which adds a whole window even where none is needed."""
     model.h, model.w = x.shape[2:]
     mean = model.mean.type_as(x)
     x = model.conv_first((x - mean) * model.img_range)
@@ -165,4 +112,6 @@ def _craft(
     return (model.upsample(x) / model.img_range + mean).clamp(0, 1)
 
 
-FORWARD: dict[str, Callable[..., Any]] = {"CRAFT": _craft}  # where spandrel's own is not what was published
+FORWARD: dict[str, Callable[..., Any]] = {
+    "CRAFT": _craft
+}  # where spandrel's own differs from the published code

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
+from pydantic import Field
 
-from ensir import InputError, provenance
-from ensir.priors import operators
-from ensir.restorers import Degraded
+from ensir.errors import InputError
+from ensir.images import degradations
+from ensir.restorers import Degraded, RestorerModel
+from ensir.section import Context, Problem, unknown
+from ensir.storage import provenance
 
 Image = Float[np.ndarray, "height width channel"]  # in [0, 1]
+
+
+class ClassicalModel(RestorerModel):
+    """A classical algorithm of scikit-image or SciPy."""
+
+    kind: Literal["classical"]
+    algorithm: Literal[
+        "identity", "tv_chambolle", "wavelet", "nl_means", "bilateral", "median", "gaussian", "wiener",
+        "richardson_lucy", "unsharp", "nearest", "bilinear", "bicubic", "lanczos", "back_projection",
+    ] = Field(description="which; the last five upscale")  # fmt: skip
+    options: dict[str, Any] = Field({}, description="keyword arguments of the algorithm")
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that the algorithm takes the options."""
+        yield from super().check(context)
+        algorithm, given = context.section.get("algorithm"), context.section.get("options")
+        if isinstance(given, dict) and isinstance(algorithm, str) and algorithm in ALGORITHMS:
+            known = options(algorithm)
+            for option in given.keys() - set(known):
+                yield Problem(f"{context.key}.options.{option}", unknown("unknown key", option, known))
 
 
 class Restorer:
@@ -50,7 +74,7 @@ def _estimated_noise(image: Image, degraded: Degraded) -> float:
 
 
 def _colour(image: Image) -> tuple[np.ndarray, int | None]:
-    """Return an image and its channel axis as scikit-image wants them: grey has none."""
+    """Return an image and its channel axis as scikit-image expects them: grey images have none."""
     return (image, 2) if image.shape[2] > 1 else (image[..., 0], None)
 
 
@@ -61,7 +85,7 @@ def _kernel(degraded: Degraded) -> Float[np.ndarray, "size size"]:
             f"image {degraded.name!r}: this algorithm needs a known blur kernel; "
             "its dataset has no `degradation: {kind: blur}`"
         )
-    return operators.kernel_of(degradation)
+    return degradations.kernel_of(degradation)
 
 
 # ── same size ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -85,7 +109,7 @@ def tv_chambolle(
 def wavelet(
     image: Image, degraded: Degraded, wavelet: str = "db2", mode: str = "soft", shifts: int = 0
 ) -> Image:
-    """Wavelet denoising, BayesShrink; with shifts > 0 averaged over that many cyclic shifts each way."""
+    """Wavelet denoising, BayesShrink; with shifts > 0, averaged over that many cyclic shifts in each direction."""
     from skimage.restoration import cycle_spin, denoise_wavelet
 
     keywords = {
@@ -107,7 +131,7 @@ def wavelet(
 def nl_means(
     image: Image, degraded: Degraded, h: float = 0.8, patch_size: int = 5, patch_distance: int = 6
 ) -> Image:
-    """Non-local means (Buades 2005), the fast variant; h is in units of the noise σ."""
+    """Non-local means (Buades 2005), fast variant; h is in units of the noise σ."""
     from skimage.restoration import denoise_nl_means
 
     sigma = _estimated_noise(image, degraded)
@@ -209,16 +233,16 @@ def _resample(image: Image, degraded: Degraded, kind: str) -> Image:
 
 
 def bicubic(image: Image, degraded: Degraded) -> Image:
-    """Bicubic interpolation as MATLAB's imresize does it."""
-    return operators.imresize(image, degraded.scale)
+    """Bicubic interpolation, as in MATLAB's imresize."""
+    return degradations.imresize(image, degraded.scale)
 
 
 def back_projection(image: Image, degraded: Degraded, steps: int = 10) -> Image:
-    """Iterative back-projection (Irani 1991): bicubic, then corrected until its downscaled version is the input."""
-    result = operators.imresize(image, degraded.scale)
+    """Iterative back-projection (Irani 1991): bicubic, then corrected so that its downscaled version is the input."""
+    result = degradations.imresize(image, degraded.scale)
     for _ in range(steps):
-        residual = image - operators.imresize(result, 1 / degraded.scale)
-        result = result + operators.imresize(residual, degraded.scale)
+        residual = image - degradations.imresize(result, 1 / degraded.scale)
+        result = result + degradations.imresize(residual, degraded.scale)
     return result
 
 

@@ -1,33 +1,63 @@
-"""A denoising autoencoder as a denoiser: it takes Gaussian noise of the strength that it was trained for."""
+"""A denoising autoencoder as a denoiser: it removes Gaussian noise of the strength that it was trained for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float32
+from pydantic import Field
 
-from ensir import devices, provenance
-from ensir.priors import dae
-from ensir.restorers import Degraded
-from ensir.restorers.network import Images, Network, Runner
+from ensir.execution import devices
+from ensir.networks.runner import Images, Network, Runner
+from ensir.networks.sections import NetworkModel, Precision, Weights, check_weights
+from ensir.restorers import Degraded, RestorerModel
+from ensir.section import Context, Problem
+from ensir.storage import provenance
+
+if TYPE_CHECKING:
+    from ensir.planning.networks import Networks
+
+
+class DaeModel(NetworkModel, RestorerModel):
+    """A denoising autoencoder: removes Gaussian noise of the σ that it was trained for from colour images."""
+
+    kind: Literal["dae"]
+    dae: Weights = Field("sigma25", description="its weights; two ship with the package")
+    precision: Precision = "float32"
+
+    untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device", "batch"})
+    gives_features: ClassVar[bool] = True
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check the name of the weights."""
+        yield from super().check(context)
+        yield from check_weights(context, "dae", context.section.get("dae"))
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return the file of the weights."""
+        return [networks.weights(f"{key}.dae", self.dae)]
 
 
 class Restorer:
-    """Runs a DAE; see `network` for how large images are cut."""
+    """Runs a DAE; `ensir.networks.runner` cuts large images into pieces."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
+        import torch
+
+        from ensir.networks import dae
+
         path, device = settings["path"], devices.choose(settings["device"])
-        found = dae.read(path)
-        denoise = dae.denoiser(found.network, device, settings["precision"])
+        trained = dae.read(path)
+        denoise = dae.denoiser(trained.network, device, settings["precision"])
 
         def run(pieces: Images) -> Images:
             with torch.inference_mode():
                 return (denoise(torch.from_numpy(pieces).to(device) * 255) / 255).cpu().numpy()
 
-        self.parameters = {"architecture": found.architecture, "versions": provenance.versions("torch")}
+        self.parameters = {"architecture": trained.architecture, "versions": provenance.versions("torch")}
         self.runner = Runner(Network(name=path, run=run, channels=3, scale=1, multiple=(2, 2)), settings)
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:

@@ -1,31 +1,44 @@
 """DAEP, denoising autoencoder priors (Bigdeli and Zwicker, VISAPP 2018).
 
-Gradient descent of a data term plus the squared length of the mean-shift vector, x − r(x + n), which vanishes where
+Gradient descent on a data term plus the squared length of the mean-shift vector, x − r(x + n), which vanishes where
 the smoothed density of photographs has a mode. Its gradient is taken through the DAE by back-propagation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
+from pydantic import Field
 
-from ensir.priors import linear
-from ensir.priors.linear import Image
-from ensir.restorers import meanshift
-from ensir.restorers.meanshift import Observation
+from ensir.networks.sections import Weights
+from ensir.restorers._meanshift import MeanShiftModel
 
-STRENGTH = 4 * 6.875  # of the prior against the data, as released
+if TYPE_CHECKING:
+    import torch
+
+    from ensir.networks.linear import Image
+    from ensir.networks.meanshift import MeanShift
+    from ensir.networks.observation import Observation
+
+STRENGTH = 4 * 6.875  # of the prior relative to the data, as released
 
 
-class Restorer(meanshift.Restorer):
-    """Deblurs, enlarges, fills holes, denoises."""
+class DaepModel(MeanShiftModel):
+    """Denoising autoencoder priors (Bigdeli 2018): deblurring, super-resolution, missing pixels, noise."""
 
-    trained_for = 25.0
+    kind: Literal["daep"]
+    dae: Weights = Field("sigma25", description="weights of its denoising autoencoder")
+    dae_sigma: float | None = Field(
+        None, gt=0, description="noise that it was trained for; null: as its file says, or 25"
+    )
 
-    def objective(self, observation: Observation) -> DAEP:
-        """Return the gradient for one image."""
-        return DAEP(observation, self.denoise, self.noise)
+
+def Restorer(settings: dict[str, Any], files: list[str]) -> MeanShift:
+    """Return a restorer that deblurs, enlarges, fills in missing pixels and denoises."""
+    from ensir.networks.meanshift import MeanShift
+
+    return MeanShift(settings, __name__, trained_for=25.0, objective=lambda *given: DAEP(*given[:3]))
 
 
 class DAEP:
@@ -41,6 +54,8 @@ class DAEP:
     """
 
     def __init__(self, observation: Observation, denoise: Callable[[Image], Image], noise: float):
+        from ensir.networks import linear
+
         self.observation, self.denoise, self.noise = observation, denoise, noise
         self.extra: dict[str, torch.Tensor] = {}
         self.blur = self.down = self.up = None
@@ -72,6 +87,8 @@ class DAEP:
 
     def _prior(self, x: Image, noisy: Image) -> tuple[Image, Image]:
         """Return x − r(x + n) and the gradient of half its square, (I − J)ᵀ(x − r(x + n)), zero on the border."""
+        import torch
+
         noisy = noisy.detach().requires_grad_()
         with torch.enable_grad():
             restored = self.denoise(noisy)
@@ -87,7 +104,7 @@ class DAEP:
         if self.blur:
             residual = self.blur.apply(x) - y
             return residual, self.blur.adjoint(residual)
-        if self.down and self.up:  # as released: bicubic upscaling in the place of the adjoint
+        if self.down and self.up:  # as released: bicubic upscaling instead of the adjoint
             residual = self.down.apply(x) - y
             return residual, self.up.apply(residual)
         residual = x - y if self.observation.known is None else self.observation.known * (x - y)

@@ -1,45 +1,95 @@
 """DMSP, deep mean-shift priors (Bigdeli, Jin, Favaro and Zwicker, NIPS 2017).
 
-Gradient ascent of a lower bound of the expected utility: its prior gradient is the mean-shift vector of a DAE, without
+Gradient ascent on a lower bound of the expected utility: its prior gradient is the mean-shift vector of a DAE, without
 back-propagation, and its data term knows the variance of the noise, or estimates it at every step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
+from pydantic import Field
 
-from ensir import InputError
-from ensir.priors import linear
-from ensir.priors.linear import Image
-from ensir.restorers import meanshift
-from ensir.restorers.meanshift import MOMENTUM, Observation
+from ensir.errors import InputError
+from ensir.networks.sections import Weights
+from ensir.restorers._meanshift import MeanShiftModel
+from ensir.section import Context, Problem, shown
 
-KERNEL_RATE = 0.02  # found by trial: with less the kernel stays flat for long, with more it trembles
+if TYPE_CHECKING:
+    import torch
+
+    from ensir.networks import linear
+    from ensir.networks.linear import Image
+    from ensir.networks.meanshift import MeanShift
+    from ensir.networks.observation import Observation
+
+KERNEL_RATE = 0.02  # chosen by trial: with less, the kernel stays flat for long; with more, it oscillates
 
 
-class Restorer(meanshift.Restorer):
-    """Deblurs, fills holes, denoises; the noise and, as an experiment, the kernel may be unknown."""
+class DmspModel(MeanShiftModel):
+    """Deep mean-shift priors (Bigdeli 2017): deblurring, missing pixels, noise, of known or unknown strength."""
 
-    trained_for = 11.0
+    kind: Literal["dmsp"]
+    dae: Weights = Field("sigma11", description="weights of its denoising autoencoder")
+    dae_sigma: float | None = Field(
+        None, gt=0, description="noise that it was trained for; null: as its file says, or 11"
+    )
+    noise_blind: bool = Field(
+        False, description="estimate the noise at every step, instead of using the known one"
+    )
+    kernel_size: int | None = Field(
+        None,
+        ge=3,
+        description="experimental: estimate a kernel of this odd size too; null: the dataset's is known",
+    )
 
-    def objective(self, observation: Observation) -> DMSP:
-        """Return the gradient for one image."""
-        if observation.scale > 1:
-            raise InputError(
-                f"image {observation.name!r}: dmsp does not enlarge images; use `kind: daep` for super-resolution"
-            )
-        return DMSP(observation, self.denoise, self.noise, self.settings)
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check the size of the kernel, and that the datasets can be restored."""
+        yield from super().check(context)
+        size = context.section.get("kernel_size")
+        if type(size) is int and size % 2 == 0:
+            yield Problem(f"{context.key}.kernel_size", f"{size} must be odd")
+        for name, dataset in context.datasets.items():
+            degradation = dataset.get("degradation")
+            known = degradation if isinstance(degradation, dict) else {}
+            scale = known.get("scale", dataset.get("scale", 1))
+            if scale != 1:
+                yield Problem(
+                    f"{context.key}.kind",
+                    f"'dmsp' does not enlarge, but the scale of dataset {name!r} is {shown(scale)}; use `kind: daep`",
+                )
+            elif (
+                known
+                and context.section.get("noise_blind") is not True
+                and known.get("sigma", 0 if known.get("kind") == "mask" else None) == 0
+            ):
+                yield Problem(
+                    f"{context.key}.noise_blind",
+                    f"must be true: the noise of dataset {name!r} is zero, which dmsp cannot use",
+                )
 
-    def given(self, observation: Observation) -> Observation:
-        """Return the observation with a flat kernel in the place of its own, where that shall be found."""
-        size = self.settings["kernel_size"]
-        if size is None:
-            return observation
-        return replace(observation, kernel=torch.full((size, size), size**-2.0, device=self.device))
+
+def Restorer(settings: dict[str, Any], files: list[str]) -> MeanShift:
+    """Return a restorer that deblurs, fills in missing pixels and denoises.
+
+    The noise may be unknown and, as an experiment, so may the kernel.
+    """
+    from ensir.networks.meanshift import MeanShift
+
+    return MeanShift(settings, __name__, trained_for=11.0, objective=DMSP, given=without_kernel)
+
+
+def without_kernel(observation: Observation, settings: dict[str, Any]) -> Observation:
+    """Return an observation with a flat kernel instead of its own, where the kernel is to be estimated."""
+    import torch
+
+    size = settings["kernel_size"]
+    if size is None:
+        return observation
+    return replace(observation, kernel=torch.full((size, size), size**-2.0, device=observation.y.device))
 
 
 class DMSP:
@@ -53,7 +103,7 @@ class DMSP:
     noise : float
         Standard deviation that the DAE was trained for.
     settings : dict
-        ``noise_blind``: estimate the noise; ``kernel_size``: not None where the kernel is to be found.
+        ``noise_blind``: estimate the noise; ``kernel_size``: not None where the kernel is to be estimated.
     """
 
     def __init__(
@@ -63,6 +113,12 @@ class DMSP:
         noise: float,
         settings: dict[str, Any],
     ):
+        import torch
+
+        if observation.scale > 1:
+            raise InputError(
+                f"image {observation.name!r}: dmsp does not enlarge images; use `kind: daep` for super-resolution"
+            )
         self.observation, self.denoise, self.noise = observation, denoise, noise
         self.noise_blind = settings["noise_blind"]
         self.kernel = observation.kernel
@@ -77,6 +133,8 @@ class DMSP:
 
     def gradient(self, x: Image, noisy: Image, step: int) -> tuple[Image, dict[str, float]]:
         """Return the gradient at x, weighted so that the weights of data and prior sum to one."""
+        from ensir.networks import linear
+
         observation = self.observation
         self.kernel = self.extra.get("kernel", self.kernel)
         blur = None if self.kernel is None else linear.Blur(self.kernel, observation.canvas)
@@ -102,7 +160,7 @@ class DMSP:
     def _precision(self, error: float) -> float:
         """Return the inverse variance of the data: of the known noise, or the best for the mean squared residual.
 
-        The latter counts what the smoothing by the DAE's noise leaves of itself in the data, too.
+        The latter includes what the smoothing by the DAE's noise adds to the residual.
         """
         if not self.noise_blind:
             return 1 / self.observation.sigma**2
@@ -112,9 +170,11 @@ class DMSP:
     def _learn_kernel(self, blur: linear.Blur, x: Image, residual: Image) -> None:
         """Take a step of the kernel: xᵀ(k ∗ x − y) + N σ² k, momentum, then k ≥ 0 and sum one.
 
-        The step is scaled by the variance of the image, so that it does not depend on the contrast; the mean of the
-        image, which tells nothing of a kernel of sum one, is left out.
+        The step is scaled by the variance of the image, so that it does not depend on the contrast. The mean of the
+        image, which says nothing about a kernel of sum one, is subtracted.
         """
+        from ensir.networks.descent import MOMENTUM
+
         kernel, velocity = self.extra["kernel"], self.extra["kernel_velocity"]
         varying = x - x.mean(dim=(1, 2), keepdim=True)
         gradient = blur.adjoint_in_kernel(varying, residual) / residual.numel() + self.noise**2 * kernel

@@ -6,15 +6,26 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32
+from pydantic import Field
 
-from ensir import InputError, devices, provenance
-from ensir.restorers import Degraded, program_check
-from ensir.restorers.network import Images, Network, Runner
+from ensir.errors import InputError
+from ensir.execution import devices
+from ensir.images.image_files import check_range
+from ensir.networks import program_check
+from ensir.networks.runner import Images, Network, Runner
+from ensir.networks.sections import NetworkModel
+from ensir.restorers import Degraded, RestorerModel
+from ensir.storage import provenance
+from ensir.storage.paths import existing
+
+if TYPE_CHECKING:
+    from ensir.planning.networks import Networks
 
 Floats = Float[np.ndarray, "image channel height width"]
 ONNX_TYPES: dict[str, np.dtype] = {
@@ -28,9 +39,31 @@ PROVIDERS = {
 }
 
 
+class ExportedModel(NetworkModel, RestorerModel):
+    """A network without its source: a program of `torch.export`, or ONNX (needs `pip install 'ensir-flow[onnx]'`)."""
+
+    kind: Literal["exported"]
+    path: str = Field(
+        pattern=r"\.(pt2|onnx)$", title="path that ends in .pt2 or .onnx", description="file of the program"
+    )
+    value_range: list[float] = Field([0.0, 1.0], description="black and white, as the network was trained")
+    multiple: int = Field(1, ge=1, description="what both sides of an input must be multiples of")
+    any_range: bool = Field(
+        False,
+        description="accept images far outside `value_range`, or black where the targets are not",
+    )
+
+    untraced: ClassVar[frozenset[str]] = frozenset({"path", "device", "batch"})
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return the file of the program, and that of the weights beside an ONNX graph."""
+        existing(self.path, f"{key}.path")
+        return [self.path, *filter(os.path.exists, [f"{self.path}.data"])]
+
+
 @dataclass(frozen=True)
 class Program:
-    """A program as it was exported.
+    """An exported program.
 
     Attributes
     ----------
@@ -39,7 +72,7 @@ class Program:
     shape : tuple of four int or None
         Sizes of its input; None where any size will do.
     dtype : float dtype
-        Of its input.
+        Dtype of its input.
     """
 
     run: Callable[[Floats], Floats]
@@ -48,17 +81,25 @@ class Program:
 
 
 class Restorer:
-    """Runs an exported program; see `network` for how large images are cut."""
+    """Runs an exported program; `ensir.networks.runner` cuts large images into pieces."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
         path = settings["path"]
         program = read(path, settings["device"])
         self.parameters = {"versions": provenance.versions("torch" if _is_torch(path) else "onnxruntime")}
         self.runner = Runner(_network(program, path, settings), settings)
+        self.path, self.any_range, self.value_range = path, settings["any_range"], settings["value_range"]
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
         """Yield the restored images, as floats in code values."""
-        return self.runner.restore(images)
+        black, white = self.value_range
+        given, images = tee(images)
+        for degraded, restored in zip(given, self.runner.restore(images), strict=True):
+            if not self.any_range:
+                unit = (white - black) / (2**degraded.bits - 1)
+                what = f"{self.path}, image {degraded.name!r}"
+                check_range(restored * unit + black, black, white, what, degraded.extent)
+            yield restored
 
 
 def read(path: str, device: str) -> Program:
@@ -77,7 +118,10 @@ def _is_torch(path: str) -> bool:
 
 
 def _network(program: Program, path: str, settings: dict[str, Any]) -> Network:
-    """Say what a program asks of its inputs, and run it on floats in [0, 1]."""
+    """Return a program that runs on floats in [0, 1], and what it requires of its inputs.
+
+    It may return floats in its range, or the code values of images, uint8 or uint16.
+    """
     images, channels, height, width = program.shape if len(program.shape) == 4 else (None,) * 4
     if channels not in (1, 3):
         raise InputError(
@@ -95,6 +139,8 @@ def _network(program: Program, path: str, settings: dict[str, Any]) -> Network:
     def run(pieces: Images) -> Images:
         x = (pieces * (white - black) + black).astype(program.dtype)
         y = np.concatenate([program.run(one) for one in x[:, None]]) if images == 1 else program.run(x)
+        if y.dtype in (np.uint8, np.uint16):
+            return y / np.float32(np.iinfo(y.dtype).max)
         return (y.astype(np.float32) - np.float32(black)) / np.float32(white - black)
 
     return Network(
@@ -112,7 +158,7 @@ def _shape(program: Program) -> str:
 
 
 def _read_torch(path: str, device: str) -> Program:
-    """Load a `.pt2` file, once it is known to hold a plain graph and plain tensors.
+    """Load a `.pt2` file that holds nothing but a plain graph and plain tensors.
 
     Raises
     ------
@@ -121,9 +167,9 @@ def _read_torch(path: str, device: str) -> Program:
     """
     import torch
     from torch.export.passes import move_to_device_pass
-    from torch.export.pt2_archive._package import (
-        load_pt2,
-    )  # `torch.export.load` would fall back on an unsafe format
+
+    # The public `torch.export.load` falls back on an unsafe format.
+    from torch.export.pt2_archive._package import load_pt2
 
     content = _bytes(path)
     device = devices.choose(device)
@@ -147,7 +193,7 @@ def _read_torch(path: str, device: str) -> Program:
         dtype = torch.empty(0, dtype=value.dtype).numpy().dtype
     except Exception as error:
         raise InputError(
-            f"{path}: is no program of one picture that this PyTorch can run ({_reason(error)}); export it again"
+            f"{path}: is not a program for one picture that this PyTorch can run ({_reason(error)}); export it again"
         ) from error
 
     def run(x: Floats) -> Floats:
@@ -158,7 +204,7 @@ def _read_torch(path: str, device: str) -> Program:
 
 
 def _read_onnx(path: str, device: str) -> Program:
-    """Load an ONNX file: a graph of ONNX's own operators, nothing that could run else.
+    """Load an ONNX file: a graph of ONNX's own operators, and nothing else that could be executed.
 
     Raises
     ------
@@ -185,7 +231,7 @@ def _read_onnx(path: str, device: str) -> Program:
         dtype = ONNX_TYPES[given.type]
     except Exception as error:
         raise InputError(
-            f"{path}: is no program of one picture that ONNX Runtime can run ({_reason(error)}); export it again"
+            f"{path}: is not a program for one picture that ONNX Runtime can run ({_reason(error)}); export it again"
         ) from error
     shape = tuple(side if isinstance(side, int) else None for side in given.shape)
     return Program(lambda x: session.run([made.name], {given.name: x})[0], shape, dtype)

@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Shaped
+from pydantic import Field
 
-from ensir import InputError, arrays, images
-from ensir.restorers import Degraded
+from ensir.errors import InputError
+from ensir.images import array_files, image_files
+from ensir.restorers import Degraded, RestorerModel, check_placeholder
+from ensir.section import Context, Problem
+
+
+class FolderModel(RestorerModel):
+    """Predictions that exist already: images, or arrays (height, width, channel) in `.npy` and HDF5 files."""
+
+    kind: Literal["folder"]
+    path: str = Field(description="glob of the predictions; `{dataset}` stands for the dataset's name")
+    suffix: str = Field("", description="end of the file stems that is not part of the image name")
+    value_range: list[float] | None = Field(None, description="black and white of arrays of floats")
+    array: str | None = Field(None, description="path of the array in HDF5 files that hold more than one")
+    any_range: bool = Field(
+        False,
+        description="accept floats far outside `value_range`, or black where the targets are not",
+    )
+
+    restores_inputs: ClassVar[bool] = False
+    untraced: ClassVar[frozenset[str]] = frozenset({"path", "suffix"})
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check the path."""
+        yield from super().check(context)
+        yield from check_placeholder(context)
+
+    def predictions(self, key: str, dataset: str) -> dict[str, str]:
+        """Find the files of the predictions."""
+        pattern = self.path.replace("{dataset}", dataset)
+        extensions = image_files.SUFFIXES + array_files.SUFFIXES
+        return image_files.find(pattern, f"{key}.path", self.suffix, extensions=extensions)
+
+    def shape(self, file: str) -> tuple[int, int, int]:
+        """Read the shape of a prediction from the header of its file."""
+        return array_files.shape(file, self.array) if array_files.is_array(file) else image_files.shape(file)
 
 
 class Restorer:
@@ -18,17 +54,18 @@ class Restorer:
     def __init__(self, settings: dict[str, Any], files: list[str]):
         self.files = files
         self.value_range, self.array = settings["value_range"], settings["array"]
+        self.any_range = settings["any_range"]
         self.parameters: dict[str, Any] = {}
 
     def restore(
         self, images_to_restore: Iterable[Degraded]
     ) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
-        """Yield the predictions as they are stored, floats in code values."""
+        """Yield the predictions as stored; floats in code values."""
         for degraded, file in zip(images_to_restore, self.files, strict=True):
-            if not arrays.is_array(file):
-                yield images.read(file)
+            if not array_files.is_array(file):
+                yield image_files.read(file)
                 continue
-            prediction = arrays.read(file, self.array)
+            prediction = array_files.read(file, self.array)
             yield (
                 prediction
                 if prediction.dtype.kind == "u"
@@ -44,4 +81,6 @@ class Restorer:
                 f"{file}: holds {prediction.dtype}; declare the model's `value_range`, e.g. [0, 1]"
             )
         black, white = self.value_range
+        if not self.any_range:
+            image_files.check_range(prediction, black, white, file, degraded.extent)
         return (prediction.astype(np.float64) - black) * ((2**degraded.bits - 1) / (white - black))

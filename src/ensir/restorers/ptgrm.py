@@ -1,31 +1,71 @@
-"""PTG-RM (Xu et al., CVPR 2024): refines what another model has made of the same input; `priors.ptgrm` is the network.
+"""PTG-RM (Xu et al., CVPR 2024): refines the predictions of another model; the network is `ensir.networks.refiner`.
 
-Instance normalisation and both attentions look at the whole picture, and so does a 1-D prior: images are refined
+Instance normalisation and both attentions depend on the whole picture, and so does a 1-D prior: images are refined
 whole unless `tile` is set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float32
+from pydantic import Field
 
-from ensir import InputError, devices, provenance, store
-from ensir.priors import features, ptgrm
-from ensir.priors.ptgrm_training import enlarged, picture, position
-from ensir.restorers import Degraded
-from ensir.restorers.network import Images, Network, Runner
+from ensir.errors import InputError
+from ensir.execution import devices
+from ensir.networks.runner import Images, Network, Runner
+from ensir.networks.sections import NetworkModel, Refiner
+from ensir.restorers import Degraded, RestorerModel
+from ensir.section import Context, Name, Problem, sections, unknown
+from ensir.storage import provenance, reading
+
+if TYPE_CHECKING:
+    from ensir.networks import features
+    from ensir.planning.networks import Networks
+
+
+class PtgrmModel(Refiner, NetworkModel, RestorerModel):
+    """PTG-RM (Xu 2024): refines the predictions of another model, guided by a pre-trained network."""
+
+    kind: Literal["ptgrm"]
+    base: Name = Field(description="name of the model whose predictions are refined")
+
+    refines: ClassVar[str] = "base"
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that its base is another model, and that no model refines itself, directly or not."""
+        yield from super().check(context)
+        models = sections(context.config, "models")
+        key, chain, base = f"{context.key}.base", [context.name], context.section.get("base")
+        if isinstance(base, str) and base not in models:
+            yield Problem(key, unknown(f"{base!r} is not in models", base, models))
+        while isinstance(base, str) and base in models:
+            if base in chain:
+                yield Problem(
+                    key, f"{' refines '.join([*chain, base])}: the last must be a model of another kind"
+                )
+                return
+            chain.append(base)
+            base = models[base].get(getattr(context.models[base], "refines", ""))
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return its weights, and the files of the network that guides it."""
+        return networks.refiner_files(key.removeprefix("models."))
 
 
 class Restorer:
-    """Refines predictions; see `network` for how large images are cut."""
+    """Refines predictions; `ensir.networks.runner` cuts large images into pieces."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
+        import torch
+
+        from ensir.networks import features, refiner
+
         path, device = settings["path"], devices.choose(settings["device"])
-        self.trained = ptgrm.read(path)
+        self.trained = refiner.read(path)
         prior = features.Prior(settings["prior"], settings["beside"], device)
         self._check_settings(path, settings, prior)
         network = self.trained.network.to(device)
@@ -42,17 +82,17 @@ class Restorer:
         )
 
     def _check_settings(self, path: str, settings: dict[str, Any], prior: features.Prior) -> None:
-        told, wanted = self.trained.architecture, settings["architecture"]
+        own, wanted = self.trained.architecture, settings["architecture"]
         if prior.identity != self.trained.facts["prior"]:
-            raise InputError(f"{path}: was trained with another prior; mend `prior`, or train it anew")
-        if {"without": sorted(told.without), "plain": told.plain} != wanted:
+            raise InputError(f"{path}: was trained with another prior; fix `prior`, or train it again")
+        if {"without": sorted(own.without), "plain": own.plain} != wanted:
             raise InputError(
-                f"{path}: was trained with `without: [{', '.join(told.without)}]`, `plain: {str(told.plain).lower()}`; "
-                "say the same, or train it anew"
+                f"{path}: was trained with `without: [{', '.join(own.without)}]`, `plain: {str(own.plain).lower()}`; "
+                "set the same, or train it again"
             )
 
-    def check(self, part: store.Part) -> None:
-        """Raise an InputError where an image of a part taught the refiner, unless the part is of its training set."""
+    def check(self, part: reading.Part) -> None:
+        """Raise an InputError if the refiner was trained on an image of a part that is not of its training set."""
         facts = self.trained.facts
         learned = dict(zip(facts["image_digests"], facts["images"], strict=True))
         for name, digest in zip(part.names, part.column("digest"), strict=True):
@@ -74,7 +114,9 @@ class Restorer:
 
 
 def _channels(degraded: Degraded, white: int) -> Float32[np.ndarray, "height width 8"]:
-    """Return what the network looks at, side by side: base, input, position."""
+    """Return what the network takes, channel by channel: base, input, position."""
+    from ensir.networks.refiner import enlarged, picture, position
+
     assert degraded.base is not None
     assert degraded.image is not None
     height, width, _ = degraded.shape
@@ -82,7 +124,7 @@ def _channels(degraded: Degraded, white: int) -> Float32[np.ndarray, "height wid
     if beside.shape[:2] != (height, width):
         raise InputError(
             f"image {degraded.name!r}: its input is {beside.shape[1]}×{beside.shape[0]} at the size of the target, "
-            f"which is {width}×{height}; a refiner needs both alike"
+            f"which is {width}×{height}; a refiner needs both of one size"
         )
     return np.concatenate(
         [picture(degraded.base, white), picture(beside, white), position(height, width)], axis=2

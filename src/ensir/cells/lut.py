@@ -1,0 +1,360 @@
+"""The look-up table: the weights of every occupied cell, in one file that xarray opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from ensir.cells.key import bins, bins_of, key_tables
+from ensir.cells.statistics import Statistics
+from ensir.errors import InputError
+from ensir.storage import digests
+from ensir.storage.atomic import written
+from ensir.storage.layout import Place
+
+FORMAT_VERSION = 1
+DENSE_CELLS = 2**24  # up to this number of cells, a LUT is expanded to all cells; beyond, cells are looked up
+FEW, ESTIMATED, FAILED = 1, 2, 3  # status of a cell, as in `CellWeights`
+CELL_COLUMNS = ("key", "channel", "count", "iterations", "status", "expected_squared_error")  # of the file
+CHECKSUMMED = {"compression": "gzip", "compression_opts": 4, "fletcher32": True}
+
+
+@dataclass(frozen=True)
+class CellWeights:
+    """The estimated weights of each cell.
+
+    Attributes
+    ----------
+    weights : float64 array, (cell, model)
+    iterations : int64 array, (cell,)
+        Steps of EM; 0 where none ran.
+    status : uint8 array, (cell,)
+        1: fewer than 100 values, initial weights. 2: estimated. 3: failed, initial weights.
+    """
+
+    weights: Float[np.ndarray, "cell model"]
+    iterations: Int[np.ndarray, " cell"]
+    status: Int[np.ndarray, " cell"]
+
+
+@dataclass(frozen=True)
+class LUT:
+    """Weights of the occupied cells, sorted by (key, channel).
+
+    Attributes
+    ----------
+    models : tuple of str
+        Names of the models, in the order of the weights.
+    bin_width : int
+        b, in levels of 0–255.
+    bits : int
+        8 or 16.
+    channels : int
+        Channel groups: 1 where all channels share a cell.
+    key, channel : int64 arrays, (cell,)
+    weights : float64 array, (cell, model)
+    count : int64 array, (cell,)
+        Reference values in the cell.
+    iterations : int64 array, (cell,)
+    status : uint8 array, (cell,)
+        As in `CellWeights`.
+    expected_squared_error : float64 array, (cell,)
+        Mean of (y − Σ w_m x_m)² over the reference values of the cell, in squared code values.
+    fill : str
+        Weights of empty cells: "previous" (of the cell before, in the order of key and channel) or "constant".
+    fill_weights : float64 array, (model,)
+        The constant; with "previous", the weights where nothing precedes.
+    reference_images, reference_digests : tuple of str
+        Names of the reference images, and the digests of their targets.
+    attributes : dict
+        Method, options, reference, digests.
+    """
+
+    models: tuple[str, ...]
+    bin_width: int
+    bits: int
+    channels: int
+    key: Int[np.ndarray, " cell"]
+    channel: Int[np.ndarray, " cell"]
+    weights: Float[np.ndarray, "cell model"]
+    count: Int[np.ndarray, " cell"]
+    iterations: Int[np.ndarray, " cell"]
+    status: Int[np.ndarray, " cell"]
+    expected_squared_error: Float[np.ndarray, " cell"]
+    fill: str
+    fill_weights: Float[np.ndarray, " model"]
+    reference_images: tuple[str, ...] = ()
+    reference_digests: tuple[str, ...] = ()
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bins(self) -> int:
+        """T: bins per model."""
+        return bins(self.bin_width)
+
+    @property
+    def cells(self) -> int:
+        """Number of all cells, occupied or not."""
+        return self.bins ** len(self.models) * self.channels
+
+    @cached_property
+    def number(self) -> Int[np.ndarray, " cell"]:
+        """Number of each occupied cell, in the order of key and channel."""
+        return self.key * self.channels + self.channel
+
+    def rows(self, number: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
+        """Return the row of each cell in `filled`; empty cells follow the fill rule."""
+        at = np.searchsorted(self.number, number, side="right") - 1
+        if self.fill == "previous":
+            return at
+        inside = np.maximum(at, 0)
+        return np.where((at >= 0) & (self.number[inside] == number), at, -1)
+
+    @cached_property
+    def filled(self) -> Float[np.ndarray, "row model"]:
+        """Weights of the occupied cells; the last row (-1) is the fill."""
+        return np.concatenate([self.weights, self.fill_weights[None]])
+
+    @cached_property
+    def dense(self) -> Float[np.ndarray, "number model"]:
+        """Weights of all cells, in the order of key and channel."""
+        return np.ascontiguousarray(self.filled[self.rows(np.arange(self.cells))])
+
+    def expected_errors(self, number: Int[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Return the expected squared error of each cell, float32; NaN for cells without reference values."""
+        at = np.searchsorted(self.number, number, side="right") - 1
+        return np.where(self.number[at] == number, self.expected_squared_error[at], np.nan).astype(np.float32)
+
+    @cached_property
+    def dense_errors(self) -> Float[np.ndarray, " number"]:
+        """Expected squared error of all cells, float32, in the order of key and channel."""
+        return self.expected_errors(np.arange(self.cells))
+
+
+def assemble(
+    cells: Statistics,
+    estimated: CellWeights,
+    fill: tuple[str, Float[np.ndarray, " model"]],
+    **origin: Any,
+) -> LUT:
+    """Make a LUT.
+
+    Parameters
+    ----------
+    cells : Statistics
+        Statistics of all occupied cells, with their folds added up.
+    estimated : CellWeights
+        Their weights.
+    fill : (str, array)
+        Rule and weights of empty cells.
+    **origin
+        `reference_images`, `reference_digests` and `attributes` of the LUT.
+    """
+    return LUT(
+        models=cells.models,
+        bin_width=cells.bin_width,
+        bits=cells.bits,
+        channels=int(cells.channel.max(initial=0)) + 1,
+        key=cells.key,
+        channel=cells.channel,
+        weights=estimated.weights,
+        count=cells.count,
+        iterations=estimated.iterations,
+        status=estimated.status,
+        expected_squared_error=cells.expected_squared_error(estimated.weights),
+        fill=fill[0],
+        fill_weights=fill[1],
+        **origin,
+    )
+
+
+class LutMethod:
+    """A method that weighs each value by the cell that its predictions fall into (Eqs. 14 and 15)."""
+
+    def __init__(self, settings: dict[str, Any], lut: str | LUT | None):
+        assert lut is not None
+        self.lut = load(lut) if isinstance(lut, str) else lut
+        self.tables = self.lut.channels * key_tables(len(self.lut.models), self.lut.bin_width, self.lut.bits)
+        self.is_dense = self.lut.cells <= DENSE_CELLS
+
+    def numbers(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Int[np.ndarray, " channel *pixels"]:
+        """Return the number of the cell of each value."""
+        number: np.ndarray = np.zeros(x.shape[1:], np.uint64)
+        for table, prediction in zip(self.tables, x, strict=True):
+            number += table[prediction]
+        if self.lut.channels > 1:
+            number += np.arange(self.lut.channels, dtype=np.uint64).reshape(-1, *[1] * (number.ndim - 1))
+        return number.astype(np.int64)
+
+    def fuse(
+        self, x: Shaped[np.ndarray, "model channel *pixels"], dtype: type = np.float32
+    ) -> Float[np.ndarray, " channel *pixels"]:
+        """Return the weighted sum of each value's predictions, summed in float64 in the order of the models."""
+        fused: np.ndarray = np.empty(x.shape[1:], dtype)
+        self._combine(x, fused)
+        return fused
+
+    def fuse_with_error(
+        self, x: Shaped[np.ndarray, "model channel *pixels"]
+    ) -> tuple[Float[np.ndarray, " channel *pixels"], Float[np.ndarray, " channel *pixels"]]:
+        """Return the fused image and, in the same pass, the expected squared error of each of its values.
+
+        Both are float32; the error is in squared code values, NaN in cells without reference values.
+        """
+        fused, expected = np.empty((2, *x.shape[1:]), np.float32)
+        self._combine(x, fused, expected)
+        return fused, expected
+
+    def _combine(
+        self,
+        x: Shaped[np.ndarray, "model channel *pixels"],
+        fused: Float[np.ndarray, " channel *pixels"],
+        expected: Float[np.ndarray, " channel *pixels"] | None = None,
+    ) -> None:
+        """Write what `fuse` and `fuse_with_error` return."""
+        lut, bits = self.lut, x.dtype.itemsize * 8
+        if bits != lut.bits or len(x) != len(lut.models):
+            raise InputError(
+                f"{len(x)} predictions of {bits} bit do not fit a LUT of {len(lut.models)} models "
+                f"and {lut.bits} bit"
+            )
+        if lut.channels not in (1, x.shape[1]):
+            raise InputError(f"images of {x.shape[1]} channels do not fit a LUT of {lut.channels}")
+        if not self.is_dense:
+            numbers = self.numbers(x)
+            rows = lut.rows(numbers)
+            fused[...] = sum(lut.filled[rows, m] * prediction for m, prediction in enumerate(x))
+            if expected is not None:
+                expected[...] = lut.expected_errors(numbers)
+            return
+        from ensir.cells.fusing import fuse
+
+        for c in range(x.shape[1]):
+            predictions = tuple(np.ascontiguousarray(prediction[c]).reshape(-1) for prediction in x)
+            group, result = np.uint64(min(c, lut.channels - 1)), fused[c].reshape(-1)
+            if expected is None:
+                fuse(predictions, self.tables, lut.dense, group, result, None, None)
+            else:
+                fuse(
+                    predictions,
+                    self.tables,
+                    lut.dense,
+                    group,
+                    result,
+                    lut.dense_errors,
+                    expected[c].reshape(-1),
+                )
+
+    def weights(
+        self, x: Shaped[np.ndarray, "model channel *pixels"]
+    ) -> Float[np.ndarray, "model channel *pixels"]:
+        """Return the weight of every predicted value."""
+        return np.moveaxis(self.lut.filled[self.lut.rows(self.numbers(x))], -1, 0)
+
+
+# ── on disk ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def save(lut: LUT, place: Place) -> None:
+    """Write a LUT as one NetCDF-4 file, atomically.
+
+    xarray is not used: its import of pandas and Dask takes longer than everything else that a small job does.
+    """
+    import h5netcdf
+    import h5py
+
+    bin_of = bins_of(lut.key, lut.bin_width, len(lut.models)).astype(np.int16)
+    words = {
+        "model": ("model", lut.models),
+        "image": ("image", lut.reference_images),
+        "reference_digest": ("image", lut.reference_digests),
+    }
+    numbers = {
+        "weights": (("cell", "model"), lut.weights),
+        "bin": (("cell", "model"), bin_of),
+        **{name: (("cell",), getattr(lut, name)) for name in CELL_COLUMNS},
+        "fill_weights": (("model",), lut.fill_weights),
+    }
+    size = sum(values.nbytes for _, values in numbers.values())
+    with written(place, size) as partial, h5netcdf.File(partial, "w") as file:
+        file.dimensions = {
+            "cell": len(lut.key),
+            "model": len(lut.models),
+            "image": len(lut.reference_images),
+        }
+        for name, (dimension, strings) in words.items():
+            values = np.asarray(strings, object)
+            file.create_variable(name, (dimension,), h5py.string_dtype(), data=values)
+        for name, (dimensions, values) in numbers.items():
+            file.create_variable(name, dimensions, data=values, **(CHECKSUMMED if values.size else {}))
+        file["weights"].attrs["long_name"] = "mixing weight of each model"
+        file["bin"].attrs["long_name"] = "bin of each model: values from bin × bin_width"
+        described = {name: getattr(lut, name) for name in ("bin_width", "bins", "bits", "channels", "fill")}
+        file.attrs.update({"kind": "lut", "format_version": FORMAT_VERSION} | described | lut.attributes)
+
+
+def load(path: str) -> LUT:
+    """Read a LUT.
+
+    Raises
+    ------
+    InputError
+        Not a LUT, damaged, or of another format version.
+    """
+    import h5netcdf
+
+    digests.check_before_reading(path)
+    try:
+        with h5netcdf.File(path, "r", decode_vlen_strings=True) as file:
+            attributes: dict[str, Any] = dict(file.attrs)
+            data = {name: variable[...] for name, variable in file.variables.items()}
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read as a LUT ({error}); make it again") from error
+    attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in attributes.items()}
+    if attributes.pop("kind", None) != "lut":
+        raise InputError(f"{path}: is not a LUT")
+    if (version := attributes.pop("format_version", None)) != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: has LUT format {version}, and this version reads {FORMAT_VERSION} only; "
+            "make it again, or use the version that wrote it"
+        )
+    try:
+        base = attributes.pop("bins")
+        columns: dict[str, Any] = {name: data[name] for name in CELL_COLUMNS}
+        columns |= {name: attributes.pop(name) for name in ("bin_width", "bits", "channels", "fill")}
+        lut = LUT(
+            models=tuple(map(str, data["model"])),
+            weights=data["weights"],
+            fill_weights=data["fill_weights"],
+            **columns,
+            reference_images=tuple(map(str, data["image"])),
+            reference_digests=tuple(map(str, data["reference_digest"])),
+            attributes=attributes,
+        )
+        sound = _is_sound(lut, base, data["bin"])
+    except Exception as error:
+        raise InputError(f"{path}: lacks what a LUT holds ({error}); make it again") from error
+    if not sound:
+        raise InputError(f"{path}: its parts do not fit each other; make it again")
+    return lut
+
+
+def _is_sound(lut: LUT, base: int, bin_of: Int[np.ndarray, "cell model"]) -> bool:
+    """Return whether fusing stays within the table: the parts of a LUT fit together, and every cell exists."""
+    models = len(lut.models)
+    return (
+        (1 <= lut.bin_width <= 256 and lut.bits in (8, 16) and lut.channels >= 1)
+        and base == lut.bins
+        and lut.fill in ("previous", "constant")
+        and lut.key.dtype == lut.channel.dtype == np.int64
+        and lut.weights.shape == (len(lut.key), models)
+        and lut.fill_weights.shape == (models,)
+        and bool(np.isfinite(lut.weights).all() and np.isfinite(lut.fill_weights).all())
+        and bool((np.diff(lut.number, prepend=-1) > 0).all() and (lut.number < lut.cells).all())
+        and bool(((lut.channel >= 0) & (lut.channel < lut.channels)).all())
+        and np.array_equal(bins_of(lut.key, lut.bin_width, models), bin_of)
+    )

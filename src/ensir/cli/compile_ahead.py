@@ -1,0 +1,36 @@
+"""Compile Numba's code while the environment is set up, so that no first run waits a quarter of a minute for it.
+
+Covers what most runs need: three models of 8 bits. All else is compiled where it is first used, and kept as well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ensir.cells import statistics
+from ensir.cells.counting import count
+from ensir.cells.lut import CellWeights, LutMethod, assemble
+from ensir.images.similarity import ssim
+from ensir.images.ssim_kernel import WINDOW
+from ensir.methods import _walking
+
+MODELS = ("a", "b", "c")
+
+
+def compile_ahead() -> None:
+    """Call every compiled function once, on a few values."""
+    values = np.arange(4 * 3 * 16, dtype=np.uint8).reshape(4, 3, 16)
+    y, x = values[0], values[1:]
+    cells = statistics.total([count(list(x), y, MODELS, 32, fold) for fold in (0, 1)]).without_folds().joint()
+    equal = np.full((len(cells.key), len(MODELS)), 1 / len(MODELS))
+    found = CellWeights(equal, np.zeros(len(equal), np.int64), np.zeros(len(equal), np.uint8))
+    LutMethod({}, assemble(cells, found, ("constant", equal[0]))).fuse(x)
+    leaf = (np.full(1, -1, np.int16), np.zeros(1), *(np.full(1, -1, np.int32),) * 2)
+    tree = (*leaf, np.zeros(1, np.int32), np.ones(1))
+    for combine in (_walking.total, _walking.median):
+        combine(x.reshape(len(x), -1), *tree, np.empty(y.size))
+    ssim(*np.zeros((2, WINDOW, WINDOW, 1), np.uint8))  # converted first: one kernel serves all depths
+
+
+if __name__ == "__main__":
+    compile_ahead()

@@ -1,0 +1,264 @@
+"""Plain folders of images, without a workflow: the same stages, on temporary stores or in memory.
+
+In each function, `predictions` gives the folder of each model, by name; an image has the same name in all folders.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+from pydantic import ValidationError
+
+from ensir.config.schema import Experiment
+from ensir.datasets.folder import FolderDataset
+from ensir.errors import InputError
+from ensir.images import image_files
+from ensir.planning.parts import assign
+from ensir.restorers.folder import FolderModel
+from ensir.storage import writing
+from ensir.storage.atomic import replaced
+from ensir.storage.layout import Layout
+
+Shown = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+REFERENCE = "reference"
+
+
+def fit(
+    lut: Path, target: Path, predictions: dict[str, Path], method: str, options: dict[str, Any], shown: Shown
+) -> None:
+    """Fit a LUT: ingest, predict, partition, estimate and merge in a temporary results folder.
+
+    Parameters
+    ----------
+    lut : Path
+        The file to write.
+    target : Path
+        Folder of the reference targets.
+    predictions : dict
+    method : str
+        Kind of the method: one that needs a LUT.
+    options : dict
+        Options of the method that shall not have their defaults.
+    shown : callable
+        Given a few words, a context that yields a progress callback.
+
+    Raises
+    ------
+    InputError
+        Files or options do not fit together.
+    """
+    from ensir.stages.estimate import estimate
+    from ensir.stages.ingest import ingest
+    from ensir.stages.merge import merge
+    from ensir.stages.partition import partition
+    from ensir.stages.predict import predict
+
+    models = list(predictions)
+    experiment = _experiment(models, method, options)
+    targets = _list(target, "--target")
+    files = _matched(targets, _listed(predictions))
+    dataset = FolderDataset(kind="folder", target=str(target))
+    model = FolderModel(kind="folder", path="").traced
+    section = experiment.methods[method]
+    assert section.statistics is not None
+    settings = section.traced
+    with tempfile.TemporaryDirectory(prefix="ensir-") as root:
+        layout = Layout(root)
+        held = layout.dataset(REFERENCE)
+        parts = assign(list(targets), dataset.images_per_part, [held])
+        for part, names in parts.items():
+            path = layout.part(held, part)
+            with shown("read targets") as progress:
+                paths = [targets[name] for name in names]
+                ingest(
+                    layout.place(path),
+                    REFERENCE,
+                    names,
+                    dataset.traced,
+                    paths,
+                    [],
+                    None,
+                    progress,
+                )
+            for m in models:
+                place = layout.place(layout.part(layout.predictions(REFERENCE, m), part))
+                with shown(f"read {m}") as progress:
+                    paths = [files[m][name] for name in names]
+                    predict(place, path, layout.digest(path), m, model, paths, None, progress)
+        statistics = layout.statistics("fit", section.statistics.name)
+        with shown("partition") as progress:
+            partition(
+                layout.place(statistics),
+                statistics=section.statistics.module,
+                settings=section.counted([section]),
+                reference=str(target),
+                models=models,
+                parts=[
+                    (
+                        layout.part(held, part),
+                        [layout.part(layout.predictions(REFERENCE, m), part) for m in models],
+                    )
+                    for part in parts
+                ],
+                dask={"scheduler": "threads"},
+                progress=progress,
+            )
+        weights = layout.weights("fit", method, 0)
+        with shown("estimate") as progress:
+            estimate(layout.place(weights), statistics, settings, 0, 1, "auto", progress)
+        made = layout.lut("fit", method)
+        merge(layout.place(made), method, settings, statistics, [weights])
+        with replaced(lut) as partial:
+            shutil.copyfile(made, partial)
+
+
+def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path | None, shown: Shown) -> None:
+    """Fuse the images of some folders by a LUT; write PNG files of the same names, rounded and clipped.
+
+    Parameters
+    ----------
+    lut : Path
+    predictions : dict
+        The models of the LUT, in any order.
+    output : Path
+        Folder of the fused images.
+    error_map : Path or None
+        Folder of maps of the expected squared error, TIFF files of the same names: float32, in squared code values,
+        NaN in cells that no reference value is in.
+    shown : callable
+        As in `fit`.
+
+    Raises
+    ------
+    InputError
+        A model or an image is missing or one too many, images do not fit together, or the LUT knows no errors.
+    """
+    from ensir.cells.lut import LutMethod
+
+    combiner = LutMethod({}, str(lut))
+    models = combiner.lut.models
+    if sorted(models) != sorted(predictions):
+        raise InputError(
+            f"{lut}: was fitted for the models {', '.join(models)}; given: {', '.join(predictions)}"
+        )
+    if error_map and np.isnan(combiner.lut.expected_squared_error).all():
+        raise InputError(f"--error-map {error_map}: {lut} was imported and knows no errors; fit one")
+    if output.resolve() in [folder.resolve() for folder in predictions.values()]:
+        raise InputError(f"--output {output}: is the folder of a prediction; choose another")
+    listed = _listed({model: predictions[model] for model in models})
+    names = {image_files.in_nfc(name): "" for found in listed.values() for name in found}
+    files = _matched(names, listed)
+    with shown("fuse") as progress:
+        for done, name in enumerate(names, 1):
+            first, *others = (files[model][name] for model in models)
+            image = image_files.read(first)
+            x = np.stack(
+                [
+                    writing.flatten(image),
+                    *(writing.flatten(_read_like(image, first, path)) for path in others),
+                ]
+            )
+            fused, expected = (rows.T.reshape(image.shape) for rows in combiner.fuse_with_error(x))
+            if error_map:
+                image_files.write_map(error_map / f"{name}.tif", expected)
+            image_files.write(output / f"{name}.png", image_files.to_integers(fused, image.dtype, name))
+            progress(done, len(names))
+
+
+def score(
+    target: Path, predictions: dict[str, Path], settings: dict[str, Any], shown: Shown
+) -> Iterator[tuple[str, str, str, float]]:
+    """Score the images of some folders.
+
+    Parameters
+    ----------
+    target : Path
+        Folder of the targets: these images are scored, in every folder.
+    predictions : dict
+        Models and fused results alike.
+    settings : dict
+        As the `score` section of an experiment, as plain data.
+    shown : callable
+        As in `fit`.
+
+    Yields
+    ------
+    (str, str, str, float)
+        Model, image, metric, value.
+    """
+    from ensir.stages.score import compare
+
+    targets = _list(target, "--target")
+    for model, found in _matched(targets, _listed(predictions)).items():
+        with shown(f"score {model}") as progress:
+            for done, (name, path) in enumerate(targets.items(), 1):
+                image = image_files.read(path)
+                result = _read_like(image, path, found[name])
+                values = compare(name, image, result, 8 * image.itemsize, settings)
+                yield from ((model, name, metric, value) for metric, value in values.items())
+                progress(done, len(targets))
+
+
+def _experiment(models: list[str], method: str, options: dict[str, Any]) -> Experiment:
+    """Check names and options as the workflow does."""
+    try:
+        return Experiment.model_validate(
+            {"models": models, "reference": REFERENCE, "tests": [REFERENCE], "methods": {method: options}}
+        )
+    except ValidationError as error:
+        what = error.errors(include_url=False)[0]
+        if what["loc"][0] == "models":
+            if len(models) < 2:
+                raise InputError(f"--prediction {models[0]}: is one model; give two or more") from None
+            raise InputError(
+                f"--prediction {what['input']}: the name of a model is made of letters, digits, _ and -"
+            ) from None
+        named = [f"--{step}".replace("_", "-") for step in what["loc"] if step in options]
+        if what["type"] == "extra_forbidden":
+            raise InputError(f"{named[-1]}: method {method} has no such option") from None
+        key = named[-1] if named else what["loc"][-1]
+        raise InputError(f"{key}: {what['msg']}, not {what['input']!r}") from None
+
+
+def _list(folder: Path, option: str) -> dict[str, str]:
+    """List the images of a folder, and of the folders in it, by name."""
+    if not folder.is_dir():
+        raise InputError(f"{option}: no folder {folder}")
+    return image_files.find("**/*", option, folder=str(folder))
+
+
+def _listed(predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
+    """List the predictions of every model."""
+    return {model: _list(folder, f"--prediction {model}") for model, folder in predictions.items()}
+
+
+def _matched(names: dict[str, str], listed: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Return the predictions of every model, one for each name."""
+    return {
+        model: image_files.match(names, found, f"--prediction {model}", "add the files", "rename the files")
+        for model, found in listed.items()
+    }
+
+
+def _read_like(
+    image: Shaped[np.ndarray, "height width channel"], path: str, other: str
+) -> Shaped[np.ndarray, "height width channel"]:
+    """Read an image that must have the size, channels and depth of another one."""
+    found = image_files.read(other)
+    if (found.shape, found.dtype) != (image.shape, image.dtype):
+        raise InputError(
+            f"{other}: is {_described(found)}, but {path} is {_described(image)}; images of one name must fit together"
+        )
+    return found
+
+
+def _described(image: np.ndarray) -> str:
+    height, width, channels = image.shape
+    return f"{width}×{height} with {channels} channels of {8 * image.itemsize} bit"

@@ -1,0 +1,49 @@
+"""Datasets: where targets and their degraded inputs come from.
+
+Every module of this folder is a kind: its section, and `read_target(name, file, settings)`, which returns a target as
+a (height, width, channel) array of uint8 or uint16.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ensir.images.degradations import kernel_files
+from ensir.section import Section
+from ensir.storage.paths import existing
+
+
+class Dataset(Section):
+    """What all datasets have."""
+
+    images_per_part: int = Field(
+        16, ge=1, description="images per job; a later change applies to images that have no part yet"
+    )
+    licence: str | None = Field(None, description="licence of the images, stored with them")
+    citation: str | None = Field(None, description="citation of the images, stored with them")
+
+    def targets(self, key: str) -> dict[str, str]:
+        """Return the file of each target by image name; an empty string for images without a file."""
+        raise NotImplementedError
+
+    def inputs(self, key: str) -> dict[str, str]:
+        """Return the file of each degraded input by image name; empty where inputs are made, or there are none."""
+        return {}
+
+    def kernel(self, key: str) -> list[str]:
+        """Return the file that holds the blur kernel; empty where there is no such file."""
+        degradation = getattr(self, "degradation", None)
+        return [
+            existing(path, f"{key}.degradation.kernel")
+            for path in kernel_files(degradation.model_dump() if degradation else None)
+        ]
+
+    @property
+    def cropped(self) -> str | None:
+        """Which part is kept of images that are larger than those of other folders: "center" or "topleft"."""
+        return None
+
+    @property
+    def input_scale(self) -> int:
+        """Size of a target over the size of its input."""
+        return getattr(getattr(self, "degradation", None), "scale", 1)

@@ -1,0 +1,81 @@
+"""Images in folders: targets and, where models run here, their degraded inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Shaped
+from pydantic import Field
+
+from ensir.datasets import Dataset
+from ensir.images import image_files
+from ensir.images.degradations import Degradation
+from ensir.section import Context, Problem, shown
+
+
+class FolderDataset(Dataset):
+    """Images in folders: targets and, where models run here, their degraded inputs."""
+
+    kind: Literal["folder"]
+    target: str = Field(description="glob of the target images; sub-folders belong to the name")
+    input: str | None = Field(None, description="glob of the degraded inputs, matched to the targets by name")
+    target_suffix: str = Field("", description="end of the target stems that is not part of the name")
+    input_suffix: str = Field(
+        "", description="end of the input stems that is not part of the name, e.g. `x4`"
+    )
+    exclude: list[str] = Field([], description="names (or wildcards of names) to leave out")
+    scale: int = Field(1, ge=1, description="size of a target over the size of its input")
+    crop: Literal["center", "topleft"] | None = Field(
+        None,
+        description="where predictions are a few border pixels smaller than the targets: which part is kept of a "
+        "larger image; without it, sizes that differ are an error",
+    )
+    degradation: Degradation | None = Field(
+        None, description="how inputs are made from the targets; together with `input`, how those were made"
+    )
+
+    untraced: ClassVar[frozenset[str]] = frozenset(
+        {"images_per_part", "target", "input", "target_suffix", "input_suffix", "exclude"}
+    )
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that inputs are not both read and made."""
+        yield from super().check(context)
+        degradation = context.section.get("degradation")
+        kind = degradation.get("kind") if isinstance(degradation, dict) else None
+        if context.section.get("input") and kind in ("downscale", "mask"):
+            yield Problem(
+                f"{context.key}.degradation",
+                f"{shown(kind)} cannot be combined with `input`, where only noise and blur may describe how it was "
+                "made; remove one of them",
+            )
+
+    def targets(self, key: str) -> dict[str, str]:
+        """Find the files of the targets."""
+        return image_files.find(self.target, f"{key}.target", self.target_suffix, self.exclude)
+
+    def inputs(self, key: str) -> dict[str, str]:
+        """Find the files of the inputs."""
+        if not self.input:
+            return {}
+        return image_files.find(
+            self.input, f"{key}.input", self.input_suffix, self.exclude, unmatched_excludes=True
+        )
+
+    @property
+    def cropped(self) -> str | None:
+        """See `Dataset`."""
+        return self.crop
+
+    @property
+    def input_scale(self) -> int:
+        """See `Dataset`: `scale` for inputs from files, that of the degradation for inputs that are made."""
+        return self.scale if self.input else super().input_scale
+
+
+def read_target(name: str, file: str, settings: dict[str, Any]) -> Shaped[np.ndarray, "height width channel"]:
+    """Read the file of a target."""
+    return image_files.read(file)

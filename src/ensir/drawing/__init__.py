@@ -1,0 +1,1 @@
+"""Drawing: what figures are drawn with."""

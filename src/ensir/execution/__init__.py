@@ -1,0 +1,1 @@
+"""Execution: jobs, workers, devices, and functions of the user."""

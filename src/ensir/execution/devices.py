@@ -1,0 +1,56 @@
+"""Devices: where a job computes, how much memory it has used, and a fix for how torchvision may be installed."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from contextlib import suppress
+
+from ensir.errors import InputError
+
+
+def choose(device: str) -> str:
+    """Return "cpu" or "cuda" for the configured "auto", "cpu" or "cuda".
+
+    Raises
+    ------
+    InputError
+        "cuda" where PyTorch finds no GPU.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise InputError("device: 'cuda', but PyTorch finds no GPU here; use 'auto' or 'cpu'")
+    return ("cuda" if available else "cpu") if device == "auto" else device
+
+
+def peak_memory() -> str:
+    """Return the peak memory of the process as text, and that of the GPU where it used one."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+    held = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:,.0f} MB"
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return held
+    return f"{held}, {torch.cuda.max_memory_allocated() / 1e6:,.0f} MB of the GPU"
+
+
+def fix_torchvision() -> None:
+    """Make torchvision, where it is installed, importable even if it was built for another PyTorch.
+
+    Such a torchvision lacks two operators, which none of our networks uses; declaring them fixes the import.
+    """
+    import torch
+
+    try:
+        with suppress(ImportError):
+            import torchvision  # noqa: F401
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        for operator in ("nms", "qnms"):
+            torch.library.define(
+                f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            )

@@ -1,0 +1,1 @@
+"""Images: files, arrays in files, degradations, colours, similarity."""

@@ -1,0 +1,105 @@
+"""Predictions as arrays: `.npy` and HDF5 files, one per image."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from ensir.errors import InputError
+from ensir.images import decoding, image_files
+
+MOST_ARRAYS, DEEPEST = 1000, 16  # in an HDF5 file
+SUFFIXES = (".npy", ".h5", ".hdf5")
+
+
+def is_array(path: str) -> bool:
+    """Tell an array file from an image file by its extension."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def shape(path: str, array: str | None) -> tuple[int, int, int]:
+    """Read (height, width, channel) of an array from its header alone."""
+    with _opened(path, array) as value:
+        height, width, *channels = value.shape
+        return height, width, channels[0] if channels else 1
+
+
+def read(path: str, array: str | None) -> Shaped[np.ndarray, "height width channel"]:
+    """Read an array as it is stored.
+
+    Parameters
+    ----------
+    path : str
+        A `.npy` or HDF5 file.
+    array : str or None
+        Path of the array inside an HDF5 file; None for the only one.
+
+    Returns
+    -------
+    (height, width, channel) array of floats or integers.
+
+    Raises
+    ------
+    InputError
+        Damaged, Python objects, no or several arrays, or an array of another shape.
+    """
+    with _opened(path, array) as value:
+        image = np.asarray(value, value.dtype.newbyteorder("="))
+    return image[:, :, None] if image.ndim == 2 else image
+
+
+@contextmanager
+def _opened(path: str, array: str | None) -> Iterator[Any]:
+    """Open an array without reading its values."""
+    with image_files.clear_errors(path, "an array"):
+        if Path(path).suffix.lower() == ".npy":
+            yield _checked(path, np.load(path, mmap_mode="r", allow_pickle=False))
+        else:
+            import h5py
+
+            with h5py.File(path, "r") as file:
+                yield _checked(path, _find(path, file, array))
+
+
+def _find(path: str, file: Any, array: str | None) -> Any:
+    found = list(itertools.islice(_arrays(file), MOST_ARRAYS))
+    if array is None and len(found) != 1:
+        raise InputError(f"{path}: holds {len(found)} arrays ({', '.join(found[:5])}); name one with `array`")
+    if array is not None and array.strip("/") not in found:
+        raise InputError(f"{path}: has no array {array!r}; it holds {', '.join(found[:5]) or 'none'}")
+    return file[array or found[0]]
+
+
+def _arrays(group: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the paths of the arrays of an HDF5 group; h5py's own walk has no end in a damaged file."""
+    import h5py
+
+    for name in group:
+        value = group[name]
+        if isinstance(value, h5py.Dataset):
+            yield name
+        elif depth < DEEPEST:
+            yield from (f"{name}/{inner}" for inner in _arrays(value, depth + 1))
+
+
+def _checked(path: str, value: Any) -> Any:
+    if value.ndim not in (2, 3) or value.dtype.kind not in "uif":
+        raise InputError(
+            f"{path}: is an array of {value.dtype} with shape {value.shape}; store numbers as (height, width, channel)"
+        )
+    if packed := {"scale_factor", "add_offset"} & set(getattr(value, "attrs", ())):
+        raise InputError(
+            f"{path}: its values are to be scaled ({', '.join(sorted(packed))}), which is not done; store them as they "
+            "are meant"
+        )
+    if value.shape[0] * value.shape[1] > decoding.LARGEST:
+        raise InputError(
+            f"{path}: claims {value.shape[0]}×{value.shape[1]} pixels; more than {decoding.LARGEST} are refused"
+        )
+    return value

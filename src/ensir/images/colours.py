@@ -1,0 +1,13 @@
+"""Colours: the luma of RGB."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+LUMA = np.array([65.481, 128.553, 24.966]) / 255  # BT.601
+
+
+def luma(image: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width 1"]:
+    """Return BT.601 luma, 16–235, unrounded, of RGB in 0–255."""
+    return (image @ LUMA + 16)[:, :, None]

@@ -1,0 +1,31 @@
+"""Bagging: regression trees on resampled values, averaged."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ensir.methods import Progress
+from ensir.methods._regressor import DIMENSIONS, Method, Regressor, arrays_of, sample, trees_of
+from ensir.storage.reference import Reference
+
+__all__ = ["DIMENSIONS", "Bagging", "Method", "fit"]
+
+
+class Bagging(Regressor):
+    """Regression trees on resampled values, averaged."""
+
+    kind: Literal["bagging"] = "bagging"
+    trees: int = Field(10, ge=1, description="number of trees")
+
+
+def fit(reference: Reference, settings: dict[str, Any], progress: Progress) -> dict[str, np.ndarray]:
+    """Fit the regressor to a sample of the reference; returns its trees as arrays, see `arrays_of`."""
+    from sklearn.ensemble import BaggingRegressor
+
+    x, y = sample(reference, settings["samples"], settings["seed"], progress)
+    model = BaggingRegressor(n_estimators=settings["trees"], random_state=settings["seed"]).fit(x, y)
+    trees = trees_of(model.estimators_)
+    return arrays_of(trees, [1 / len(trees)] * len(trees))

@@ -1,0 +1,33 @@
+"""Metrics: how good a result is, compared with its target, as one number.
+
+Every module of this folder is a kind: its section, and `measure(target, result, settings)`, which gets two (height,
+width, channel) float64 arrays in 0–255, cropped and in the space of the score, and the section as plain data. A metric
+that is used a lot may also have `measure_stored(target, result, peak, as_luma)`, which gets views of the stored values
+in 0–`peak` and converts RGB to luma itself, so that no image is copied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import computed_field
+
+from ensir.section import Section
+
+PRINTED: dict[str, Any] = {"label": "", "unit": "", "digits": 4, "higher_is_better": True}
+
+
+class Metric(Section):
+    """What all metrics have: how their values are printed and ranked.
+
+    A kind sets `label` (its name in tables; empty: the name that the configuration gives it), `unit`, `digits`
+    (decimals of a printed value) and `higher_is_better`, as constants or fields, where they differ from `PRINTED`.
+    """
+
+    untraced: ClassVar[frozenset[str]] = frozenset({"printed", *PRINTED})
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def printed(self) -> dict[str, Any]:
+        """How its values are printed and ranked, as plain data, for tables and figures."""
+        return {name: getattr(self, name, value) for name, value in PRINTED.items()}

@@ -1,0 +1,40 @@
+"""The peak signal-to-noise ratio."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from ensir.images import similarity
+from ensir.metrics import Metric
+
+
+class Psnr(Metric):
+    """Peak signal-to-noise ratio in dB, over all channels, for a range of 255."""
+
+    kind: Literal["psnr"] = "psnr"
+
+    label: ClassVar[str] = "PSNR"
+    unit: ClassVar[str] = "dB"
+    digits: ClassVar[int] = 2
+
+
+def measure(
+    target: Float[np.ndarray, "height width channel"],
+    result: Float[np.ndarray, "height width channel"],
+    settings: dict[str, Any],
+) -> float:
+    """Return the PSNR; infinite where both are equal."""
+    return similarity.psnr(target, result)
+
+
+def measure_stored(
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    peak: float,
+    as_luma: bool,
+) -> float:
+    """Return the PSNR of images as they are stored, in 0–`peak`, without copying them."""
+    return similarity.psnr(target, result, peak, as_luma)

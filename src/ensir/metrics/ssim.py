@@ -1,0 +1,38 @@
+"""The structural similarity."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from ensir.images import similarity
+from ensir.metrics import Metric
+
+
+class Ssim(Metric):
+    """Structural similarity (Wang 2004): 11×11 Gaussian of σ 1.5, valid region, mean over the channels."""
+
+    kind: Literal["ssim"] = "ssim"
+
+    label: ClassVar[str] = "SSIM"
+
+
+def measure(
+    target: Float[np.ndarray, "height width channel"],
+    result: Float[np.ndarray, "height width channel"],
+    settings: dict[str, Any],
+) -> float:
+    """Return the SSIM; 1 where both are equal."""
+    return similarity.ssim(target, result)
+
+
+def measure_stored(
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    peak: float,
+    as_luma: bool,
+) -> float:
+    """Return the SSIM of images as they are stored, in 0–`peak`, without copying them."""
+    return similarity.ssim(target, result, peak, as_luma)

@@ -1,0 +1,40 @@
+"""Files of our own networks: ``.safetensors`` that tell, as JSON, what they hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ensir.errors import InputError
+from ensir.storage.atomic import replaced
+
+
+def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the named weights of a ``.safetensors`` file, and its metadata: ``ensir`` in files of ours.
+
+    Raises
+    ------
+    InputError
+        Missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read as .safetensors ({error}); replace the file") from error
+
+
+def write(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:
+    """Write the weights of a network and facts about it (plain data), at once in its place."""
+    from safetensors.torch import save
+
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    with replaced(path) as partial:
+        partial.write_bytes(save(weights, {"ensir": json.dumps(facts, sort_keys=True)}))

@@ -1,0 +1,293 @@
+"""A training that can be stopped at any step and goes on as if it had not been.
+
+What step n learns from depends on the seed and on n alone. The checkpoint holds float32 weights whatever the
+precision of the arithmetic, their moving average, which is what counts in the end, and the state of the optimiser.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ensir.errors import InputError
+from ensir.storage import provenance
+from ensir.storage.atomic import replaced
+
+Progress = Callable[[int, int], None]
+Objective = Callable[
+    [Callable[..., Tensor], int], Tensor
+]  # the network in its precision, the step → the loss
+CURVE = ("step", "seconds", "learning_rate", "loss", "psnr")
+VALIDATED = 256  # side of the middle of a validation image
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How the steps of a training follow each other, and what each of them sees.
+
+    Attributes
+    ----------
+    steps : int
+        Steps in all; a finished training goes on where it is given more.
+    learning_rate : float
+        Of Adam; held, then lowered to zero along half a cosine over the last `cooldown` of all steps.
+    cooldown : float
+        Share of the steps.
+    average : float
+        Decay of the moving average of the weights.
+    every : int
+        Steps from one checkpoint and measurement to the next.
+    patience : int or None
+        Stop after so many measurements in a row without a better PSNR, and take the weights of the best one; None: take
+        those of the last step.
+    precision : "float32" or "bfloat16"
+        Of the arithmetic; the weights stay float32.
+    seed : int
+    patch, batch : int
+        Side of a square patch, in pixels; patches of a step.
+    validation : int
+        Images that are kept back to measure the PSNR.
+    """
+
+    steps: int
+    learning_rate: float = 1e-3
+    cooldown: float = 0.3
+    average: float = 0.998
+    every: int = 500
+    patience: int | None = None
+    precision: str = "float32"
+    seed: int = 0
+    patch: int = 64
+    batch: int = 8
+    validation: int = 8
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        left = (self.steps - step) / max(self.cooldown * self.steps, 1)
+        return self.learning_rate * 0.5 * (1 - math.cos(math.pi * min(left, 1.0)))
+
+
+@dataclass
+class Measurement:
+    """A row of the curve: the loss since the last one, and the PSNR in dB on what is kept back."""
+
+    step: int
+    seconds: float
+    learning_rate: float
+    loss: float
+    psnr: float
+
+
+def train(
+    make: Callable[[], nn.Module],
+    course: Course,
+    objective: Objective,
+    quality: Callable[[nn.Module], float],
+    identity: dict[str, Any],
+    checkpoint: Path,
+    curve: Path,
+    progress: Progress,
+    device: str,
+    anew: bool = False,
+) -> tuple[nn.Module, list[Measurement]]:
+    """Train a network, from the checkpoint on where there is one.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the network with its first weights, from PyTorch's random numbers.
+    course : Course
+    objective : callable
+        Gets the network, to be called in its precision, and the number of the step; returns the loss.
+    quality : callable
+        Returns the PSNR in dB of a network on what is kept back.
+    identity : dict
+        Plain data: what must not change between two runs of one training.
+    checkpoint, curve : Path
+        Both written at every measurement; the curve as CSV, since the first step.
+    progress : callable
+    device : "cpu" or "cuda"
+    anew : bool
+        Begin from the start where the checkpoint is of another training, instead of refusing it.
+
+    Returns
+    -------
+    network : torch module
+        With the weights that count.
+    curve : list of Measurement
+
+    Raises
+    ------
+    InputError
+        A checkpoint of another training, or of more steps, or none at all.
+    """
+    state = _State(make, course, identity, device)
+    if checkpoint.exists():
+        state.load(checkpoint, anew)
+    started = time.monotonic() - state.seconds
+    losses: list[Tensor] = []
+    while state.step < course.steps and not state.exhausted:
+        losses.append(state.learn(objective))
+        progress(state.step, course.steps)
+        if state.step % course.every == 0 or state.step == course.steps:
+            state.seconds = time.monotonic() - started
+            loss = float(torch.stack(losses).mean())
+            losses.clear()
+            state.measured(loss, quality(state.average))
+            state.save(checkpoint)
+            _write_curve(curve, state.curve)
+            log.info("step %d: loss %.4g, PSNR %.3f dB", state.step, loss, state.curve[-1].psnr)
+    _write_curve(curve, state.curve)
+    if course.patience and state.best is not None:
+        state.average.load_state_dict(state.best)
+    return state.average, state.curve
+
+
+class _State:
+    """All that a checkpoint holds."""
+
+    def __init__(self, make: Callable[[], nn.Module], course: Course, identity: dict[str, Any], device: str):
+        torch.manual_seed(course.seed)
+        self.course, self.identity, self.device = course, identity, device
+        self.network = make().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), course.learning_rate, (0.9, 0.99))
+        self.step, self.seconds = 0, 0.0
+        self.curve: list[Measurement] = []
+        self.best: dict[str, Tensor] | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether too many measurements in a row have brought nothing better."""
+        if not self.course.patience or not self.curve:
+            return False
+        best = max(range(len(self.curve)), key=lambda i: self.curve[i].psnr)
+        return len(self.curve) - 1 - best >= self.course.patience
+
+    def learn(self, objective: Objective) -> Tensor:
+        """Take one step; return the loss."""
+        self.optimiser.param_groups[0]["lr"] = self.course.rate(self.step)
+        loss = objective(self._run, self.step)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        self.step += 1
+        decay = min(self.course.average, self.step / (self.step + 10))  # the first steps are soon forgotten
+        with torch.no_grad():
+            for kept, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                kept.lerp_(new, 1 - decay)
+        return loss.detach()
+
+    def _run(self, *inputs: Any) -> Tensor:
+        reduced = self.course.precision == "bfloat16"
+        with torch.autocast(self.device, torch.bfloat16, enabled=reduced):
+            return self.network(*inputs).float()
+
+    def measured(self, loss: float, psnr: float) -> None:
+        """Add a row to the curve; remember the weights where they are the best so far."""
+        better = all(psnr > row.psnr for row in self.curve)
+        rate = self.course.rate(self.step - 1)
+        self.curve.append(Measurement(self.step, round(self.seconds, 1), rate, loss, psnr))
+        if self.course.patience and better:
+            self.best = copy.deepcopy(self.average.state_dict())
+
+    def save(self, path: Path) -> None:
+        held = {
+            "identity": self.identity,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "best": self.best,
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "curve": [vars(row) for row in self.curve],
+        }
+        with replaced(path) as partial:
+            torch.save(held, partial)
+
+    def load(self, path: Path, anew: bool) -> None:
+        try:
+            held = torch.load(path, map_location=self.device, weights_only=True)
+            same = held["identity"] == self.identity
+        except Exception as error:
+            raise InputError(f"{path}: cannot be read as a checkpoint ({error}); remove it") from error
+        if not same and anew:
+            log.info("%s is of another training: begins anew", path)
+            return
+        if not same:
+            raise InputError(
+                f"{path}: is of another training (its data, network, loss, course or seed differ); "
+                "remove it to start anew, or choose another output"
+            )
+        if held["step"] > self.course.steps:
+            raise InputError(
+                f"{path}: has taken {held['step']} steps, more than {self.course.steps}; ask for more, or remove it"
+            )
+        self.network.load_state_dict(held["network"])
+        self.average.load_state_dict(held["average"])
+        self.optimiser.load_state_dict(held["optimiser"])
+        self.step, self.seconds, self.best = held["step"], held["seconds"], held["best"]
+        self.curve = [Measurement(**row) for row in held["curve"]]
+        log.info("goes on after step %d", self.step)
+
+
+def fixed(course: Course, module: str, anew: bool) -> dict[str, Any]:
+    """Return what of a course must not change between two runs of one training.
+
+    By hand, a finished training may be given more steps. A rule's result tells of its configuration alone: there the
+    number of steps is fixed, too, and so is the code.
+
+    Parameters
+    ----------
+    course : Course
+    module : str
+        The module that trains.
+    anew : bool
+        Whether a rule trains, which begins anew where something has changed.
+
+    Returns
+    -------
+    dict
+        Plain data.
+    """
+    held = asdict(course)
+    if anew:
+        return held | {"source": provenance.source_digest(module)}
+    return {name: value for name, value in held.items() if name != "steps"}
+
+
+def kept_back(names: Sequence[str], count: int) -> list[str]:
+    """Return the images that measure a training and do not teach it: evenly spread by name.
+
+    Raises
+    ------
+    InputError
+        There are no others.
+    """
+    if len(names) <= count:
+        raise InputError(
+            f"{len(names)} images with different names; more than {count} are needed, which are kept back to "
+            "measure the PSNR"
+        )
+    ordered = sorted(names)
+    return sorted({ordered[i * len(ordered) // count] for i in range(count)})
+
+
+def _write_curve(path: Path, rows: Sequence[Measurement]) -> None:
+    with replaced(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CURVE)
+        for row in rows:
+            step, seconds, *rest = (getattr(row, column) for column in CURVE)
+            writer.writerow([step, seconds, *(f"{value:.6g}" for value in rest)])

@@ -1,0 +1,202 @@
+"""What there is to do: the images, files and parts of a configuration. Reads no pixel, writes nothing."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ensir import registry
+from ensir.config.schema import Config
+from ensir.errors import InputError
+from ensir.images import image_files
+from ensir.planning.networks import Networks
+from ensir.planning.parts import assign
+from ensir.storage.layout import Layout
+from ensir.storage.paths import readable
+
+
+class Plan:
+    """The images and parts of every dataset, and the files that they are made from.
+
+    Parameters
+    ----------
+    config : Config
+    layout : Layout
+        Where results are: parts that exist keep their images.
+    """
+
+    def __init__(self, config: Config, layout: Layout):
+        self.config, self.layout = config, layout
+        self.networks = Networks(self)
+        self.targets = cache(self._targets)
+        self.inputs = cache(self._inputs)
+        self.predictions = cache(self._predictions)
+        self.parts = cache(self._parts)
+        self.sizes = cache(self._sizes)
+
+    def check(self) -> None:
+        """List every folder that an experiment needs; all that is missing is one error.
+
+        Raises
+        ------
+        InputError
+            One line per dataset or model whose files are not as they should be.
+        """
+        problems = []
+        for look, names in self._looks():
+            try:
+                look(*names)
+            except InputError as error:
+                problems.append(str(error))
+        if not problems:
+            problems = [*self._ambiguous(), *self._unpictured(), *self.networks.overlapping()]
+        if problems:
+            raise InputError("\n".join(dict.fromkeys(problems)))
+
+    def _looks(self) -> Iterator[tuple[Callable[..., object], tuple[str, ...]]]:
+        """Yield calls that list files, each of which may find something wrong."""
+        for _, dataset, models in self.used():
+            for look in (self.parts, self.inputs, self.sizes, self.kernel):
+                yield look, (dataset,)
+            for model in models:
+                yield self.predictions, (dataset, model)
+                yield self.network, (model,)
+                yield self.shared, (dataset, model)
+        for name in self.networks.refiners():
+            yield self.networks.refiner_files, (name,)
+            yield self.networks.perceptual, (name,)
+
+    def used(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield (experiment, dataset, models) for every dataset of every experiment, those that refiners need too."""
+        for name, experiment in self.config.experiments.items():
+            models = self.networks.with_bases(experiment.models)
+            for dataset in (experiment.reference, *experiment.tests):
+                yield name, dataset, models
+            for _, refinement in self.networks.refiners_of(name):
+                if training := refinement.settings.training:
+                    needed = [refinement.model] if refinement.model else experiment.models
+                    yield name, training.dataset, self.networks.with_bases(needed)
+
+    # ── datasets ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _targets(self, dataset: str) -> dict[str, str]:
+        """Return the file of each target by image name; empty strings where images are in no file."""
+        key = f"datasets.{dataset}"
+        return _readable(self.config.datasets[dataset].targets(key), f"{key}.target")
+
+    def _inputs(self, dataset: str) -> dict[str, str]:
+        """Return the file of each degraded input by image name; none where there are no such files."""
+        key = f"datasets.{dataset}"
+        found = _readable(self.config.datasets[dataset].inputs(key), f"{key}.input")
+        return image_files.match(self.targets(dataset), found, f"{key}.input") if found else {}
+
+    def kernel(self, dataset: str) -> list[str]:
+        """Return the file that holds the blur kernel of a dataset; none where it has no such file."""
+        return self.config.datasets[dataset].kernel(f"datasets.{dataset}")
+
+    def _parts(self, dataset: str) -> dict[str, list[str]]:
+        """Return the image names of each part, in order."""
+        per_part = self.config.datasets[dataset].images_per_part
+        stores = [self.layout.dataset(dataset), *sorted(glob.glob(self.layout.predictions(dataset, "*")))]
+        return assign(list(self.targets(dataset)), per_part, stores)
+
+    def files(self, found: dict[str, str], dataset: str, part: str) -> list[str]:
+        """Return the files of one part's images, in order; empty where there are none."""
+        return [found[name] for name in self.parts(dataset)[part] if found.get(name)]
+
+    def _sizes(self, dataset: str) -> dict[str, tuple[int, int]]:
+        """Where images are cropped: return the size that target, input and all folder predictions of one share."""
+        settings = self.config.datasets[dataset]
+        if not settings.cropped:
+            return {}
+        scale = settings.input_scale
+        models = sorted({m for _, used, models in self.used() if used == dataset for m in models})
+        sizes = {}
+        for name, path in self.targets(dataset).items():
+            shapes = [image_files.shape(path)]
+            if name in self.inputs(dataset):
+                height, width, channels = image_files.shape(self.inputs(dataset)[name])
+                shapes.append((height * scale, width * scale, channels))
+            shapes += [
+                self.config.models[model].shape(self.predictions(dataset, model)[name])
+                for model in models
+                if self.predictions(dataset, model)
+            ]
+            height, width, _ = np.min(shapes, axis=0) // scale * scale  # whole pixels of the input
+            sizes[name] = (int(height), int(width))
+        return sizes
+
+    # ── models ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _predictions(self, dataset: str, model: str) -> dict[str, str]:
+        """Return the file of each prediction by image name; empty where the model runs here."""
+        key = f"models.{model}"
+        found = _readable(self.config.models[model].predictions(key, dataset), f"{key}.path")
+        return image_files.match(self.targets(dataset), found, f"{key}.path") if found else {}
+
+    def shared(self, dataset: str, model: str) -> dict[str, str | None] | None:
+        """Return where the predictions of a shared store are, and its digest, asking no URL; None for other models."""
+        return self.config.models[model].shared(f"models.{model}", dataset)
+
+    def network(self, model: str) -> list[str]:
+        """Return the file of a model's network, then those that belong to it; empty where it has none."""
+        return self.config.models[model].network(f"models.{model}", self.networks)
+
+    # ── experiments ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def statistics(self, experiment: str) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Return the statistics that the methods of an experiment need: the module and the settings, by name."""
+        users: dict[Any, list[Any]] = {}
+        for method in self.config.experiments[experiment].methods.values():
+            if method.made and method.statistics:
+                users.setdefault(method.statistics, []).append(method)
+        return {
+            statistics.name: (statistics.module, methods[0].counted(methods))
+            for statistics, methods in users.items()
+        }
+
+    def _ambiguous(self) -> Iterator[str]:
+        """Say which statistics of one name are counted by several modules: those of different packages may be."""
+        for name, experiment in self.config.experiments.items():
+            counted: dict[str, set[str]] = {}
+            for method in experiment.methods.values():
+                if method.made and method.statistics:
+                    counted.setdefault(method.statistics.name, set()).add(method.statistics.module)
+            for statistics, modules in counted.items():
+                if len(modules) > 1:
+                    yield (
+                        f"experiments.{name}.methods: statistics {statistics!r} are counted by "
+                        f"{', '.join(sorted(modules))}; use methods of one of these"
+                    )
+
+    def _unpictured(self) -> Iterator[str]:
+        """Say which images and files that the figures name are not there."""
+        for name, experiment in self.config.experiments.items():
+            key, figures = f"experiments.{name}.figures", experiment.figures
+            for dataset, image in figures.images.items():
+                if image not in self.targets(dataset):
+                    yield (
+                        f"{key}.images.{dataset}: {image!r} is no image of {dataset}; fix the name, or leave it out "
+                        f"to picture {next(iter(self.targets(dataset)))!r}"
+                    )
+            for figure in registry.kinds("figures"):
+                try:
+                    figures.options(figure).files(key)
+                except InputError as error:
+                    yield str(error)
+
+    def pictured(self, experiment: str, dataset: str) -> tuple[str, str]:
+        """Return the image of a test set that is pictured, and its part."""
+        parts = self.parts(dataset)
+        first = next(iter(parts.values()))[0]
+        image = self.config.experiments[experiment].figures.images.get(dataset, first)
+        return image, next(part for part, names in parts.items() if image in names)
+
+
+def _readable(files: dict[str, str], key: str) -> dict[str, str]:
+    """Return files by name, if Snakemake can read the paths of all."""
+    return {name: readable(file, key) for name, file in files.items()}

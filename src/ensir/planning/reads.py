@@ -1,0 +1,447 @@
+"""What each rule of the workflow reads, in the order of the stages: results, files, and what of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from ensir import registry
+from ensir.methods import CombiningMethod
+from ensir.networks.sections import Refiner
+from ensir.planning.garbage import NOT_DIGESTED, needed
+from ensir.planning.networks import Refinement
+from ensir.planning.plan import Plan
+from ensir.planning.targets import Targets
+from ensir.storage import sources
+from ensir.storage.reading import known_sources
+
+Parts = list[tuple[str, list[str]]]  # each part of a dataset, and the parts of the models' predictions
+
+
+@dataclass
+class Read:
+    """What one job reads.
+
+    Attributes
+    ----------
+    results : dict
+        Results with digests, by name: the digests tell what changed, whatever the dates of the results.
+    files : dict
+        Other results, by name.
+    sources : dict
+        Files of the user's, by name: records tell whether their content has changed, whatever their dates.
+    """
+
+    results: dict[str, str | list[str]] = field(default_factory=dict)
+    files: dict[str, str | list[str]] = field(default_factory=dict)
+    sources: dict[str, list[str]] = field(default_factory=dict)
+
+    def paths(self) -> Iterator[str]:
+        """Yield the results, one by one."""
+        for result in self.results.values():
+            yield from [result] if isinstance(result, str) else result
+
+
+class Reads:
+    """What the rules read, of one plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan, self.config, self.layout = plan, plan.config, plan.layout
+        self.targets = Targets(plan)
+        self._state = cache(self._compared)
+
+    def _compared(self, result: str, files: tuple[str, ...]) -> sources.State:
+        """Compare the sources of a result with its record, once in a process."""
+        return sources.state(self.layout.sources(result), files, known_sources(result))
+
+    def method(self, experiment: str, method: str) -> CombiningMethod:
+        """Return the section of a method."""
+        return self.config.experiments[experiment].methods[method]
+
+    def parts(self, store: str, dataset: str) -> list[str]:
+        """Return all parts of a store."""
+        return [self.layout.part(store, part) for part in self.plan.parts(dataset)]
+
+    # ── sources ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def made_of(self, result: str, read: Read) -> dict[str, Any]:
+        """Ingest, train, predict: the files of the user's that a result is made of; see `ensir.storage.sources`."""
+        files = self._sources(read)
+        state = self._state(result, tuple(files))
+        return {"record": self.layout.sources(result), "generation": state.generation, "files": files}
+
+    def renewable(self) -> list[str]:
+        """Renew: the records of results whose files have another date, and the same content."""
+        records = []
+        for result, read in self._made():
+            state = self._state(result, tuple(self._sources(read)))
+            held = sources.read(self.layout.sources(result))
+            if not state.settled and held and held.generation == state.generation:
+                records.append(self.layout.sources(result))
+        return sorted(records)
+
+    def _made(self) -> Iterator[tuple[str, Read]]:
+        """Yield every result that is made of files of the user's, and what it reads."""
+        layout = self.layout
+        for _, dataset, models in self.plan.used():
+            for part in self.plan.parts(dataset):
+                yield layout.part(layout.dataset(dataset), part), self.ingest(dataset, part)
+                for model in models:
+                    if not self.config.models[model].adopted:
+                        path = layout.part(layout.predictions(dataset, model), part)
+                        yield path, self.predict(dataset, model, part)
+        for denoiser in self.config.denoisers:
+            yield layout.denoiser(denoiser), self.train_denoiser(denoiser)
+        for refiner, refinement in self.plan.networks.refiners().items():
+            if refinement.settings.training:
+                yield layout.refiner(refiner), self.train_refiner(refiner)
+
+    def _sources(self, read: Read) -> list[str]:
+        """Return the files of the user's, without weights that are results themselves."""
+        files = [file for files in read.sources.values() for file in files]
+        return [file for file in files if not file.startswith(f"{self.layout.root}/")]
+
+    # ── ingest, train, predict ───────────────────────────────────────────────────────────────────────────────
+
+    def ingest(self, dataset: str, part: str) -> Read:
+        """Ingest: the files of one part's images, and that of a blur kernel."""
+        plan = self.plan
+        return Read(
+            sources={
+                "targets": plan.files(plan.targets(dataset), dataset, part),
+                "inputs": plan.files(plan.inputs(dataset), dataset, part),
+                "kernel": plan.kernel(dataset),
+            }
+        )
+
+    def sizes(self, dataset: str, part: str) -> list[tuple[int, int]]:
+        """Ingest: what of each target is kept, where images are cropped."""
+        sizes = self.plan.sizes(dataset)
+        return [sizes[name] for name in self.plan.parts(dataset)[part] if sizes]
+
+    def refiner(self, refiner: str) -> Refinement:
+        """Train refiner: the refiner, and what it refines."""
+        return self.plan.networks.refiners()[refiner]
+
+    def train_refiner(self, refiner: str) -> Read:
+        """Train refiner: all parts of its training set and of what it refines there, and the networks that it uses."""
+        refinement, networks = self.refiner(refiner), self.plan.networks
+        assert refinement.settings.training is not None
+        dataset = refinement.settings.training.dataset
+        return Read(
+            {
+                "dataset": self.parts(self.layout.dataset(dataset), dataset),
+                "base": self.parts(refinement.store(self.layout, dataset), dataset),
+            },
+            sources={"prior": networks.prior_files(refiner), "perceptual": networks.perceptual(refiner)},
+        )
+
+    def train_denoiser(self, denoiser: str) -> Read:
+        """Train denoiser: the photographs."""
+        return Read(sources={"photographs": self.plan.networks.photographs(denoiser)})
+
+    def predict(self, dataset: str, model: str, part: str) -> Read:
+        """Predict: a part, files of predictions, a network; of a refiner, the part with the predictions it refines."""
+        plan, results = self.plan, dict[str, str | list[str]]()
+        results["dataset"] = self.layout.part(self.layout.dataset(dataset), part)
+        if refinement := plan.networks.refiners().get(model):
+            results["base"] = self.layout.part(refinement.store(self.layout, dataset), part)
+        files = plan.files(plan.predictions(dataset, model), dataset, part)
+        return Read(results, sources={"files": files, "network": plan.network(model)})
+
+    def device(self, model: str) -> str:
+        """Predict: where a network runs, which shows in no result: a resource, so that a change reruns nothing."""
+        return getattr(self.config.models[model], "device", None) or self.config.compute.device
+
+    def adopted(self) -> list[str]:
+        """Adopt: the models whose predictions stand in shared stores."""
+        return [name for name, model in self.config.models.items() if model.adopted]
+
+    def adopt(self, dataset: str, part: str) -> Read:
+        """Adopt: a part of a dataset."""
+        return Read({"dataset": self.layout.part(self.layout.dataset(dataset), part)})
+
+    def seal(self, store: str, dataset: str) -> Read:
+        """Seal, write images: all parts of a store."""
+        return Read({"parts": self.parts(store, dataset)})
+
+    # ── partition, estimate, fit, merge ──────────────────────────────────────────────────────────────────────
+
+    def predicted(self, dataset: str, models: Sequence[str]) -> Parts:
+        """Partition, fit, figures: all parts of a dataset, each with the parts of the models' predictions."""
+        stores = [self.layout.predictions(dataset, model) for model in models]
+        return [
+            (
+                self.layout.part(self.layout.dataset(dataset), part),
+                [self.layout.part(store, part) for store in stores],
+            )
+            for part in self.plan.parts(dataset)
+        ]
+
+    def reference(self, experiment: str) -> Parts:
+        """Partition, fit: all parts of the reference, with the predictions."""
+        section = self.config.experiments[experiment]
+        return self.predicted(section.reference, section.models)
+
+    def partition(self, experiment: str) -> Read:
+        """Partition: all parts of the reference, with the predictions."""
+        return Read({"parts": _flat(self.reference(experiment))})
+
+    def statistics(self, experiment: str, method: str) -> str:
+        """Estimate, fit, merge: the statistics that a method is made of."""
+        declared = self.method(experiment, method).statistics
+        assert declared is not None
+        return self.layout.statistics(experiment, declared.name)
+
+    def estimate(self, experiment: str, method: str) -> Read:
+        """Estimate: the statistics."""
+        return Read({"statistics": self.statistics(experiment, method)})
+
+    def fit_source(self, experiment: str, method: str) -> Parts | tuple[str, str]:
+        """Fit: the module and the store of the statistics that the method names, or all parts of the reference."""
+        declared = self.method(experiment, method).statistics
+        if declared:
+            return declared.module, self.layout.statistics(experiment, declared.name)
+        return self.reference(experiment)
+
+    def fit(self, experiment: str, method: str) -> Read:
+        """Fit: the same."""
+        source = self.fit_source(experiment, method)
+        return Read({"source": source[1] if isinstance(source, tuple) else _flat(source)})
+
+    def merge(self, experiment: str, method: str) -> Read:
+        """Merge: the statistics, and the weights of all shards."""
+        shards = range(self.config.compute.shards)
+        return Read(
+            {
+                "statistics": self.statistics(experiment, method),
+                "shards": [self.layout.weights(experiment, method, shard) for shard in shards],
+            }
+        )
+
+    # ── fuse, score ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def made(self, experiment: str, method: str) -> str | None:
+        """Fuse, report: the LUT or the fit of a method; None where it needs neither."""
+        paths = {"lut": self.layout.lut, "fit": self.layout.fit}
+        made = self.method(experiment, method).made
+        return paths[made](experiment, method) if made else None
+
+    def fused_models(self, experiment: str, method: str) -> list[str]:
+        """Fuse: the names of what is combined: the models; of a refiner, the one thing that it refines."""
+        section = self.method(experiment, method)
+        return (
+            [section.refined] if isinstance(section, Refiner) else self.config.experiments[experiment].models
+        )
+
+    def network(self, experiment: str, method: str) -> list[str]:
+        """Fuse: the files of the network that a method is; empty where it is none."""
+        return self.method(experiment, method).network(f"{experiment}/{method}", self.plan.networks)
+
+    def fuse(self, experiment: str, dataset: str, method: str, part: str) -> Read:
+        """Fuse: one part of a test set, of each model's predictions, or of what is refined; the LUT, fit or network."""
+        layout, refinement = self.layout, self.plan.networks.refiners().get(f"{experiment}/{method}")
+        models = self.config.experiments[experiment].models
+        stores = (
+            [refinement.store(layout, dataset)]
+            if refinement
+            else [layout.predictions(dataset, model) for model in models]
+        )
+        results: dict[str, str | list[str]] = {
+            "dataset": layout.part(layout.dataset(dataset), part),
+            "predictions": [layout.part(store, part) for store in stores],
+        }
+        if made := self.made(experiment, method):
+            results["fitted"] = made
+        return Read(results, {"network": self.network(experiment, method)})
+
+    def result(self, experiment: str, dataset: str, method: str) -> str:
+        """Score: the store of a method's fused images, or of a base model's predictions."""
+        if method in self.config.experiments[experiment].models:
+            return self.layout.predictions(dataset, method)
+        return self.layout.fused(experiment, dataset, method)
+
+    def score(self, experiment: str, dataset: str, method: str, part: str) -> Read:
+        """Score: one part of a test set, and of a method's fused images or a base model's predictions."""
+        stores = {
+            "dataset": self.layout.dataset(dataset),
+            "result": self.result(experiment, dataset, method),
+        }
+        return Read({name: self.layout.part(store, part) for name, store in stores.items()})
+
+    def score_settings(self, experiment: str) -> dict[str, Any]:
+        """Score: what of the section values depend on; how they are printed is not among it."""
+        score = self.config.experiments[experiment].score
+        metrics = {name: metric.traced for name, metric in score.metrics.items()}
+        return {**score.model_dump(mode="json", exclude={"metrics"}), "metrics": metrics}
+
+    def scores(self, experiment: str, dataset: str) -> list[str]:
+        """Summarize, figures: the scores of all base models and methods on one test set."""
+        section = self.config.experiments[experiment]
+        return [
+            self.layout.scores(experiment, dataset, method, part)
+            for method in [*section.models, *section.methods]
+            for part in self.plan.parts(dataset)
+        ]
+
+    def all_scores(self) -> list[str]:
+        """Summarize: all scores."""
+        return [
+            file
+            for name, experiment in self.config.experiments.items()
+            for dataset in experiment.tests
+            for file in self.scores(name, dataset)
+        ]
+
+    def all_seconds(self) -> list[str]:
+        """Summarize: how long fits and fusing took. Times differ from run to run: no store or digest depends on them."""
+        files = [
+            self.layout.fuse_seconds(*test, part)
+            for test in self.targets.tests()
+            for part in self.plan.parts(test[1])
+        ]
+        for name, experiment in self.config.experiments.items():
+            for method, section in experiment.methods.items():
+                if section.made == "fit":
+                    files.append(self.layout.fit_seconds(name, method))
+                if section.made == "lut":
+                    shards = range(self.config.compute.shards)
+                    files += [self.layout.estimate_seconds(name, method, shard) for shard in shards]
+        return files
+
+    # ── report, figures ──────────────────────────────────────────────────────────────────────────────────────
+
+    def experiments(self) -> dict[str, Any]:
+        """Report: the sections of all experiments, as plain data; what figures show is no business of the tables."""
+        return {
+            name: experiment.model_dump(mode="json", exclude={"figures"})
+            for name, experiment in self.config.experiments.items()
+        }
+
+    def curves(self) -> dict[str, dict[str, str]]:
+        """Report: of each experiment, the curves of the refiners that are trained here."""
+        return {
+            name: {
+                refiner: self.layout.refiner_curve(refiner)
+                for refiner, refinement in self.plan.networks.refiners_of(name)
+                if refinement.settings.training
+            }
+            for name in self.config.experiments
+        }
+
+    def sample(self, experiment: str, dataset: str) -> dict[str, Any]:
+        """Report, figures: the image of a test set that is pictured, its part, and all that was made of it."""
+        image, part = self.plan.pictured(experiment, dataset)
+        section, layout = self.config.experiments[experiment], self.layout
+        return {
+            "experiment": experiment,
+            "dataset": dataset,
+            "image": image,
+            "dataset_part": layout.part(layout.dataset(dataset), part),
+            "predictions": {m: layout.part(layout.predictions(dataset, m), part) for m in section.models},
+            "fused": {m: layout.part(layout.fused(experiment, dataset, m), part) for m in section.methods},
+            "fitted": {m: self.made(experiment, m) for m in section.methods},
+        }
+
+    def samples(self) -> list[dict[str, Any]]:
+        """Report: of each test set, the image that is pictured."""
+        return [
+            self.sample(name, dataset)
+            for name, experiment in self.config.experiments.items()
+            for dataset in experiment.tests
+        ]
+
+    def report(self) -> Read:
+        """Report: the samples, the tables of scores, the curves of trained refiners."""
+        return Read(
+            {"results": [path for sample in self.samples() for path in _sampled(sample)]},
+            {
+                "scores": self.layout.all_scores,
+                "summary": self.layout.summary,
+                "curves": [path for curves in self.curves().values() for path in curves.values()],
+            },
+        )
+
+    def digested(self) -> list[str]:
+        """Provenance: every result that has a digest."""
+        return sorted(path for path in map(str, needed(self.plan)) if path.split("/")[1] not in NOT_DIGESTED)
+
+    def used_sections(self) -> dict[str, Any]:
+        """Provenance: what of the configuration the results depend on."""
+        used = list(self.plan.used())
+        return {
+            "datasets": {dataset: self.config.datasets[dataset].traced for _, dataset, _ in used},
+            "models": {model: self.config.models[model].traced for _, _, models in used for model in models},
+            "experiments": self.experiments(),
+        }
+
+    def subject(self, figure: str, experiment: str, dataset: str, method: str) -> dict[str, Any]:
+        """Figures: what one is drawn of, as plain data; see `ensir.figures.Subject`."""
+        section = self.config.experiments[experiment]
+        kind = registry.section("figures", figure)
+        methods = {
+            name: told.traced
+            for name, told in section.methods.items()
+            if kind.suits(told) and method in ("", name)
+        }
+        told = {"models": section.models, "methods": methods, "score": section.score.model_dump(mode="json")}
+        sources = {
+            "scores": lambda: self.scores(experiment, dataset),
+            "sample": lambda: self.sample(experiment, dataset),
+            "reference": lambda: self.reference(experiment),
+            "test": lambda: self.predicted(dataset, section.models),
+            "statistics": lambda: self.statistics(experiment, method),
+            "lut": lambda: self.layout.lut(experiment, method),
+        }
+        return {
+            "experiment": experiment,
+            "dataset": dataset,
+            "method": method,
+            "section": {key: told[key] for key in kind.told},
+            "options": section.figures.options(figure).model_dump(mode="json"),
+            "results": {word: sources[word]() for word in kind.reads},
+        }
+
+    def figure(self, figure: str, experiment: str, dataset: str, method: str) -> Read:
+        """Figures: the results and files that one reads."""
+        results = self.subject(figure, experiment, dataset, method)["results"]
+        read = Read(
+            files={"files": self.config.experiments[experiment].figures.options(figure).files(figure)}
+        )
+        for word, source in results.items():
+            match word:
+                case "scores":
+                    read.files[word] = source
+                case "sample":
+                    read.results[word] = _sampled(source)
+                case "reference" | "test":
+                    read.results[word] = _flat(source)
+                case _:
+                    read.results[word] = source
+        return read
+
+    def caption(self, figure: str, experiment: str, dataset: str, method: str) -> str:
+        """Figures: what Snakemake's report says below one."""
+        return self.config.experiments[experiment].figures.options(figure).captioned(dataset, method)
+
+
+def _flat(parts: Parts) -> list[str]:
+    """Return the parts of datasets and predictions, one after the other."""
+    return [path for dataset, predictions in parts for path in (dataset, *predictions)]
+
+
+def _sampled(sample: dict[str, Any]) -> list[str]:
+    """Return all results that a sample names."""
+    return [
+        sample["dataset_part"],
+        *sample["predictions"].values(),
+        *sample["fused"].values(),
+        *filter(None, sample["fitted"].values()),
+    ]

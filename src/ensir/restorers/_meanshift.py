@@ -1,0 +1,46 @@
+"""What the sections of both mean-shift restorers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from ensir.networks.sections import Computed, Precision, Weights, check_weights
+from ensir.restorers import RestorerModel
+from ensir.section import Context, Problem
+
+if TYPE_CHECKING:
+    from ensir.planning.networks import Networks
+
+
+class MeanShiftModel(Computed, RestorerModel):
+    """What both mean-shift restorers have."""
+
+    dae: Weights
+    dae_sigma: float | None
+    steps: int = Field(300, ge=1, description="steps of the descent")
+    precision: Precision = "float32"
+    seed: int = Field(0, ge=0, description="seed of the noise of the steps")
+
+    untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device"})
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check the weights, and that datasets describe how their inputs were made."""
+        yield from super().check(context)
+        yield from check_weights(context, "dae", context.section.get("dae"))
+        for name, dataset in context.datasets.items():
+            degradation = dataset.get("degradation")
+            known = degradation if isinstance(degradation, dict) else {}
+            if not known and dataset.get("scale", 1) == 1:
+                yield Problem(
+                    f"datasets.{name}.degradation",
+                    f"is missing: model {context.name!r} has to know how the inputs were made; together with `input`, "
+                    "it describes that",
+                )
+
+    def network(self, key: str, networks: Networks) -> list[str]:
+        """Return the file of the weights of its denoising autoencoder."""
+        return [networks.weights(f"{key}.dae", self.dae)]

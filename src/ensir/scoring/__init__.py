@@ -1,0 +1,1 @@
+"""Scoring: tables of scores, their ranking, and intervals over images."""

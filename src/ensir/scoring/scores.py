@@ -1,0 +1,154 @@
+"""Scores as papers print them: read, ranked, best and second best marked."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Metric(NamedTuple):
+    """How a metric is printed."""
+
+    label: str
+    unit: str
+    decimals: int
+    higher_is_better: bool = True
+
+    def text(self, value: float) -> str:
+        """Print a value; a dash where there is none."""
+        if math.isnan(value):
+            return "–"
+        return "∞" if math.isinf(value) else f"{value:.{self.decimals}f}"
+
+    def gain(self, value: float) -> str:
+        """Print a difference of two values with its sign, to one decimal more."""
+        if math.isnan(value):
+            return "–"
+        number = "∞" if math.isinf(value) else f"{abs(value):.{self.decimals + 1}f}"
+        return ("" if number.strip("0.") == "" else "−" if value < 0 else "+") + number
+
+
+TIME_METRICS = {
+    "seconds": Metric("Time", "s", 4, higher_is_better=False),
+    "fit_seconds": Metric("Fit", "s", 2, higher_is_better=False),
+}
+
+
+def metrics_of(experiment: dict[str, Any]) -> dict[str, Metric]:
+    """Return how each metric of an experiment is printed, in order."""
+    return {
+        name: metric(name, section["printed"]) for name, section in experiment["score"]["metrics"].items()
+    }
+
+
+def metric(name: str, printed: dict[str, Any]) -> Metric:
+    """Return how a metric is printed, from the `printed` of its section."""
+    return Metric(printed["label"] or name, printed["unit"], printed["digits"], printed["higher_is_better"])
+
+
+def first_metric(experiment: dict[str, Any]) -> tuple[str, Metric]:
+    """Return the metric of an experiment that pictures and charts show: its name, and how it is printed."""
+    return next(iter(metrics_of(experiment).items()))
+
+
+def direction(experiment: dict[str, Any]) -> str:
+    """Say in which metrics lower is better; empty where there are none."""
+    lower = [metric.label for metric in metrics_of(experiment).values() if not metric.higher_is_better]
+    return f"; lower is better in {', '.join(lower)}" if lower else ""
+
+
+class Cell(NamedTuple):
+    """One number of a table; the mark is "best", "second" or empty."""
+
+    text: str
+    value: float
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under grouped columns.
+
+    Attributes
+    ----------
+    groups : list of (str, list of str)
+        Heading of each group of columns, and the headings below it.
+    rows : list of (str, str, list of Cell)
+        Group and name of each row, and its numbers.
+    """
+
+    groups: list[tuple[str, list[str]]]
+    rows: list[tuple[str, str, list[Cell]]]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All scores of a run.
+
+    Attributes
+    ----------
+    means : dict
+        Mean by (experiment, dataset, method, metric).
+    values : dict
+        Value by (experiment, dataset, method, metric), then by image.
+    """
+
+    means: dict[tuple[str, ...], float]
+    values: dict[tuple[str, ...], dict[str, float]]
+
+    def gain(self, key: tuple[str, str, str, str], baseline: str) -> dict[str, float]:
+        """Return, for each image, how far a method is above the baseline; NaN between two infinities."""
+        experiment, dataset, _, metric = key
+        below = self.values.get((experiment, dataset, baseline, metric), {})
+        return {
+            image: value - below.get(image, math.nan) for image, value in self.values.get(key, {}).items()
+        }
+
+
+def read(scores: str, summary: str) -> Scores:
+    """Read the scores of every image, and their means."""
+    return Scores({_key(row): float(row["mean"]) for row in _rows(summary)}, read_values([scores]))
+
+
+def read_values(paths: Sequence[str]) -> dict[tuple[str, ...], dict[str, float]]:
+    """Read tables of scores: the value by (experiment, dataset, method, metric), then by image."""
+    values: dict[tuple[str, ...], dict[str, float]] = {}
+    for path in paths:
+        for row in _rows(path):
+            values.setdefault(_key(row), {})[row["image"]] = float(row["value"])
+    return values
+
+
+def _rows(path: str) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _key(row: dict[str, str]) -> tuple[str, ...]:
+    return row["experiment"], row["dataset"], row["method"], row["metric"]
+
+
+def baseline(experiment: dict[str, Any]) -> str | None:
+    """Return the name of the method that averages, over which gains are measured; None where there is none."""
+    return next((name for name, method in experiment["methods"].items() if method["kind"] == "average"), None)
+
+
+def competitors(experiment: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (group, name) of the base models, then of the methods."""
+    return [("Base models", name) for name in experiment["models"]] + [
+        ("Methods", name) for name in experiment["methods"]
+    ]
+
+
+def ranked(values: Sequence[float], metric: Metric) -> list[Cell]:
+    """Print the values of one comparison, best and second best marked; values that print alike rank alike."""
+    printed = [round(value, metric.decimals) for value in values]
+    places = sorted({value for value in printed if not math.isnan(value)}, reverse=metric.higher_is_better)
+    marks = dict(zip(places, ("best", "second"), strict=False)) if len(places) > 1 else {}
+    return [
+        Cell(metric.text(value), value, marks.get(rounded, ""))
+        for value, rounded in zip(values, printed, strict=True)
+    ]

@@ -1,0 +1,119 @@
+"""What every section of a configuration is made of; a `Problem` is one mistake in it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LONGEST = 80  # characters of a value that are shown
+
+Name = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", title="name (letters and digits, then also - and _)")
+]
+Function = Annotated[str, Field(pattern=r"^[\w.]+:\w+$", title="package.module:name")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", title="SHA-256 (64 digits of 0–9 and a–f)")]
+
+
+class Problem(NamedTuple):
+    """One mistake in a configuration: the dotted key, and what is wrong there."""
+
+    key: str
+    message: str
+
+
+class Section(BaseModel):
+    """A section of the configuration: unknown keys and loosely typed values are errors; values cannot be changed.
+
+    Code that computes does not belong in a `Section` class: digests of code leave these classes out, so that
+    rewording a description reruns nothing. Their values reach a job as parameters.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    untraced: ClassVar[frozenset[str]] = frozenset()
+    """Fields that no result depends on: where files are (their content counts), and how the work is done."""
+
+    @property
+    def traced(self) -> dict[str, Any]:
+        """What results depend on, as plain data: it is passed to jobs as a parameter, and recorded in stores."""
+        return self.model_dump(mode="json", exclude=set(self.untraced))
+
+    @property
+    def functions(self) -> list[str]:
+        """The user's functions that results depend on, as ``package.module:name``: their files count as code."""
+        return []
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Find the mistakes that no single value reveals: undefined names, clashes, gaps.
+
+        Works on plain data and skips values of the wrong type, so that a configuration with other mistakes is checked,
+        too.
+        """
+        yield from ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """A section as written in a configuration: plain data, any of which may be wrong.
+
+    Attributes
+    ----------
+    key : str
+        Its dotted key.
+    section : dict
+        The section itself.
+    config : dict
+        The whole configuration.
+    experiments : list of dict
+        The experiments that use it.
+    datasets : dict
+        The datasets that it is used on, by name.
+    models : dict
+        The class of the section of every model of the configuration, by name; None where its kind is unknown.
+    """
+
+    key: str
+    section: dict[str, Any]
+    config: dict[str, Any]
+    experiments: list[dict[str, Any]] = field(default_factory=list)
+    datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    models: dict[str, type[Section] | None] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition(".")[2]
+
+
+def shown(value: Any) -> str:
+    """Return a value as it would be written in a configuration, shortened."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def unknown(what: str, word: Any, known: Iterable[Any]) -> str:
+    """Complete a message about an unknown word: list the known ones, and suggest the closest."""
+    known = [str(name) for name in known]
+    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.7)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{what}; allowed: {', '.join(known) or 'none'}{hint}"
+
+
+def sections(section: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    """Return the named sections below a key; anything else counts as an empty section."""
+    named = section.get(key)
+    if not isinstance(named, dict):
+        return {}
+    return {name: value if isinstance(value, dict) else {} for name, value in named.items()}
+
+
+def texts(section: dict[str, Any], key: str) -> list[str]:
+    """Return the texts that a key holds: a single one, or a list of them."""
+    value = section.get(key)
+    return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]

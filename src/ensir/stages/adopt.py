@@ -1,0 +1,135 @@
+"""Adopt: the predictions of a shared store for one part of a dataset → a part that refers to them, or a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ensir.errors import InputError
+from ensir.storage import digests, provenance, reading, writing
+from ensir.storage.layout import Place
+from ensir.storage.shared import Gathered, SharedImage, SharedStore, images_of
+
+Progress = Callable[[int, int], None]
+NAMED = 5  # images that an error names
+COLUMNS = ("height", "width", "offset", "digest")
+
+
+def adopt(
+    place: Place,
+    dataset_part: str,
+    dataset_digest: str,
+    model: str,
+    settings: dict[str, Any],
+    location: str,
+    digest: str | None,
+    progress: Progress,
+) -> None:
+    """Write a part of a prediction store whose predictions are in a shared store.
+
+    Parameters
+    ----------
+    place : Place
+        Where the part goes.
+    dataset_part, dataset_digest : str
+        The part of the dataset, and its digest file.
+    model : str
+        Name of the model.
+    settings : dict
+        The keys of the model's section that its predictions depend on, as plain data.
+    location : str
+        Path or URL of the shared store.
+    digest : str or None
+        SHA-256 that its root must have.
+    progress : callable
+
+    Raises
+    ------
+    InputError
+        The shared store lacks a prediction, has one for another target or input, is damaged, or has another digest.
+    """
+    part, shared = reading.Part(dataset_part), SharedStore(location, digest)
+    images = find(part, shared)
+    columns = {name: shared.columns(name, *COLUMNS) for name in dict.fromkeys(where.part for where in images)}
+    height, width, offset, image_digest = (
+        [columns[where.part][i][where.position] for where in images] for i in range(len(COLUMNS))
+    )
+    sizes = [(int(h), int(w)) for h, w in zip(height, width, strict=True)]
+    source = {
+        "location": location,
+        "arrays": {name: shared.metadata(name, "value") for name in columns},
+        "digests": {key: sha for name in columns for key, sha in shared.chunks(name, "value").items()},
+    }
+    places = [where.part for where in images]
+    gathered = Gathered(source, places, offset, [h * w for h, w in sizes])
+    shapes = [(*size, gathered.shape[0]) for size in sizes]
+    attributes = {
+        "kind": "prediction",
+        "dataset": part.attributes["dataset"],
+        "model": model,
+        "settings": settings,
+        "parameters": {"published": {name: _made(shared.attributes(name)) for name in columns}},
+        "bits": part.bits,
+        "value_range": part.attributes["value_range"],
+        "dataset_digest": digests.sha256(dataset_digest),
+        "versions": provenance.versions("numpy"),
+        **reading.identity(part),
+    }
+    size = gathered.size * gathered.dtype.itemsize if settings["fetch"] else 0
+    with writing.new_group(place, attributes, size) as group:
+        if not settings["fetch"]:
+            group.update_attributes({"source": source})
+            writing.write_columns(group, part.names, shapes)
+            writing.write_array(group, "digest", image_digest, ("image",), long_name=writing.DIGEST)
+            writing.write_array(group, "source_part", places, ("image",))
+            writing.write_array(group, "source_offset", np.asarray(offset, np.int64), ("image",))
+            return
+        writer = writing.ImageWriter(group, part.names, shapes, gathered.dtype)
+        read = reading.pixel_reader(gathered, location)
+        for i, (start, (h, w)) in enumerate(zip(part.offsets, sizes, strict=True)):
+            writer.append(read(start, start + h * w))
+            progress(i + 1, len(sizes))
+        writer.close()
+
+
+def find(part: reading.Part, shared: SharedStore) -> list[SharedImage]:
+    """Find a part's images in a shared store: by name, with the same target and, where both record it, input.
+
+    Raises
+    ------
+    InputError
+        The store holds no predictions, or images are missing or differ; all of them are reported at once.
+    """
+    kinds = {str(shared.attributes(key).get("kind")) for key in shared.parts} - {"prediction"}
+    if kinds:
+        raise InputError(f"{shared.location}: holds {kinds.pop()!r}, not predictions; fix the path")
+    problems = []
+    missing = [name for name in part.names if name not in shared.images]
+    if missing:
+        problems.append(
+            f"has no prediction for {_named(missing)}; leave them out with the dataset's `exclude`"
+        )
+    ours = images_of("", reading.identity(part))
+    both = [(name, ours[name], shared.images[name]) for name in part.names if name not in missing]
+    for what, others in (
+        ("target", [name for name, one, other in both if one.target != other.target]),
+        ("input", [name for name, one, other in both if one.input and other.input not in ("", one.input)]),
+    ):
+        if others:
+            problems.append(f"was made with another {what} for {_named(others)}; use the publisher's")
+    if problems:
+        where = f"{shared.location}, for dataset {part.attributes['dataset']!r}"
+        raise InputError("\n".join(f"{where}: {problem}" for problem in problems))
+    return [shared.images[name] for name in part.names]
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{'image' if len(names) == 1 else 'images'} {', '.join(map(repr, names[:NAMED]))}{more}"
+
+
+def _made(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return how a part of a shared store was made."""
+    return {name: attributes.get(name) for name in ("model", "settings", "parameters", "versions")}

@@ -1,0 +1,90 @@
+"""Estimate: statistics → the weights of one shard of cells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ensir import registry
+from ensir.cells import statistics
+from ensir.cells.statistics import Statistics
+from ensir.methods import WIDTHS
+from ensir.storage import provenance, writing
+from ensir.storage.layout import Place
+
+Progress = Callable[[int, int], None]
+
+
+def estimate(
+    place: Place,
+    statistics_path: str,
+    settings: dict[str, Any],
+    shard: int,
+    shards: int,
+    device: str,
+    progress: Progress,
+) -> float:
+    """Fit the weights of a shard of cells and write them.
+
+    Parameters
+    ----------
+    place : Place
+        Where the weights go.
+    statistics_path : str
+        Statistics of the reference.
+    settings : dict
+        The method's section of the configuration, as plain data.
+    shard, shards : int
+        Number of this run of cells, and how many there are.
+    device : str
+        "auto", "cpu" or "cuda".
+    progress : callable
+
+    Returns
+    -------
+    float
+        Seconds that the fit took, without reading and writing; no result contains them.
+    """
+    everything, _ = statistics.load(statistics_path)
+    module = registry.module("methods", settings["kind"])
+    started = time.perf_counter()
+    settings = settle(everything, settings, device)
+    everything = statistics.cells_of(everything, settings)
+    cells = everything.without_folds().shard(shard, shards)
+    estimated = module.estimate_weights(cells, everything, settings, device, progress)
+    seconds = time.perf_counter() - started
+    attributes = {
+        "kind": "weights",
+        "models": list(cells.models),
+        "settings": settings,
+        "shard": shard,
+        "shards": shards,
+        "versions": provenance.versions("torch", "numpy"),
+    }
+    columns = {
+        "key": cells.key,
+        "channel": cells.channel,
+        "iterations": estimated.iterations,
+        "status": estimated.status,
+    }
+    with writing.new_group(place, attributes, estimated.weights.nbytes * 4) as group:
+        writing.write_array(group, "weights", estimated.weights, ("cell", "model"))
+        for name, value in columns.items():
+            writing.write_array(group, name, value, ("cell",))
+    return seconds
+
+
+def settle(everything: Statistics, settings: dict[str, Any], device: str) -> dict[str, Any]:
+    """Replace every "auto" with what is best on images held out in turn, from the statistics alone."""
+    if "auto" not in settings.values():
+        return settings
+    width = settings["bin_width"]
+    widths = [w for w in WIDTHS if w % everything.bin_width == 0] if width == "auto" else [width]
+    candidates = [{**settings, "bin_width": width} for width in widths]
+    module = registry.module("methods", settings["kind"])
+    settled = [
+        module.settle(statistics.cells_of(everything, candidate), candidate, device)
+        for candidate in candidates
+    ]
+    return min(settled, key=lambda pair: pair[1])[0]

@@ -1,0 +1,210 @@
+"""Fuse: the predictions of all models for one part → one method's fused images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from ensir import methods, registry
+from ensir.cells.lut import LutMethod
+from ensir.errors import InputError
+from ensir.execution.workers import open_workers
+from ensir.storage import digests, provenance, reading, writing
+from ensir.storage.layout import Place
+
+Progress = Callable[[int, int], None]
+ERRORS = "expected_squared_error"
+
+
+def fuse(
+    place: Place,
+    method: str,
+    settings: dict[str, Any],
+    fitted: str | None,
+    dataset_part: str,
+    models: list[str],
+    prediction_parts: list[str],
+    allow_overlap: list[str],
+    expected_error: bool,
+    dask: dict[str, Any],
+    progress: Progress,
+    network: Sequence[str] = (),
+    device: str = "auto",
+) -> dict[str, float]:
+    """Combine the predictions of a part and write the fused images, float32, neither rounded nor clipped.
+
+    The expected squared error of each value, if requested, becomes a second array of the part.
+
+    Parameters
+    ----------
+    place : Place
+        Where the part of the fused store goes.
+    method : str
+        Name of the method.
+    settings : dict
+        The method's section of the configuration, as plain data.
+    fitted : str or None
+        The method's LUT or fit, where it needs one.
+    dataset_part : str
+        The part of the dataset.
+    models, prediction_parts : list of str
+        Names of the models, and the parts with their predictions.
+    allow_overlap : list of str
+        Names of images that may have been in the reference.
+    expected_error : bool
+        Write `expected_squared_error (channel, pixel)`, too: float32, in squared code values, NaN in cells without
+        reference values. Methods without a LUT write none.
+    dask : dict
+        Where images are fused: the section `dask` of the configuration, as plain data.
+    progress : callable
+    network : list of str
+        Weights of a method that is a network, then the files that belong to it.
+    device : "auto", "cpu" or "cuda"
+        Where the network runs.
+
+    Returns
+    -------
+    dict
+        Seconds that each image took, by name, without reading and writing; no result contains them.
+
+    Raises
+    ------
+    InputError
+        A test image was in the reference, or predictions do not fit together.
+    """
+    running = {"beside": list(network[1:]), "device": device} if network else {}
+    task = Task(
+        job=uuid4().hex,
+        settings=json.dumps({**settings, **running}),
+        fitted=network[0] if network else fitted,
+        dataset_part=dataset_part,
+        prediction_parts=tuple(prediction_parts),
+        expected_error=expected_error,
+    )
+    combiner, part, _ = _opened(task)
+    _check_images(part, combiner, fitted, allow_overlap)
+    attributes = _attributes(part, method, settings, models, fitted, network)
+    return _write(place, attributes, task, dask, progress)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker gets, wherever it is. It opens the files itself, once for each `job`."""
+
+    job: str
+    settings: str
+    fitted: str | None
+    dataset_part: str
+    prediction_parts: tuple[str, ...]
+    expected_error: bool
+
+    def fused(self, i: int) -> tuple[Any, Any, float]:
+        """Return image i fused, its expected squared errors or None, both flat, and the seconds without reading."""
+        combiner, part, predictions = _opened(self)
+        x = np.stack([prediction.planes(i) for prediction in predictions])
+        combine = _combine(self, methods.for_image(combiner, part, i))
+        started = time.perf_counter()
+        fused, expected = combine(x)
+        seconds = time.perf_counter() - started
+        rows = len(fused), -1
+        return fused.reshape(rows), None if expected is None else expected.reshape(rows), seconds
+
+
+def check_disjoint(part: reading.Part, made: Any, allowed: list[str]) -> None:
+    """Raise an InputError if a test image has the same pixels as a reference image of a LUT or fit."""
+    reference = dict(zip(made.reference_digests, made.reference_images, strict=True))
+    for name, digest in zip(part.names, part.column("digest"), strict=True):
+        if str(digest) in reference and name not in allowed:
+            raise InputError(
+                f"image {name!r} of test set {part.attributes['dataset']!r} is image {reference[str(digest)]!r} of "
+                f"reference {made.attributes['reference']!r}; exclude it, or name it in the experiment's "
+                "`allow_overlap`"
+            )
+
+
+def _check_images(part: reading.Part, combiner: Any, fitted: str | None, allow_overlap: list[str]) -> None:
+    """Check that the method was not fitted to, or trained on, an image of the part."""
+    if isinstance(combiner, reading.ChecksPart):
+        combiner.check(part)
+    if fitted:
+        check_disjoint(part, combiner.lut if hasattr(combiner, "lut") else combiner.fit, allow_overlap)
+
+
+def _attributes(
+    part: reading.Part,
+    method: str,
+    settings: dict[str, Any],
+    models: list[str],
+    fitted: str | None,
+    network: Sequence[str],
+) -> dict[str, Any]:
+    """Return the attributes of a part of a fused store: what it is, and what it was made with."""
+    return {
+        "kind": "fused",
+        "dataset": part.attributes["dataset"],
+        "method": method,
+        "settings": settings,
+        "models": models,
+        "fitted_digest": hashlib.sha256(digests.digests(Path(fitted)).encode()).hexdigest()
+        if fitted
+        else None,
+        "bits": part.bits,
+        "value_range": part.attributes["value_range"],
+        "network": [digests.sha256(file) for file in network],
+        "versions": provenance.versions("numpy", "numba"),
+    }
+
+
+def _write(
+    place: Place, attributes: dict[str, Any], task: Task, dask: dict[str, Any], progress: Progress
+) -> dict[str, float]:
+    """Fuse and write image by image; return the seconds of each, by name."""
+    combiner, part, _ = _opened(task)
+    expecting = task.expected_error and isinstance(combiner, LutMethod)
+    size = part.value.size * 4 * (2 if expecting else 1)
+    seconds = {}
+    with writing.new_group(place, attributes, size) as group, open_workers(dask) as workers:
+        writer = writing.ImageWriter(group, part.names, part.shapes, np.float32)
+        if expecting:
+            meaning = "expected squared error of the value, in squared code values"
+            errors = writing.PixelWriter(group, ERRORS, part.value.shape, np.float32, meaning)
+        for i, (fused, expected, took) in enumerate(workers.map(task.fused, range(len(part.names)))):
+            seconds[part.names[i]] = took
+            writer.append(fused)
+            if expecting:
+                errors.append(expected)
+            progress(i + 1, len(part.names))
+        writer.close()
+        if expecting:
+            errors.close()
+    return seconds
+
+
+@lru_cache(maxsize=1)
+def _opened(task: Task) -> tuple[Any, reading.Part, list[reading.Part]]:
+    """Return the method, ready to run, the part of the dataset, and those of the predictions."""
+    part, *predictions = map(reading.Part, [task.dataset_part, *task.prediction_parts])
+    reading.aligned([part, *predictions])
+    settings = json.loads(task.settings)
+    combiner = registry.module("methods", settings["kind"]).Method(settings, task.fitted)
+    if not isinstance(combiner, methods.UsesInput):
+        # What is compiled or expanded once is not part of any image's time.
+        first = np.stack([prediction.pixels(0, 1)[:, None] for prediction in predictions])
+        _combine(task, combiner)(first)
+    return combiner, part, predictions
+
+
+def _combine(task: Task, method: methods.Method) -> Callable[[Any], tuple[Any, Any]]:
+    """Return a function of the predictions: the fused image, and its expected squared errors or None."""
+    if task.expected_error and isinstance(method, LutMethod):
+        return method.fuse_with_error
+    return lambda x: (method.fuse(x), None)

@@ -1,0 +1,152 @@
+"""Ingest: image files or shipped photographs → dataset parts with targets and degraded inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ensir import registry
+from ensir.errors import InputError
+from ensir.images import image_files
+from ensir.images.degradations import crop_to_multiple, degrade, kernel_files, read_kernel
+from ensir.storage import digests, provenance, writing
+from ensir.storage.layout import Place
+
+Progress = Callable[[int, int], None]
+
+
+def ingest(
+    place: Place,
+    dataset: str,
+    names: list[str],
+    settings: dict[str, Any],
+    targets: list[str],
+    inputs: list[str],
+    sizes: list[tuple[int, int]] | None,
+    progress: Progress,
+) -> None:
+    """Write one part of a dataset; a kernel from a file is stored with it.
+
+    Parameters
+    ----------
+    place : Place
+        Where the part goes.
+    dataset : str
+        Name of the dataset.
+    names : list of str
+        Names of the part's images.
+    settings : dict
+        The dataset's section of the configuration, as plain data.
+    targets, inputs : list of str
+        Files of the targets and inputs, in the order of the names; empty where the dataset has no such files.
+    sizes : list of (height, width) or None
+        With `crop`: the size that each target is cropped to.
+    progress : callable
+
+    Raises
+    ------
+    InputError
+        A file is damaged, or images do not fit together.
+    """
+    settings = {"degradation": None, "scale": 1, **settings}
+    if kernel_files(settings["degradation"]):
+        blur = settings["degradation"]
+        values = read_kernel(blur["kernel"], blur["number"], blur["mirrored"])
+        settings = {**settings, "degradation": {**blur, "values": values.tolist()}}
+    read_target = registry.module("datasets", settings["kind"]).read_target
+    images_here = []
+    for i, name in enumerate(names):
+        target = read_target(name, targets[i] if targets else "", settings)
+        if sizes:
+            target = image_files.cropped(target, sizes[i], settings["crop"], targets[i])
+        degradation = settings["degradation"]
+        if degradation and degradation["kind"] == "downscale":
+            target = crop_to_multiple(target, degradation["scale"])
+        degraded = degrade(target, degradation, name) if degradation and not inputs else None
+        if inputs:
+            degraded = image_files.read(inputs[i])
+            if sizes:
+                low = (sizes[i][0] // settings["scale"], sizes[i][1] // settings["scale"])
+                degraded = image_files.cropped(degraded, low, settings["crop"], inputs[i])
+            _check_pair(target, degraded, settings["scale"], targets[i], inputs[i])
+        images_here.append((target, degraded))
+        progress(i + 1, len(names))
+    _check_kind([target for target, _ in images_here], targets or names)
+    _write(place, dataset, names, settings, targets, inputs, images_here)
+
+
+def _write(
+    place: Place,
+    dataset: str,
+    names: list[str],
+    settings: dict[str, Any],
+    targets: list[str],
+    inputs: list[str],
+    pairs: list[tuple[np.ndarray, np.ndarray | None]],
+) -> None:
+    first = pairs[0][0]
+    attributes = {
+        "kind": "dataset",
+        "dataset": dataset,
+        "images": names,
+        "bits": first.dtype.itemsize * 8,
+        "value_range": [0, int(np.iinfo(first.dtype).max)],
+        "scale": scale_of(settings),
+        "degradation": settings["degradation"],
+        "licence": settings["licence"],
+        "citation": settings["citation"],
+        "versions": provenance.versions(
+            "numpy", "pillow", "imagecodecs", "scikit-image", "scikit-learn", "scipy"
+        ),
+    }
+    size = sum(image.nbytes for pair in pairs for image in pair if image is not None)
+    with writing.new_group(place, attributes, size) as group:
+        writer = writing.ImageWriter(group, names, [target.shape for target, _ in pairs], first.dtype)
+        for target, _ in pairs:
+            writer.append(writing.flatten(target))
+        writer.close()
+        lows = [low for _, low in pairs if low is not None]
+        if lows:
+            writer = writing.ImageWriter(
+                group, names, [low.shape for low in lows], first.dtype, prefix="input_"
+            )
+            for low in lows:
+                writer.append(writing.flatten(low))
+            writer.close()
+        for column, paths in (("target_file_digest", targets), ("input_file_digest", inputs)):
+            if paths:
+                writing.write_array(group, column, [digests.sha256(path) for path in paths], ("image",))
+
+
+def scale_of(settings: dict[str, Any]) -> int:
+    """Return the size of a target over the size of its input."""
+    return (settings["degradation"] or {}).get("scale") or settings["scale"]
+
+
+def _check_pair(
+    target: np.ndarray, degraded: np.ndarray, scale: int, target_path: str, input_path: str
+) -> None:
+    if target.shape[:2] != (degraded.shape[0] * scale, degraded.shape[1] * scale):
+        raise InputError(
+            f"{target_path} is {target.shape[1]}×{target.shape[0]}, but {input_path} is "
+            f"{degraded.shape[1]}×{degraded.shape[0]} and scale is {scale}; fix `scale`, the files, or set `crop`"
+        )
+    if target.dtype != degraded.dtype or target.shape[2] != degraded.shape[2]:
+        raise InputError(
+            f"{input_path} has {degraded.shape[2]} channels of {degraded.dtype}, its target {target_path} "
+            f"{target.shape[2]} of {target.dtype}; convert one of them"
+        )
+
+
+def _check_kind(targets: list[np.ndarray], paths: list[str]) -> None:
+    kinds: dict[tuple, str] = {}
+    for target, path in zip(targets, paths, strict=True):
+        kinds.setdefault((target.shape[2], target.dtype), path)
+    if len(kinds) > 1:
+        (a, one), (b, other) = list(kinds.items())[:2]
+        raise InputError(
+            f"{one} has {a[0]} channels of {a[1]}, {other} {b[0]} of {b[1]}; a dataset holds images of one kind: "
+            "convert them, or split the dataset in two"
+        )

@@ -1,0 +1,174 @@
+"""Predict: a base model over one part of a dataset → a part of its prediction store."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ensir import registry, restorers
+from ensir.cells.key import unit
+from ensir.errors import InputError
+from ensir.execution import devices
+from ensir.images import image_files
+from ensir.storage import digests, provenance, reading, writing
+from ensir.storage.layout import Place
+
+Item = TypeVar("Item")
+Progress = Callable[[int, int], None]
+log = logging.getLogger(__name__)
+
+
+def predict(
+    place: Place,
+    dataset_part: str,
+    dataset_digest: str,
+    model: str,
+    settings: dict[str, Any],
+    files: list[str],
+    crop: str | None,
+    progress: Progress,
+    network: Sequence[str] = (),
+    device: str = "auto",
+    batch: int = 1,
+    base_part: str | None = None,
+) -> None:
+    """Run a base model over the images of a part.
+
+    Parameters
+    ----------
+    place : Place
+        Where the part of the prediction store goes.
+    dataset_part, dataset_digest : str
+        The part of the dataset, and its digest file.
+    model : str
+        Name of the model.
+    settings : dict
+        The keys of the model's section that its predictions depend on, as plain data.
+    files : list of str
+        Files of the predictions in the order of the images, for models that read them.
+    crop : "center", "topleft" or None
+        Which part to keep of predictions that are larger than their (cropped) targets.
+    progress : callable
+    network : list of str
+        The network's file, then the files that belong to it; empty for models that are not networks.
+    device : "auto", "cpu" or "cuda"
+        Where the network runs.
+    batch : int
+        Images or pieces of one size that go through the network at once.
+    base_part : str or None
+        The part with the predictions that a refiner refines.
+
+    Raises
+    ------
+    InputError
+        A prediction has another size, channel number or depth than its target, or holds NaN.
+    """
+    part = reading.Part(dataset_part)
+    base = reading.Part(base_part) if base_part else None
+    reading.aligned([part, *([base] if base else [])])
+    running: dict[str, Any] = {}
+    if network:
+        running = {"path": network[0], "beside": list(network[1:]), "device": device, "batch": batch}
+        running["unfinished"] = str(place.partial / "descents")
+    restorer = registry.module("restorers", settings["kind"]).Restorer({**settings, **running}, files)
+    if isinstance(restorer, reading.ChecksPart):
+        restorer.check(part)
+    attributes = {
+        "kind": "prediction",
+        "dataset": part.attributes["dataset"],
+        "model": model,
+        "settings": settings,
+        "parameters": restorer.parameters | {"network": [digests.sha256(file) for file in network]},
+        "bits": part.bits,
+        "value_range": part.attributes["value_range"],
+        "dataset_digest": digests.sha256(dataset_digest),
+        "versions": provenance.versions("numpy"),
+        **reading.identity(part),
+    }
+    origins = files or [f"model {model}, image {name!r}" for name in part.names]
+    predictions = iter(restorer.restore(ahead(_degraded(part, base))))
+    started = time.monotonic()
+    _write(place, attributes, part, predictions, origins, files, crop, progress)
+    next(predictions, None)  # lets the restorer delete what it kept in case the job was killed
+    speed = len(part.names) / (time.monotonic() - started)
+    log.info("%.3g images per second, peak memory %s", speed, devices.peak_memory())
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items, while a thread makes the next one."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as thread:
+        upcoming = thread.submit(next, iterator, end)
+        while (item := upcoming.result()) is not end:
+            upcoming = thread.submit(next, iterator, end)
+            yield item  # type: ignore[misc]  # the end is not yielded
+
+
+def _degraded(part: reading.Part, base: reading.Part | None) -> Iterator[restorers.Degraded]:
+    """Yield the images of a part as restorers get them."""
+    for i, name in enumerate(part.names):
+        yield restorers.Degraded(
+            name=name,
+            image=part.input(i),
+            shape=part.shapes[i],
+            bits=part.bits,
+            scale=part.attributes["scale"],
+            degradation=part.attributes["degradation"],
+            base=base.image(name) if base else None,
+            extent=partial(_extent, part, name),
+        )
+
+
+def _extent(part: reading.Part, name: str) -> tuple[float, float]:
+    """Return the darkest and the brightest level of a target, ignoring one value in a hundred at each end."""
+    darkest, brightest = np.percentile(part.image(name), (1, 99)) / unit(part.bits)
+    return float(darkest), float(brightest)
+
+
+def _write(
+    place: Place,
+    attributes: dict[str, Any],
+    part: reading.Part,
+    predictions: Iterator[np.ndarray],
+    origins: Sequence[str],
+    files: list[str],
+    crop: str | None,
+    progress: Progress,
+) -> None:
+    """Write predictions as they come, as integers of the target's depth; origins name them in error messages."""
+    size = part.value.size * part.dtype.itemsize
+    with writing.new_group(place, attributes, size) as group:
+        writer = writing.ImageWriter(group, part.names, part.shapes, part.dtype)
+        for i, (shape, origin) in enumerate(zip(part.shapes, origins, strict=True)):
+            prediction = _fit(next(predictions), shape, crop, origin)
+            writer.append(writing.flatten(image_files.to_integers(prediction, part.dtype, origin)))
+            progress(i + 1, len(part.names))
+        writer.close()
+        if files:
+            writing.write_array(group, "file_digest", [digests.sha256(file) for file in files], ("image",))
+
+
+def _fit(prediction: np.ndarray, shape: tuple[int, int, int], crop: str | None, origin: str) -> np.ndarray:
+    """Check a prediction against the shape of its target; crop it where this is wanted."""
+    if prediction.ndim == 2:
+        prediction = prediction[:, :, None]
+    if crop and prediction.ndim == 3:
+        prediction = image_files.cropped(prediction, shape[:2], crop, origin)
+    if prediction.shape != shape:
+        raise InputError(
+            f"{origin}: is {_size(prediction.shape)}, its target {_size(shape)}; "
+            "fix the prediction, or set `crop` in the dataset where a few border pixels are missing"
+        )
+    return prediction
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return (
+        f"{shape[1]}×{shape[0]} with {shape[2]} channels" if len(shape) == 3 else f"an array of shape {shape}"
+    )

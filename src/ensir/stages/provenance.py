@@ -1,0 +1,69 @@
+"""Record: how everything of a run was made → results/provenance.json."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ensir.storage import digests, provenance
+from ensir.storage.atomic import written
+from ensir.storage.layout import Layout, Place
+
+FORMAT_VERSION = 1
+RECORDED = ("settings", "options", "settled", "parameters", "versions", "dataset_digest", "model_digests")
+
+
+def record(place: Place, layout: Layout, config: dict[str, Any], results: list[str]) -> None:
+    """Write the record of a run.
+
+    Parameters
+    ----------
+    place : Place
+    layout : Layout
+    config : dict
+        The keys of the configuration that results depend on, defaults included, as plain data.
+    results : list of str
+        Every result that the configuration needs and that has a digest.
+    """
+    everything = {
+        "format_version": FORMAT_VERSION,
+        "run": {
+            **provenance.origin(),
+            "machine": platform.platform(),
+            "python": platform.python_version(),
+            "packages": {one.name: one.version for one in sorted(metadata.distributions(), key=_name)},
+            "config": config,
+        },
+        "results": {path: _made(path, Path(layout.digest(path))) for path in sorted(results)},
+    }
+    with written(place) as partial:
+        partial.write_text(json.dumps(everything, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _name(distribution: metadata.Distribution) -> str:
+    return distribution.name.lower()
+
+
+def _made(path: str, digest: Path) -> dict[str, Any]:
+    """Describe one result: the digest of its digests; where, when and with which code it was made; its attributes."""
+    origin = Layout.origin_of(digest)
+    made = {"sha256": digests.sha256(digest), **(json.loads(origin.read_text()) if origin.is_file() else {})}
+    attributes = _attributes(Path(path))
+    return made | {name: attributes[name] for name in RECORDED if name in attributes}
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    """Return the attributes of a part, of a store or of a LUT."""
+    if path.suffix == ".lut":
+        import h5netcdf  # type: ignore[import-untyped]
+
+        with h5netcdf.File(path, "r") as file:
+            return {
+                name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()
+            }
+    node = path / "zarr.json" if path.is_dir() else path
+    attributes: dict[str, Any] = json.loads(node.read_text(encoding="utf-8"))["attributes"]
+    return attributes

@@ -1,0 +1,123 @@
+"""Score: fused images or predictions, and their targets → the metrics of every image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from ensir import registry
+from ensir.cells.key import unit, white
+from ensir.errors import InputError
+from ensir.images import image_files
+from ensir.images.colours import luma
+from ensir.scoring.rows import COLUMNS, write_csv
+from ensir.storage import reading
+from ensir.storage.atomic import written
+from ensir.storage.layout import Place
+
+Progress = Callable[[int, int], None]
+
+
+def score(
+    place: Place,
+    experiment: str,
+    dataset: str,
+    method: str,
+    settings: dict[str, Any],
+    dataset_part: str,
+    result_part: str,
+    progress: Progress,
+) -> None:
+    """Score every image of one part of a test set and write the values as CSV.
+
+    Parameters
+    ----------
+    place : Place
+        Where the CSV goes.
+    experiment, dataset, method : str
+        Names for the first columns; a base model counts as a method.
+    settings : dict
+        The experiment's `score` section, as plain data.
+    dataset_part, result_part : str
+        The part with the targets, and the part with the fused images or predictions.
+    progress : callable
+    """
+    target, result = reading.Part(dataset_part), reading.Part(result_part)
+    reading.aligned([target, result])
+    rows = []
+    for i, name in enumerate(target.names):
+        y, x = (np.moveaxis(part.planes(i), 0, 2) for part in (target, result))
+        values = compare(name, y, x, target.bits, settings)
+        rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
+        progress(i + 1, len(target.names))
+    with written(place) as partial:
+        write_csv(partial, COLUMNS, sorted(rows))
+
+
+def compare(
+    name: str,
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    bits: int,
+    settings: dict[str, Any],
+) -> dict[str, float]:
+    """Score one image.
+
+    Parameters
+    ----------
+    name : str
+        Name of the image, for error messages.
+    target : integer array, (height, width, channel)
+    result : integer or float array of the same shape
+        In the code values of the target.
+    bits : int
+        8 or 16: depth of the target.
+    settings : dict
+        `space`, `crop`, `metrics` and `rounded` of the configuration.
+
+    Returns
+    -------
+    dict
+        Value of each metric, by name.
+
+    Raises
+    ------
+    InputError
+        `crop` leaves nothing of the image, or a metric cannot be imported, or fails.
+    """
+    if settings["rounded"]:
+        result = image_files.to_integers(result, target.dtype, "result")
+    crop = settings["crop"]
+    height, width = target.shape[:2]
+    if min(height, width) <= 2 * crop:
+        raise InputError(
+            f"image {name!r}: is {width}×{height}, of which a crop of {crop} leaves nothing; lower `crop`"
+        )
+    inner = np.s_[crop : height - crop, crop : width - crop]
+    target, result = target[inner], result[inner]
+    as_luma = settings["space"] == "y" and target.shape[2] == 3
+
+    @cache
+    def levels() -> list[np.ndarray]:
+        images = [image.astype(np.float64) / unit(bits) for image in (target, result)]
+        return [luma(image) for image in images] if as_luma else images
+
+    values = {}
+    for metric, section in settings["metrics"].items():
+        kind = registry.module("metrics", section["kind"])
+        try:
+            if hasattr(kind, "measure_stored"):
+                values[metric] = kind.measure_stored(target, result, white(bits), as_luma)
+            else:
+                values[metric] = float(kind.measure(*levels(), section))
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"image {name!r}: metric {metric} failed ({type(error).__name__}: {error}); fix it, or leave it out"
+            ) from error
+    return values

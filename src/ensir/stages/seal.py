@@ -1,0 +1,61 @@
+"""Seal: all parts of a store → its root group, which names them with the digests of their files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ensir.errors import InputError
+from ensir.storage import digests
+from ensir.storage.atomic import written
+from ensir.storage.layout import Layout, Place
+from ensir.storage.reading import FORMAT_VERSION
+
+
+def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
+    """Write the root group of a store: it names all parts, with their metadata and the digests of all their files.
+
+    Parameters
+    ----------
+    place : Place
+        The store's ``zarr.json``.
+    store : str
+        The store's folder.
+    parts : list of str
+        Names of its parts, all complete.
+    layout : Layout
+
+    Raises
+    ------
+    InputError
+        Parts of one store differ in channels or depth (grey and RGB images mixed, 8 and 16 bit).
+    """
+    metadata: dict[str, Any] = {}
+    kinds: dict[tuple, str] = {}
+    files: dict[str, str] = {}
+    for part in parts:
+        listed = digests.read(layout.digest(f"{store}/{part}"))
+        files |= {f"{part}/{name}": sha for name, sha in listed.items()}
+        node = json.loads(Path(store, part, "zarr.json").read_text())
+        members = node.pop("consolidated_metadata")["metadata"]
+        empty = {"kind": "inline", "must_understand": False, "metadata": {}}
+        metadata[part] = {**node, "consolidated_metadata": empty}
+        metadata |= {f"{part}/{name}": member for name, member in members.items()}
+        if "value" in members:  # not where the part refers to another store
+            kinds.setdefault((members["value"]["shape"][0], node["attributes"]["bits"]), part)
+    if len(kinds) > 1:
+        (a, one), (b, other) = list(kinds.items())[:2]
+        raise InputError(
+            f"{store}: part {one} has {a[0]} channels of {a[1]} bit, part {other} {b[0]} of {b[1]}; "
+            "a dataset holds images of one kind: split it in two"
+        )
+    attributes = {"format_version": FORMAT_VERSION, "parts": parts, "files": files}
+    root = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": attributes,
+        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": metadata},
+    }
+    with written(place) as partial:
+        partial.write_text(json.dumps(root, indent=1))

@@ -1,0 +1,37 @@
+"""Summarize: the scores and seconds of all methods → one table of everything, and one of the means."""
+
+from __future__ import annotations
+
+from ensir.scoring.rows import COLUMNS
+from ensir.storage.atomic import written
+from ensir.storage.layout import Place
+
+
+def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
+    """Collect the scores and seconds of all methods into one table, and their means over images into another.
+
+    Parameters
+    ----------
+    all_scores, summary : Place
+        Where the two tables go.
+    scores : list of str
+        Tables of single parts and methods. Experiments, datasets, methods and metrics keep the order in which they
+        first appear, images are sorted by name: the tables do not depend on how a test set is divided into parts.
+    """
+    import pandas as pd
+
+    names = dict.fromkeys(COLUMNS[:-1], str)
+    tables = [
+        pd.read_csv(path, dtype=names, keep_default_na=False, na_values={"value": ["nan"]}) for path in scores
+    ]
+    rows = pd.concat(tables, ignore_index=True)
+    rows["place"] = rows.groupby(["experiment", "dataset", "method"], sort=False).ngroup()
+    rows["number"] = pd.factorize(rows["metric"])[0]
+    rows = rows.sort_values(["place", "image", "number"], kind="stable")
+    keys = rows.groupby(list(COLUMNS[:-1]), sort=False, as_index=False)
+    table = keys["value"].sum(min_count=1)  # the seconds of shards add up
+    means = table.groupby(["experiment", "dataset", "method", "metric"], sort=False)["value"]
+    summarized = means.agg(mean=lambda values: values.mean(skipna=False), n="size").reset_index()
+    for place, columns in ((all_scores, table), (summary, summarized)):
+        with written(place) as partial:
+            columns.to_csv(partial, index=False, float_format="%.9g", na_rep="nan")

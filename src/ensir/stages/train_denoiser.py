@@ -1,0 +1,48 @@
+"""Train denoiser: photographs → the weights of a denoising autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ensir.networks import dae_training
+from ensir.storage.atomic import locked
+from ensir.storage.layout import Place
+
+
+def train_denoiser(
+    place: Place,
+    checkpoint: str,
+    curve: str,
+    photographs: list[str],
+    settings: dict[str, Any],
+    device: str,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Train a denoising autoencoder, or resume where a job with the same settings and code was stopped.
+
+    Parameters
+    ----------
+    place : Place
+        Where the weights go; locked against other processes that train them.
+    checkpoint, curve : str
+        Files of the state between two steps, and of loss and PSNR, step by step.
+    photographs : list of str
+        8-bit RGB images to learn from.
+    settings : dict
+        The section of the denoiser, as plain data.
+    device : "auto", "cpu" or "cuda"
+    progress : callable
+    """
+    with locked(place):
+        dae_training.train(
+            place.path,
+            checkpoint=Path(checkpoint),
+            curve=Path(curve),
+            photographs=photographs,
+            course=dae_training.Training.of(settings),
+            progress=progress,
+            device=device,
+            anew=True,
+        )

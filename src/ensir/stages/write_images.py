@@ -1,0 +1,36 @@
+"""Write images: fused stores → PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ensir.images import image_files
+from ensir.storage import reading
+from ensir.storage.atomic import written
+from ensir.storage.layout import Place
+
+Progress = Callable[[int, int], None]
+
+
+def write_images(place: Place, fused_parts: list[str], progress: Progress) -> None:
+    """Write fused images as PNG files named after them, rounded and clipped to 8 or 16 bit.
+
+    Parameters
+    ----------
+    place : Place
+        The folder of the files; sub-folders of names become sub-folders here.
+    fused_parts : list of str
+        All parts of a fused store.
+    progress : callable
+    """
+    with written(place) as folder:
+        for i, path in enumerate(fused_parts):
+            part = reading.Part(path)
+            dtype = np.uint8 if part.bits == 8 else np.uint16
+            for name in part.names:
+                image_files.write(
+                    folder / f"{name}.png", image_files.to_integers(part.image(name), dtype, name)
+                )
+            progress(i + 1, len(fused_parts))

@@ -1,0 +1,138 @@
+"""Write atomically: a result appears in its place whole, with its digest, or not at all."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import logging
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ensir.errors import InputError
+from ensir.storage import digests, layout, provenance
+from ensir.storage.layout import Place
+
+LONGEST = 180  # characters of a file name, host and process number not counted
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def written(place: Place, size: int = 0) -> Iterator[Path]:
+    """Write a result under a partial name, then rename it to its place.
+
+    Holds a lock on the place meanwhile: another process that writes the same result waits. What killed writers left
+    behind for this place is removed. The digest file is written last.
+
+    Parameters
+    ----------
+    place : Place
+    size : int
+        Estimated size in bytes; checked against the free space before anything is written.
+
+    Yields
+    ------
+    Path
+        Where to write the file or folder.
+
+    Raises
+    ------
+    InputError
+        Too little disk space.
+    """
+    with locked(place) as slug:
+        for stale in place.partial.glob(f"{glob.escape(slug)}.*"):
+            if not stale.name.endswith(".lock"):
+                remove(stale)
+        ensure_space(place, size)
+        partial = place.partial / f"{slug}.{socket.gethostname()}.{os.getpid()}"
+        try:
+            yield partial
+            _swap_in(partial, place)
+        finally:
+            remove(partial)
+
+
+@contextmanager
+def locked(place: Place) -> Iterator[str]:
+    """Wait for the lock on a place and hold it; yields the name for its work in progress."""
+    from filelock import FileLock, Timeout
+
+    slug = os.path.relpath(place.path).replace("../", "").strip("/").replace("/", "~")
+    if len(slug) > LONGEST:
+        slug = hashlib.sha256(slug.encode()).hexdigest()
+    place.partial.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place.partial / f"{slug}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:  # flock: the holder is alive, since a process that dies releases its lock
+        log.warning("waiting: another process is writing %s", place.path)
+        lock.acquire()
+    try:
+        yield slug
+    finally:
+        lock.release()
+
+
+@contextmanager
+def replaced(path: str | Path) -> Iterator[Path]:
+    """Write a single file outside a results folder: under a hidden name, then renamed to its place."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        remove(partial)
+
+
+def _swap_in(partial: Path, place: Place) -> None:
+    text = digests.digests(partial, name=place.path.name)
+    if partial.is_file():
+        _to_disk(partial)
+    place.path.parent.mkdir(parents=True, exist_ok=True)
+    if place.digest:  # an old digest must not vouch for the new content
+        place.digest.unlink(missing_ok=True)
+    if place.path.is_dir():
+        old = partial.with_name(f"{partial.name}.old")
+        os.rename(place.path, old)
+        os.rename(partial, place.path)
+        remove(old)
+    else:
+        os.replace(partial, place.path)
+    if place.digest:
+        place.digest.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = place.partial / f"{partial.name}.sha256"
+        unfinished.write_text(text)
+        _to_disk(unfinished)  # a store's chunks carry checksums, and its metadata a digest: this one
+        layout.Layout.origin_of(place.digest).write_text(json.dumps(provenance.origin()))
+        os.replace(unfinished, place.digest)
+
+
+def _to_disk(file: Path) -> None:
+    """Flush a file to disk: after a power cut, a rename could otherwise survive without the file's content."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def ensure_space(place: Place, size: int) -> None:
+    """Raise an InputError where fewer bytes are free than a result may need."""
+    free = shutil.disk_usage(place.partial).free
+    if size > free:
+        raise InputError(
+            f"{place.path}: needs up to {size / 1e6:,.1f} MB, but only {free / 1e6:,.1f} MB are free on this "
+            "disk; free some space or choose another with --directory"
+        )

@@ -1,0 +1,64 @@
+"""Zarr stores in which a missing chunk, which Zarr would read as zeros, or a changed one is an error."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import WrapperStore
+
+CHUNK = re.compile(r"(^|/)c(/\d+)*$")  # the key of a chunk, in Zarr's version 3
+
+
+class CompleteStore(WrapperStore[Store]):
+    """Wraps a Zarr store whose arrays were all written whole."""
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a key.
+
+        Raises
+        ------
+        FileNotFoundError
+            A chunk is missing.
+        """
+        content = await super().get(key, prototype, byte_range)
+        if content is None and CHUNK.search(key):
+            raise FileNotFoundError(f"{key} is missing")
+        return content
+
+
+class CheckedStore(WrapperStore[Store]):
+    """Wraps a Zarr store, of which only whole objects with known digests are read.
+
+    Parameters
+    ----------
+    store : Store
+    files : dict
+        SHA-256 of each object, by key.
+    """
+
+    def __init__(self, store: Store, files: dict[str, str]):
+        super().__init__(store)
+        self.files = files
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a key.
+
+        Raises
+        ------
+        ValueError
+            It is missing, or is not what its digest says.
+        """
+        assert byte_range is None, "objects are read whole"
+        content = await super().get(key, prototype)
+        if content is None:
+            raise ValueError(f"{key} is missing")
+        if hashlib.sha256(content.to_bytes()).hexdigest() != self.files.get(key):
+            raise ValueError(f"{key} is not what was published there (its digest differs)")
+        return content

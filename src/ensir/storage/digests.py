@@ -1,0 +1,126 @@
+"""Digests: a sha256sum-style file beside every result, and the check of results against them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ensir.errors import InputError
+from ensir.storage.layout import Layout
+
+LINE = re.compile(r"[0-9a-f]{64}  .+")
+TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, inside every directory output
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files(path: Path) -> list[Path]:
+    """List the files below a folder that belong to the store, sorted; links are followed."""
+    paths = []
+    for folder, _, names in os.walk(path, followlinks=True):
+        paths += [Path(folder) / name for name in names if name != TIMESTAMP]
+    return sorted(paths)
+
+
+def digests(path: Path, name: str = "") -> str:
+    """Return the digest of each file of a result, as ``sha256sum`` writes them, relative to the result."""
+    if path.is_dir():
+        return "".join(f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files(path))
+    return f"{sha256(path)}  {name or path.name}\n"
+
+
+def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]:
+    """Compare results with their digests, byte by byte.
+
+    Parameters
+    ----------
+    path : path
+        A results folder, a store, a part, a LUT, or any folder in between.
+    layout : Layout
+        The results folder that holds it.
+
+    Yields
+    ------
+    (Path, list of str)
+        Each result, and its problems; an empty list where it is intact.
+    """
+    asked = Path(os.path.abspath(path))
+    for digest in sorted((Path(layout.root) / "digests").rglob("*.sha256")):
+        result = layout.result_of(digest)
+        place = Path(os.path.abspath(result))
+        if asked == place or asked in place.parents or place in asked.parents:
+            yield result, check(result, digest)
+
+
+def check_before_reading(result: str | Path) -> None:
+    """Compare a result's file, or the metadata of a store, with its digest; chunks have checksums of their own.
+
+    Parameters
+    ----------
+    result : path
+        Outside a results folder, it has no digest and is not compared.
+
+    Raises
+    ------
+    InputError
+        Names the file that is missing or has changed.
+    """
+    result = Path(os.path.abspath(result))
+    digest = _digest_of(result)
+    if digest is None:
+        return
+    store = result.is_dir()
+    for name, sha in read(digest).items():
+        if store and not name.endswith("zarr.json"):
+            continue
+        file = (result if store else result.parent) / name
+        if not file.is_file() or sha256(file) != sha:
+            raise InputError(
+                f"{file}: is not what was written there (its digest differs); delete {result} and run again"
+            )
+
+
+def _digest_of(result: Path) -> Path | None:
+    """Find the digest file of a result; None where it is in no results folder."""
+    candidates = (Path(Layout(str(folder)).digest(str(result))) for folder in result.parents)
+    return next(filter(Path.is_file, candidates), None)
+
+
+def read(digest: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that a digest file lists, by name.
+
+    Raises
+    ------
+    InputError
+        It is empty or no digest file, as may happen in a power cut.
+    """
+    lines = Path(digest).read_text(errors="replace").splitlines()
+    if not lines or not all(LINE.fullmatch(line) for line in lines):
+        raise InputError(f"{digest}: is no digest file; delete it and its result, and run again")
+    return {name: sha for sha, name in (line.split("  ", 1) for line in lines)}
+
+
+def check(result: Path, digest: Path) -> list[str]:
+    """Return what differs between a result and its digest file."""
+    if not result.exists():
+        return ["missing"]
+    try:
+        expected = read(digest)
+    except InputError as error:
+        return [str(error)]
+    folder = result if result.is_dir() else result.parent
+    problems = [f"{name}: missing" for name in expected if not (folder / name).is_file()]
+    problems += [
+        f"{n}: changed" for n, sha in expected.items() if (folder / n).is_file() and sha256(folder / n) != sha
+    ]
+    if result.is_dir():
+        known = {folder / name for name in expected}
+        problems += [f"{file.relative_to(result)}: unexpected" for file in files(result) if file not in known]
+    return problems

@@ -1,0 +1,317 @@
+"""Shared stores: sealed stores at paths and URLs, of which no byte is trusted without its digest.
+
+The root of a sealed store holds the SHA-256 of every file below it, so that its own digest vouches for the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ensir.errors import InputError
+
+if TYPE_CHECKING:
+    import zarr
+    from obstore.store import ObjectStore
+
+    from ensir.storage.complete import CheckedStore
+
+SCHEMES = ("s3", "http", "https")
+ROOT = "zarr.json"
+SIGNING = (  # if one of these is set, S3 requests are signed
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SKIP_SIGNATURE",
+)
+
+
+def is_url(location: str) -> bool:
+    """Return whether a location is a URL, not a path."""
+    return "://" in location
+
+
+def objects_at(location: str, writable: bool = False) -> ObjectStore:
+    """Return the objects below a path or URL.
+
+    Credentials come from the environment (`AWS_*`) alone; without any, requests are not signed, as for public buckets.
+
+    Raises
+    ------
+    InputError
+        No such folder, or a URL of a kind that cannot be read from or written to.
+    """
+    from obstore.store import LocalStore, from_url
+
+    if not is_url(location):
+        if not (writable or os.path.isdir(location)):
+            raise InputError(f"{location}: no such store; fix the path")
+        return LocalStore(os.path.abspath(location), mkdir=writable)
+    scheme = location.partition("://")[0]
+    if scheme not in SCHEMES or (writable and scheme != "s3"):
+        raise InputError(
+            f"{location}: a store is {'published at' if writable else 'read from'} a path"
+            f"{'' if writable else ', http(s)://'} or s3:// URL"
+        )
+    options: dict[str, Any] = {
+        "client_options": {"allow_http": True, "connect_timeout": "10s", "timeout": "5m"},
+        "retry_config": {"max_retries": 4},
+    }
+    if scheme == "s3":
+        options["config"] = {"checksum_algorithm": "SHA256"}  # of every upload, which S3 checks
+        if not any(map(os.getenv, SIGNING)):
+            options["config"]["skip_signature"] = True
+    return from_url(location, **options)
+
+
+def get(objects: ObjectStore, key: str, location: str) -> bytes:
+    """Read a whole object.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none.
+    InputError
+        It cannot be read.
+    """
+    import obstore
+
+    try:
+        return bytes(obstore.get(objects, key).bytes())
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise InputError(f"{location}/{key}: cannot be read ({reason(error)})") from error
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of an error: obstore's are pages long."""
+    return str(error).partition("\n")[0]
+
+
+class SharedImage(NamedTuple):
+    """An image of a store: its part, its position there, and the digests of its target and of its input, if any."""
+
+    part: str
+    position: int
+    target: str
+    input: str
+
+
+def images_of(part: str, attributes: dict[str, Any]) -> dict[str, SharedImage]:
+    """Return the images that the attributes of a part of predictions list, by name."""
+    names = attributes.get("images", [])
+    nothing = [""] * len(names)
+    targets, inputs = (attributes.get(f"{what}_digests") or nothing for what in ("target", "input"))
+    rows = zip(names, targets, inputs, strict=True)
+    return {
+        str(name): SharedImage(part, i, str(target), str(degraded))
+        for i, (name, target, degraded) in enumerate(rows)
+    }
+
+
+class SharedStore:
+    """A sealed store at a path or URL; only its root is read at once.
+
+    Parameters
+    ----------
+    location : str
+        Path or URL.
+    digest : str or None
+        SHA-256 that the root must have.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the root.
+    parts : list of str
+    files : dict
+        SHA-256 of every file of every part, by key.
+    images : dict
+        Every image, by name.
+
+    Raises
+    ------
+    InputError
+        No store, incomplete, not the one with that digest, or one that only refers to another.
+    """
+
+    def __init__(self, location: str, digest: str | None = None):
+        self.location = location.rstrip("/")
+        self.objects = objects_at(self.location)
+        try:
+            text = get(self.objects, ROOT, self.location)
+        except FileNotFoundError:
+            raise InputError(
+                f"{location}: no store, or one that is not complete (it has no {ROOT}); fix the location, or "
+                "publish it again: what is already there is not uploaded twice"
+            ) from None
+        self.digest = hashlib.sha256(text).hexdigest()
+        if digest and digest != self.digest:
+            raise InputError(
+                f"{location}: is another store than the configuration names (its root has the SHA-256 {self.digest}, "
+                f"not {digest}); fix the model's `digests` or `path`"
+            )
+        try:
+            root = json.loads(text)
+            self.parts: list[str] = root["attributes"]["parts"]
+            self.files: dict[str, str] = root["attributes"]["files"]
+            metadata = root["consolidated_metadata"]["metadata"]
+            self._attributes = {part: metadata[part]["attributes"] for part in self.parts}
+            self.images: dict[str, SharedImage] = {}
+            for part, attributes in self._attributes.items():
+                self.images |= images_of(part, attributes)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{location}: is no sealed store of this version; publish one with `ensir publish`"
+            ) from error
+        for attributes in self._attributes.values():
+            if "source" in attributes:
+                third = attributes["source"]["location"]
+                raise InputError(
+                    f"{location}: only refers to {third}; name that, or make it with `fetch: true`"
+                )
+
+    def attributes(self, part: str) -> dict[str, Any]:
+        """Return the attributes of a part."""
+        return self._attributes[part]
+
+    def columns(self, part: str, *names: str) -> list[np.ndarray]:
+        """Read per-image arrays of a part, such as ``height``."""
+        with clear_errors(self.location):
+            return [np.asarray(self._array(part, name)[...]) for name in names]
+
+    def metadata(self, part: str, name: str) -> dict[str, Any]:
+        """Return the metadata of an array of a part, as plain data."""
+        with clear_errors(self.location):
+            return self._array(part, name).metadata.to_dict()
+
+    def _array(self, part: str, name: str) -> zarr.Array:
+        import zarr
+
+        return zarr.open_array(self._checked, path=f"{part}/{name}", mode="r", zarr_format=3)
+
+    @cached_property
+    def _checked(self) -> CheckedStore:
+        return checked(self.location, self.files)
+
+    def chunks(self, part: str, name: str) -> dict[str, str]:
+        """Return the digests of the chunks of an array of a part, by key."""
+        return {key: sha for key, sha in self.files.items() if key.startswith(f"{part}/{name}/c/")}
+
+    def problems(self, part: str) -> list[str]:
+        """Read every object of a part; return what is missing or has changed."""
+        problems = []
+        for key, sha in self.files.items():
+            if key.startswith(f"{part}/"):
+                try:
+                    changed = hashlib.sha256(get(self.objects, key, self.location)).hexdigest() != sha
+                except FileNotFoundError:
+                    problems.append(f"{key}: missing")
+                else:
+                    problems += [f"{key}: changed"] if changed else []
+        return problems
+
+
+def checked(location: str, files: dict[str, str]) -> CheckedStore:
+    """Return a store for Zarr that only reads objects with these digests."""
+    from zarr.storage import ObjectStore
+
+    from ensir.storage.complete import CheckedStore
+
+    return CheckedStore(ObjectStore(objects_at(location), read_only=True), files)
+
+
+@contextmanager
+def clear_errors(location: str) -> Iterator[None]:
+    """Report a shared store that is damaged, has changed or cannot be reached as one InputError."""
+    try:
+        yield
+    except Exception as error:
+        raise InputError(
+            f"{location}: {reason(error)}; `ensir verify {location}` shows more; where another store was put in its "
+            "place, delete what was adopted from it and run again"
+        ) from error
+
+
+class Gathered:
+    """Values (channel, pixel) of images in a shared store, put one after the other as they are read.
+
+    Parameters
+    ----------
+    source : dict
+        `location`, the path or URL of the store; `arrays`, the metadata of `value` by part; `digests`, the SHA-256 of
+        the chunks by key.
+    parts : list of str
+        For each image, the part that holds it.
+    offsets, pixels : list of int
+        For each image, its first pixel there, and its number of pixels.
+
+    Attributes
+    ----------
+    shape, dtype, chunks, size, basename
+        As of the Zarr array that it replaces.
+    """
+
+    basename = "value"
+
+    def __init__(
+        self, source: dict[str, Any], parts: Sequence[str], offsets: Sequence[int], pixels: Sequence[int]
+    ):
+        import zarr
+        from zarr.storage import StorePath
+
+        self.location = source["location"]
+        store = checked(self.location, source["digests"])
+        self.arrays = {
+            part: zarr.Array.from_dict(StorePath(store, f"{part}/value"), dict(metadata))
+            for part, metadata in source["arrays"].items()
+        }
+        self.first = np.cumsum([0, *pixels])  # of each image, here
+        self.images = list(zip(map(str, parts), map(int, offsets), strict=True))
+        some = next(iter(self.arrays.values()))
+        self.dtype, self.chunks = some.dtype, some.chunks
+        self.shape = (some.shape[0], int(self.first[-1]))
+        self.size = self.shape[0] * self.shape[1]
+
+    def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
+        """Read a run of pixels; each part of the shared store is read once."""
+        start, stop, _ = key[1].indices(self.shape[1])
+        pixels = np.empty((self.shape[0], stop - start), self.dtype)
+        for part, runs in groupby(self._runs(start, stop), key=lambda run: run.part):
+            here = list(runs)
+            low, high = min(run.there for run in here), max(run.there + run.pixels for run in here)
+            with clear_errors(self.location):
+                values = np.asarray(self.arrays[part][:, low:high])
+            for run in here:
+                at, there = run.here - start, run.there - low
+                pixels[:, at : at + run.pixels] = values[:, there : there + run.pixels]
+        return pixels
+
+    def _runs(self, start: int, stop: int) -> list[_Run]:
+        """Divide a run of pixels by the images that it covers."""
+        first = int(np.searchsorted(self.first, start, side="right")) - 1
+        runs = []
+        for i in range(first, len(self.images)):
+            low, high = max(start, int(self.first[i])), min(stop, int(self.first[i + 1]))
+            if low >= stop:
+                break
+            part, offset = self.images[i]
+            runs.append(_Run(part, low, offset + low - int(self.first[i]), high - low))
+        return runs
+
+
+class _Run(NamedTuple):
+    part: str
+    here: int
+    there: int
+    pixels: int

@@ -1,0 +1,99 @@
+"""Fusing by LUT: dense and sparse, 8 and 16 bit, and its file."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from examples import made, pixels, seeds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ensir.cells import lut as luts
+from ensir.cells.lut import LutMethod, load, save
+from ensir.errors import InputError
+from ensir.storage.layout import Place
+
+
+@given(
+    seed=seeds,
+    models=st.sampled_from([2, 3, 5]),
+    bits=st.sampled_from([8, 16]),
+    channels=st.sampled_from(["joint", "separate"]),
+    arithmetic=st.sampled_from(["released", "paper"]),
+)
+@settings(max_examples=25)  # fmt: skip
+def test_fused_values_lie_within_their_predictions(seed, models, bits, channels, arithmetic):
+    method = LutMethod({}, made(seed, models, bits, channels, arithmetic))
+    x, _ = pixels(seed + 1, models, bits)
+    fused, exact = method.fuse(x), method.fuse(x, np.float64)
+    slack = models * 1e-6 if arithmetic == "released" else 1e-12  # what the weights may sum to beside one
+    assert (exact >= x.min(axis=0) * (1 - slack)).all()
+    assert (exact <= x.max(axis=0) * (1 + slack)).all()
+    assert fused.dtype == np.float32
+    np.testing.assert_array_equal(fused, exact.astype(np.float32))
+    np.testing.assert_allclose((method.weights(x) * x).sum(axis=0), exact, rtol=1e-12)
+
+
+@given(
+    seed=seeds,
+    channels=st.sampled_from(["joint", "separate"]),
+    arithmetic=st.sampled_from(["released", "paper"]),
+)
+@settings(max_examples=15)
+def test_sparse_equals_dense(seed, channels, arithmetic):
+    lut = made(seed, channels=channels, arithmetic=arithmetic)
+    x, _ = pixels(seed + 1)
+    dense = LutMethod({}, lut).fuse(x, np.float64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(luts, "DENSE_CELLS", 0)
+        np.testing.assert_array_equal(LutMethod({}, lut).fuse(x, np.float64), dense)
+
+
+@given(seed=seeds, bits=st.sampled_from([8, 16]), channels=st.sampled_from(["joint", "separate"]))
+@settings(max_examples=15)
+def test_expected_errors_of_the_reference_are_its_errors(seed, bits, channels):
+    lut = made(seed, bits=bits, channels=channels)
+    x, y = pixels(seed, bits=bits)
+    method = LutMethod({}, lut)
+    fused, expected = method.fuse_with_error(x)
+    np.testing.assert_array_equal(fused, method.fuse(x))
+    actual = (y - method.fuse(x, np.float64)) ** 2
+    np.testing.assert_allclose(expected.sum(dtype=np.float64), actual.sum(), rtol=1e-5)
+    np.testing.assert_allclose(np.unique(expected), np.unique(lut.expected_squared_error.astype(np.float32)))
+
+
+@pytest.mark.parametrize("arithmetic", ["released", "paper"])
+def test_empty_cells_expect_no_number(arithmetic, monkeypatch):
+    lut = made(0, arithmetic=arithmetic)
+    x = np.random.default_rng(0).integers(0, 256, (3, 3, 500)).astype(np.uint8)
+    fused, expected = LutMethod({}, lut).fuse_with_error(x)
+    np.testing.assert_array_equal(np.isnan(expected), ~np.isin(LutMethod({}, lut).numbers(x), lut.number))
+    assert 0 < np.isnan(expected).sum() < expected.size
+    assert np.isfinite(fused).all()
+    monkeypatch.setattr(luts, "DENSE_CELLS", 0)
+    for sparse, dense in zip(LutMethod({}, lut).fuse_with_error(x), (fused, expected), strict=True):
+        np.testing.assert_array_equal(sparse, dense)
+
+
+def test_predictions_that_do_not_fit():
+    method = LutMethod({}, made(0, channels="separate"))
+    for x in (pixels(0, models=2)[0], pixels(0, bits=16)[0], pixels(0, channels=1)[0]):
+        with pytest.raises(InputError, match="fit a LUT"):
+            method.fuse(x)
+
+
+@pytest.mark.parametrize("channels", ["joint", "separate"])
+def test_file(tmp_path, channels):
+    lut = made(0, channels=channels)
+    save(lut, Place.beside(tmp_path / "a.lut"))
+    found = load(str(tmp_path / "a.lut"))
+    for field in fields(lut):
+        np.testing.assert_array_equal(
+            getattr(found, field.name), getattr(lut, field.name), err_msg=field.name
+        )
+
+
+def test_no_lut(tmp_path):
+    (tmp_path / "a.lut").write_text("no")
+    with pytest.raises(InputError, match="cannot be read as a LUT"):
+        load(str(tmp_path / "a.lut"))

@@ -1,0 +1,237 @@
+"""Exported programs: `.pt2` and ONNX, of any size and of one, and what a `.pt2` may not hold."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ensir import restorers
+from ensir.datasets.photos import photograph
+from ensir.errors import InputError
+from ensir.restorers import exported
+
+SETTINGS = {
+    "kind": "exported", "tile": None, "overlap": 16, "batch": 1, "device": "cpu", "value_range": [0, 1], "multiple": 1,
+    "any_range": False,
+}  # fmt: skip
+needs_onnx = pytest.mark.skipif(
+    find_spec("onnxruntime") is None or find_spec("onnxscript") is None, reason="needs the extra `onnx`"
+)
+FORMATS = ["pt2", pytest.param("onnx", marks=needs_onnx)]
+
+
+class Twice(torch.nn.Module):
+    """A small ×2 network; `unit` is the white of its range."""
+
+    def __init__(self, unit: float = 1.0):
+        super().__init__()
+        torch.manual_seed(0)
+        self.unit, self.first, self.last = (
+            unit,
+            torch.nn.Conv2d(3, 8, 3, padding=1),
+            torch.nn.Conv2d(8, 12, 3, padding=1),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.nn.functional.gelu(self.first(x / self.unit))
+        return torch.nn.functional.pixel_shuffle(torch.sigmoid(self.last(x)), 2) * self.unit
+
+
+def export(network: torch.nn.Module, path: Path, size: tuple[int, int] | None = None) -> Path:
+    """Export as `docs/models.md` says: for any size, or for one."""
+    example = (torch.rand(2, 3, 32, 48),) if size is None else (torch.rand(1, 3, *size),)
+    free = torch.export.Dim.DYNAMIC
+    shapes = ({0: free, 2: free, 3: free},) if size is None else None
+    program = torch.export.export(network.eval(), example, dynamic_shapes=shapes)
+    if path.suffix == ".pt2":
+        torch.export.save(program, path)
+    else:
+        torch.onnx.export(program, f=path, verbose=False)
+    return path
+
+
+def restore(path: Path, image: np.ndarray, **settings: Any) -> np.ndarray:
+    restorer = exported.Restorer({**SETTINGS, "path": str(path), **settings}, [])
+    shape = (image.shape[0] * 2, image.shape[1] * 2, image.shape[2])
+    (prediction,) = restorer.restore([restorers.Degraded("x", image, shape, 8, 2, None)])
+    return prediction
+
+
+@torch.inference_mode()
+def directly(network: torch.nn.Module, image: np.ndarray) -> np.ndarray:
+    x = torch.from_numpy(image / 255).float().permute(2, 0, 1)[None]
+    return network.eval()(x)[0].permute(1, 2, 0).numpy() * 255
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_any_size(tmp_path: Path, extension: str):
+    network, image = Twice(), photograph("chelsea", 90)[:70]
+    path = export(network, tmp_path / f"net.{extension}")
+    expected = directly(network, image)
+    np.testing.assert_allclose(restore(path, image), expected, atol=1e-3)
+    np.testing.assert_allclose(restore(path, image, tile=32, batch=4), expected, atol=1e-3)
+    inside = restore(path, image, multiple=16)[
+        :120, :160
+    ]  # the padding shows at the lower and right edge alone
+    np.testing.assert_allclose(inside, expected[:120, :160], atol=1e-3)
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_one_size(tmp_path: Path, extension: str):
+    network, image = Twice(), photograph("chelsea", 90)[:70]
+    path = export(network, tmp_path / f"net.{extension}", size=(32, 40))
+    expected = directly(network, image)
+    np.testing.assert_allclose(restore(path, image, batch=4), expected, atol=1e-3)
+    small = restore(path, image[:20, :30])
+    np.testing.assert_allclose(small[:30, :50], expected[:30, :50], atol=1e-3)
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_another_range(tmp_path: Path, extension: str):
+    image = photograph("chelsea", 40)
+    path = export(Twice(unit=255.0), tmp_path / f"net.{extension}")
+    expected = directly(Twice(), image)
+    np.testing.assert_allclose(restore(path, image, value_range=[0, 255]), expected, atol=1e-3)
+    with pytest.raises(
+        InputError, match=r"image 'x': 100 % of its values .* \[0, 1\]; .* perhaps \[0, 255\]"
+    ):
+        restore(path, image)
+    assert restore(path, image, any_range=True).min() > 255
+
+
+class Stepped(torch.nn.Module):
+    """A ×2 network whose output is code values."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        return (x * 255).round().to(torch.uint8)
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_outputs_of_code_values(tmp_path: Path, extension: str):
+    image = photograph("chelsea", 40)
+    path = export(Stepped(), tmp_path / f"net.{extension}")
+    expected = image.repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_allclose(restore(path, image), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_damaged_and_unsuitable_files(tmp_path: Path, extension: str):
+    image, path = photograph("chelsea", 40), tmp_path / f"net.{extension}"
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        restore(path, image)
+    export(Twice(), path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(
+        InputError, match=r"(cannot be read as a program|is no program of one picture) .*export it again"
+    ):
+        restore(path, image)
+
+    class Flat(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.flatten(1)
+
+    export(Flat(), path)
+    with pytest.raises(InputError, match=r"net.*: (makes|failed)"):
+        restore(path, image)
+
+
+# ── what a .pt2 may not hold ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Hostile:
+    """Leaves a mark when it is unpickled."""
+
+    mark: Path
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def pickled(old: bytes) -> bytes:
+    file = io.BytesIO()
+    torch.save(Hostile(), file)
+    return file.getvalue()
+
+
+def in_json(change: Callable[[Any], None]) -> Callable[[bytes], bytes]:
+    def changed(old: bytes) -> bytes:
+        value = json.loads(old)
+        change(value)
+        return json.dumps(value).encode()
+
+    return changed
+
+
+def nodes(model: Any) -> list[Any]:
+    return model["graph_module"]["graph"]["nodes"]
+
+
+def evil_size(model: Any) -> None:
+    model["graph_module"]["graph"]["tensor_values"]["x"]["sizes"][2]["as_expr"]["expr_str"] = (
+        f"__import__('pathlib').Path('{Hostile.mark}').touch() or 7"
+    )
+
+
+def evil_size_of_metadata(model: Any) -> None:
+    evil_size(model)
+    values = model["graph_module"]["graph"]["tensor_values"]
+    values["metadata"] = values.pop("x")
+
+
+def evil_tree(model: Any) -> None:
+    tree = '[1, {"type": "collections.defaultdict", "context": {"default_factory_module": "antigravity"}}]'
+    model["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = tree
+
+
+def evil_weight(config: Any) -> None:
+    name, meta = config["config"].popitem()
+    config["config"] |= {name: {**meta, "use_pickle": True}}
+
+
+ATTACKS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "operator": (
+        "models/model.json",
+        in_json(lambda model: nodes(model)[0].update(target="torch.os.system")),
+    ),
+    "hub": ("models/model.json", in_json(lambda model: nodes(model)[0].update(target="torch.hub.load"))),
+    "file": (
+        "models/model.json",
+        in_json(lambda m: nodes(m)[0].update(target="torch.ops.aten.from_file.default")),
+    ),
+    "size": ("models/model.json", in_json(evil_size)),
+    "size of a tensor called metadata": ("models/model.json", in_json(evil_size_of_metadata)),
+    "name": ("models/model.json", in_json(lambda model: nodes(model)[0].update(name="x'] or print('"))),
+    "tree": ("models/model.json", in_json(evil_tree)),
+    "pickled weight": ("data/weights/model_weights_config.json", in_json(evil_weight)),
+    "sample inputs": ("data/sample_inputs/model.pt", pickled),
+    "legacy weights": ("data/weights/model.pt", pickled),
+    "compiled code": ("data/aotinductor/model/net.so", lambda old: b"\x7fELF"),
+    "pickled constant": ("data/constants/opaque_obj_0", lambda old: pickle.dumps(Hostile())),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_hostile_program_runs_nothing(tmp_path: Path, attack: str):
+    Hostile.mark = tmp_path / "mark"
+    name, change = ATTACKS[attack]
+    good, bad = export(Twice(), tmp_path / "good.pt2"), tmp_path / "bad.pt2"
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(bad, "w", zipfile.ZIP_STORED) as target:
+        records = {record: source.read(record) for record in source.namelist()}
+        (root,) = {record.split("/")[0] for record in records}
+        records[f"{root}/{name}"] = change(records.get(f"{root}/{name}", b""))
+        for record, content in records.items():
+            target.writestr(record, content)
+    with pytest.raises(InputError, match=r"bad.pt2: is refused, since it"):
+        restore(bad, photograph("chelsea", 40))
+    assert not Hostile.mark.exists()

@@ -1,0 +1,421 @@
+"""The report: a page made of small real results."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ensir.config.schema import Config
+from ensir.drawing import pictures
+from ensir.errors import InputError
+from ensir.metrics.psnr import Psnr
+from ensir.report.page import _encoded, _rows
+from ensir.scoring import scores
+from ensir.scoring.rows import COLUMNS, write_csv
+from ensir.stages.estimate import estimate
+from ensir.stages.fuse import fuse
+from ensir.stages.ingest import ingest
+from ensir.stages.merge import merge
+from ensir.stages.partition import partition
+from ensir.stages.predict import predict
+from ensir.stages.report import report
+from ensir.stages.score import compare, score
+from ensir.stages.summarize import summarize
+from ensir.storage.layout import Layout
+
+RAW = {
+    "datasets": {
+        "ref": {
+            "kind": "photos",
+            "images": ["coffee"],
+            "size": 64,
+            "degradation": {"kind": "downscale", "scale": 2},
+        },
+        "test": {
+            "kind": "photos",
+            "images": ["chelsea", "rocket"],
+            "size": 64,
+            "degradation": {"kind": "downscale", "scale": 2},
+        },
+    },
+    "models": {
+        "input": {"kind": "classical", "algorithm": "nearest"},  # called like a picture of the dataset
+        "bicubic": {"kind": "classical", "algorithm": "bicubic"},
+        "lanczos": {"kind": "classical", "algorithm": "lanczos"},
+    },
+    "experiments": {
+        "sr_x2": {
+            "models": ["input", "bicubic", "lanczos"],
+            "reference": "ref",
+            "tests": ["test"],
+            "methods": {
+                "average": {"kind": "average"},
+                "zzpm": {"kind": "zzpm"},
+                "ensir": {"kind": "ensir", "bin_width": 64},
+            },
+        }
+    },
+}
+
+PSNR = scores.metric("psnr", Psnr().printed)
+
+
+def quiet(done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run every stage before the report; return its arguments."""
+    config = Config.model_validate(RAW)
+    layout = Layout(str(tmp_path_factory.mktemp("run") / "results"))
+    for name, dataset in config.datasets.items():
+        part, settings = f"{layout.dataset(name)}/p", dataset.model_dump(mode="json")
+        ingest(layout.place(part), name, list(dataset.images), settings, [], [], None, quiet)
+        for model, section in config.models.items():
+            place = layout.place(f"{layout.predictions(name, model)}/p")
+            predict(place, part, layout.digest(part), model, section.model_dump(mode="json"), [], None, quiet)
+    experiment = config.experiments["sr_x2"].model_dump(mode="json")
+    models, methods = experiment["models"], experiment["methods"]
+    statistics, lut = layout.statistics("sr_x2", "bins"), layout.lut("sr_x2", "ensir")
+    reference = [f"{layout.predictions('ref', model)}/p" for model in models]
+    partition(
+        layout.place(statistics),
+        "ensir.cells.bins",
+        {"bin_width": 64},
+        "ref",
+        models,
+        [(f"{layout.dataset('ref')}/p", reference)],
+        {"scheduler": "threads"},
+        quiet,
+    )
+    shard = layout.weights("sr_x2", "ensir", 0)
+    estimate(layout.place(shard), statistics, methods["ensir"], 0, 1, "cpu", quiet)
+    merge(layout.place(lut), "ensir", methods["ensir"], statistics, [shard])
+
+    target = f"{layout.dataset('test')}/p"
+    predictions = {model: f"{layout.predictions('test', model)}/p" for model in models}
+    fitted = {method: lut if method == "ensir" else None for method in methods}
+    fused = {method: f"{layout.fused('sr_x2', 'test', method)}/p" for method in methods}
+    for method, path in fused.items():
+        paths = list(predictions.values())
+        fuse(
+            layout.place(path),
+            method,
+            methods[method],
+            fitted[method],
+            target,
+            models,
+            paths,
+            [],
+            False,
+            {"scheduler": "threads"},
+            quiet,
+        )
+    scored = []
+    for method, path in {**predictions, **fused}.items():
+        scored.append(layout.scores("sr_x2", "test", method, "part"))
+        place = layout.file(scored[-1])
+        score(place, "sr_x2", "test", method, experiment["score"], target, path, quiet)
+    scores, summary = f"{layout.root}/scores.csv", f"{layout.root}/summary.csv"
+    summarize(layout.file(scores), layout.file(summary), scored)
+    sample = {
+        "experiment": "sr_x2",
+        "dataset": "test",
+        "image": "rocket",
+        "dataset_part": target,
+        "predictions": predictions,
+        "fused": fused,
+        "fitted": fitted,
+    }
+    return {
+        "experiments": {"sr_x2": experiment},
+        "scores": scores,
+        "summary": summary,
+        "samples": [sample],
+        "curves": {"sr_x2": {}},
+        "megabytes": 30,
+        "threads": 2,
+    }
+
+
+@pytest.fixture(scope="module")
+def page(made: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    steps: list[tuple[int, int]] = []
+    report(Layout(str(path.parent)).file(path), **made, progress=lambda *step: steps.append(step))
+    assert steps == [(1, 1)]
+    return path.read_text(encoding="utf-8")
+
+
+class Tables(HTMLParser):
+    """Collects the rows of each table: (text, class) of each cell."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tables: list[list[list[tuple[str, str]]]] = []
+        self.cell: str | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append(("", dict(attributes).get("class") or ""))
+            self.cell = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self.cell:
+            self.cell = None
+
+    def handle_data(self, data: str) -> None:
+        if self.cell:
+            text, kind = self.tables[-1][-1][-1]
+            self.tables[-1][-1][-1] = (text + data.strip(), kind)
+
+
+def test_results_table_prints_the_summary(page: str, made: dict[str, Any]) -> None:
+    with open(made["summary"], newline="") as file:
+        means = {(row["method"], row["metric"]): float(row["mean"]) for row in csv.DictReader(file)}
+    rows = [row for row in Tables(page).tables[0][2:] if len(row) > 1]
+    assert [row[0][0] for row in rows] == ["input", "bicubic", "lanczos", "average", "zzpm", "ensir"]
+    for (method, _), (psnr, _), (gain, _), (ssim, _) in rows:
+        assert psnr == f"{means[method, 'psnr']:.2f}"
+        assert ssim == f"{means[method, 'ssim']:.4f}"
+        difference = means[method, "psnr"] - means["average", "psnr"]
+        assert float(gain.replace("−", "-")) == pytest.approx(difference, abs=0.000501)
+    for column in (1, 3):
+        printed = sorted({float(row[column][0]) for row in rows}, reverse=True)
+        marks = {float(row[column][0]): row[column][1] for row in rows}
+        assert [marks[value] for value in printed[:3]] == ["best", "second", ""]
+
+
+def test_higher_is_better(page: str) -> None:
+    assert "Means over the images of each test set; higher is better." in page
+
+
+def test_base_models_and_methods_are_separate_groups(page: str) -> None:
+    titles = [row[0][0] for row in Tables(page).tables[0] if len(row) == 1]
+    assert titles == ["Base models", "Methods"]
+
+
+def test_page_needs_nothing_else(page: str) -> None:
+    links = re.findall(r"""\b(?:src|href|xlink:href|action|poster)\s*=\s*["']([^"']*)""", page)
+    assert links
+    assert [link for link in links if not link.startswith(("data:", "#"))] == []
+    assert re.findall(r"@import|url\((?!#)", page) == []
+
+
+def test_every_picture_has_a_text_and_every_id_is_unique(page: str) -> None:
+    assert all("alt=" in image for image in re.findall(r"<img\b[^>]*>", page))
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    links = re.findall(r'href="#([^"]+)"', page)
+    assert set(links) <= set(ids)
+
+
+def test_every_model_has_a_weight_map_where_weights_vary(page: str) -> None:
+    assert re.findall(r'alt="Weight of (\w+) in (\w+)', page) == [
+        (model, "ensir") for model in ("input", "bicubic", "lanczos")
+    ]
+
+
+def test_same_inputs_same_bytes(page: str, made: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "again.html"
+    report(Layout(str(tmp_path)).file(path), **made, progress=quiet)
+    assert path.read_text(encoding="utf-8") == page
+
+
+def test_equal_in_print_is_equal_in_rank() -> None:
+    cells = scores.ranked([30.001, 29.5, 30.004, np.nan, 29.0], PSNR)
+    assert [cell.mark for cell in cells] == ["best", "second", "best", "", ""]
+    assert [cell.text for cell in cells] == ["30.00", "29.50", "30.00", "–", "29.00"]
+    infinite = scores.ranked([np.inf, 40.0], PSNR)
+    assert [(cell.text, cell.mark) for cell in infinite] == [("∞", "best"), ("40.00", "second")]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.000"), (-0.0004, "0.000"), (0.004, "+0.004"), (-0.5, "−0.500"), (np.inf, "+∞"), (np.nan, "–")],
+)
+def test_gain_is_signed(value: float, text: str) -> None:
+    assert PSNR.gain(value) == text
+
+
+def test_pictures_are_rounded_and_clipped_for_display() -> None:
+    fused = np.array([[[-3.0], [1.6], [300.0]]], np.float32)
+    assert pictures.displayed(fused, 8).ravel().tolist() == [0, 2, 255]
+    assert pictures.displayed(np.array([[[0], [257], [65535]]], np.uint16), 16).ravel().tolist() == [
+        0,
+        1,
+        255,
+    ]
+
+
+def test_grey_and_large_pictures() -> None:
+    grey = np.zeros((8, 8, 1), np.uint8)
+    assert pictures.data_uri(grey).startswith("data:image/webp")
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
+    assert pictures.data_uri(noise).startswith("data:image/jpeg")
+    assert pictures.middle((1500, 2000, 3)) == (0, 0, 2000, 1500)
+    assert pictures.middle((100, 2000, 3)) == (850, 0, 300, 100)
+    assert pictures.middle((2000, 100, 1)) == (0, 850, 100, 300)
+
+
+def test_close_up_is_where_models_disagree() -> None:
+    predictions = np.zeros((2, 200, 160, 3), np.uint8)
+    predictions[0, 120:160, 30:70] = 90
+    assert pictures.disagreement(predictions) == (30, 120, 40, 40)
+    assert pictures.disagreement(predictions[:, :20, :10]) == (0, 0, 10, 10)
+
+
+def test_the_chosen_image_is_pictured(page: str) -> None:
+    assert re.findall(r"<h3>test <small>(\w+)</small></h3>", page) == ["rocket"]
+
+
+def test_scores_of_every_image_are_in_the_page(page: str, made: dict[str, Any]) -> None:
+    (data,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
+    rows = {name: cells for name, *cells in json.loads(data)}
+    values = scores.read(made["scores"], made["summary"]).values
+    assert list(rows) == ["chelsea", "rocket"]
+    for image, cells in rows.items():
+        assert [cell.rstrip("*_") for cell in cells] == [
+            f"{values['sr_x2', 'test', method, 'psnr'][image]:.2f}"
+            for method in ("input", "bicubic", "lanczos", "average", "zzpm", "ensir")
+        ]
+        best = max(float(cell.rstrip("*_")) for cell in cells)
+        assert {float(cell.rstrip("*")) for cell in cells if cell.endswith("*")} == {best}
+
+
+def test_names_cannot_end_the_script() -> None:
+    table = scores.Table([("", ["a"])], [("", "</script><b>", [scores.Cell("1.00", 1.0, "best")])])
+    assert "<" not in _rows(table)
+    assert json.loads(_rows(table)) == [["</script><b>", "1.00*"]]
+
+
+# ── size ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("budget", [1e9, 600_000, 60_000])
+def test_pictures_are_as_large_as_the_page_may_be(budget: float) -> None:
+    random = np.random.default_rng(0)
+    framed = {i: random.integers(0, 256, (600, 500, 3), np.uint8) for i in range(4)}
+    close_up = pictures.Window(100, 120, 128, 128)
+    uris, close_ups, maps = _encoded(framed, close_up, {"map": random.random((600, 500))}, budget, 2)
+    assert len(uris) == 4
+    assert len(maps) == 1
+    assert sum(len(uri) for kind in (uris, close_ups, maps) for uri in kind.values()) <= budget
+    sizes = {decoded(uri).size for uri in uris.values()}
+    if budget == 1e9:
+        assert sizes == {(500, 600)}
+        assert not close_ups
+    else:
+        (size,) = sizes
+        assert max(size) < 600
+        assert bool(close_ups) == (max(size) >= 128)
+        assert {decoded(uri).size for uri in close_ups.values()} <= {(128, 128)}
+
+
+def decoded(uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_small_pictures_are_exact() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    uris, _, _ = _encoded({"a": picture}, pictures.Window(0, 0, 30, 30), {}, 1e9, 1)
+    np.testing.assert_array_equal(np.asarray(decoded(uris["a"])), picture)
+
+
+def test_a_shrunk_picture_keeps_its_mean_and_its_shape() -> None:
+    random = np.random.default_rng(0)
+    for shape in ((600, 400, 3), (601, 333, 1), (50, 700, 3)):
+        picture = random.integers(0, 256, shape, np.uint8)
+        shrunk = pictures.reduced(picture, 100)
+        assert max(shrunk.shape[:2]) == 100
+        assert shrunk.dtype == np.uint8
+        assert shrunk.mean() == pytest.approx(picture.mean(), abs=1)
+        weights = random.random(shape[:2])
+        assert pictures.reduced(weights, 100).mean() == pytest.approx(weights.mean(), abs=0.01)
+
+
+def summarized(folder: Path, tables: list[list[tuple[Any, ...]]]) -> tuple[str, str]:
+    """Write tables of scores and summarize them; returns what is in both files."""
+    paths = [folder / f"{i}.csv" for i in range(len(tables))]
+    for path, rows in zip(paths, tables, strict=True):
+        write_csv(path, COLUMNS, rows)
+    layout = Layout(str(folder / "results"))
+    summarize(layout.file(layout.all_scores), layout.file(layout.summary), list(map(str, paths)))
+    return Path(layout.all_scores).read_text(), Path(layout.summary).read_text()
+
+
+def test_parts_show_in_no_score(tmp_path: Path) -> None:
+    """Parts may hold any images: the tables have the same bits, the sum of the mean too."""
+    random = np.random.default_rng(0)
+    rows = [
+        (experiment, "test", method, image, metric, float(random.normal(30, 3)))
+        for experiment, methods in (("one", "b"), ("two", "cb"))
+        for method in methods
+        for image in "fedcba"
+        for metric in ("psnr", "ssim")
+    ]
+    found = set()
+    for i, cuts in enumerate(([36], [12, 36], [4, 7, 16, 36], range(1, 37))):
+        (tmp_path / str(i)).mkdir()
+        found.add(summarized(tmp_path / str(i), [rows[a:b] for a, b in zip([0, *cuts], cuts, strict=False)]))
+    ((table, summary),) = found
+    assert [line.split(",")[2:5] for line in table.splitlines()[1:4]] == [
+        ["b", "a", "psnr"], ["b", "a", "ssim"], ["b", "b", "psnr"],
+    ]  # fmt: skip
+    assert [line.split(",")[:4] for line in summary.splitlines()[1:]] == [
+        [experiment, "test", method, metric]
+        for experiment, methods in (("one", "b"), ("two", "cb"))
+        for method in methods
+        for metric in ("psnr", "ssim")
+    ]
+
+
+def test_a_score_may_be_no_number(tmp_path: Path) -> None:
+    rows = [("one", "test", "a", name, "mine", value) for name, value in (("x", np.nan), ("y", 3.4e-7))]
+    table, summary = summarized(tmp_path, [rows])
+    assert table.splitlines()[1:] == ["one,test,a,x,mine,nan", "one,test,a,y,mine,3.4e-07"]
+    assert summary.splitlines()[1] == "one,test,a,mine,nan,2"
+    read = scores.read(str(tmp_path / "results/scores.csv"), str(tmp_path / "results/summary.csv"))
+    assert np.isnan(read.means["one", "test", "a", "mine"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "crop", "message"),
+    [
+        ((7, 9, 3), 4, r"image 'x': is 9×7, of which a crop of 4 leaves nothing; lower `crop`"),
+        (
+            (16, 30, 1),
+            4,
+            r"image 'x': metric ssim failed \(ValueError: needs 11×11 pixels, has 22×8\)",
+        ),
+    ],
+)
+def test_too_small_for_a_score(shape: tuple[int, ...], crop: int, message: str) -> None:
+    image = np.zeros(shape, np.uint8)
+    settings = Config.model_validate(RAW).experiments["sr_x2"].score.model_dump(mode="json")
+    with pytest.raises(InputError, match=message):
+        compare("x", image, image, 8, settings | {"crop": crop})
+
+
+def test_the_page_tells_which_way_is_better() -> None:
+    experiment = Config.model_validate(RAW).experiments["sr_x2"].model_dump(mode="json")
+    assert scores.direction(experiment) == ""
+    printed = experiment["score"]["metrics"]["ssim"]["printed"] | {"label": "", "higher_is_better": False}
+    experiment["score"]["metrics"]["lpips"] = {"kind": "function", "function": "x:y", "printed": printed}
+    assert scores.direction(experiment) == "; lower is better in lpips"

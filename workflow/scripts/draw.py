@@ -1,0 +1,12 @@
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
+
+with job(snakemake) as progress:
+    from ensir.stages.draw import draw
+
+    draw(
+        [Layout().file(path) for path in snakemake.output],
+        figure=snakemake.params.figure,
+        subject=snakemake.params.subject,
+        progress=progress,
+    )

@@ -1,0 +1,7 @@
+from ensir.execution.job import job
+from ensir.storage.layout import Layout
+
+with job(snakemake) as progress:
+    from ensir.stages.renew_sources import renew_sources
+
+    renew_sources(Layout().file(snakemake.output[0]), snakemake.params.records, progress)
