@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 from ensir import registry
 from ensir.errors import InputError
 from ensir.planning.code import figure_code, functions_code, stage_code
+from ensir.planning.made_of import MadeOf
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
 from ensir.planning.targets import FIGURE_FILES
@@ -29,6 +30,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 reads = Reads(plan)
+made_of = MadeOf(reads)
 
 # With --sdm conda, an environment holds the libraries; the package itself comes from this repository.
 environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.device == 'cuda' else 'cpu'}.yaml")
