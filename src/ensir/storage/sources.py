@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -90,7 +90,7 @@ def recorded(record: str | Path, generation: int, files: Sequence[str]) -> Itera
     write(record, made)
 
 
-def state(record: str | Path, files: Sequence[str], known: Sequence[str] | None) -> State:
+def state(record: str | Path, files: Sequence[str], known: Callable[[], Sequence[str] | None]) -> State:
     """Compare files with those that a result was made from: by their stamps and, where these differ, by content.
 
     Parameters
