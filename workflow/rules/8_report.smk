@@ -68,7 +68,7 @@ rule report:
 rule provenance:
     input:
         scores=layout.all_scores,
-        digests=[layout.digest(path) for path in reads.digested()],
+        digests=[layout.digest(path) for path in reads.targets.digested()],
     output:
         record=layout.provenance,
     log:
@@ -83,7 +83,7 @@ rule provenance:
         runtime=10,
     params:
         config=reads.used_sections(),
-        results=reads.digested(),
+        results=reads.targets.digested(),
         source=stage_code("provenance"),
     message:
         "make {output.record}"

@@ -9,7 +9,6 @@ from typing import Any
 from ensir import registry
 from ensir.methods import CombiningMethod
 from ensir.networks.sections import Refiner
-from ensir.planning.garbage import NOT_DIGESTED, needed
 from ensir.planning.networks import Refinement
 from ensir.planning.plan import Plan
 from ensir.planning.targets import Targets
@@ -321,10 +320,6 @@ class Reads:
                 "curves": [path for curves in self.curves().values() for path in curves.values()],
             },
         )
-
-    def digested(self) -> list[str]:
-        """Provenance: every result that has a digest."""
-        return sorted(path for path in map(str, needed(self.plan)) if path.split("/")[1] not in NOT_DIGESTED)
 
     def used_sections(self) -> dict[str, Any]:
         """Provenance: the keys of the configuration that results depend on."""

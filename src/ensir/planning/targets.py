@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ensir import registry
 from ensir.figures import PaperFigure
+from ensir.planning.garbage import NOT_DIGESTED, needed
 from ensir.planning.plan import Plan
 
 FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
@@ -70,6 +71,10 @@ class Targets:
                 for ending in FIGURE_FILES
             ]
         return files
+
+    def digested(self) -> list[str]:
+        """Return every result that has a digest."""
+        return sorted(path for path in map(str, needed(self.plan)) if path.split("/")[1] not in NOT_DIGESTED)
 
 
 def _subjects(kind: type[PaperFigure], tests: list[str], methods: list[str]) -> list[tuple[str, ...]]:
