@@ -45,9 +45,9 @@ def fit(
     method : str
         Kind of the method: one that needs a LUT.
     options : dict
-        Options of the method that shall not have their defaults.
+        Options of the method that differ from their defaults.
     shown : callable
-        Given a few words, a context that yields a progress callback.
+        Takes a few words; returns a context that yields a progress callback.
 
     Raises
     ------
@@ -55,43 +55,17 @@ def fit(
         Files or options do not fit together.
     """
     from ensir.stages.estimate import estimate
-    from ensir.stages.ingest import ingest
     from ensir.stages.merge import merge
     from ensir.stages.partition import partition
-    from ensir.stages.predict import predict
 
     models = list(predictions)
-    experiment = _experiment(models, method, options)
+    section = _experiment(models, method, options).methods[method]
+    assert section.statistics is not None
     targets = _list(target, "--target")
     files = _matched(targets, _listed(predictions))
-    dataset = FolderDataset(kind="folder", target=str(target))
-    model = FolderModel(kind="folder", path="").traced
-    section = experiment.methods[method]
-    assert section.statistics is not None
-    settings = section.traced
     with tempfile.TemporaryDirectory(prefix="ensir-") as root:
         layout = Layout(root)
-        held = layout.dataset(REFERENCE)
-        parts = assign(list(targets), dataset.images_per_part, [held])
-        for part, names in parts.items():
-            path = layout.part(held, part)
-            with shown("read targets") as progress:
-                paths = [targets[name] for name in names]
-                ingest(
-                    layout.place(path),
-                    REFERENCE,
-                    names,
-                    dataset.traced,
-                    paths,
-                    [],
-                    None,
-                    progress,
-                )
-            for m in models:
-                place = layout.place(layout.part(layout.predictions(REFERENCE, m), part))
-                with shown(f"read {m}") as progress:
-                    paths = [files[m][name] for name in names]
-                    predict(place, path, layout.digest(path), m, model, paths, None, progress)
+        parts = _stored(layout, target, targets, files, shown)
         statistics = layout.statistics("fit", section.statistics.name)
         with shown("partition") as progress:
             partition(
@@ -100,21 +74,15 @@ def fit(
                 settings=section.counted([section]),
                 reference=str(target),
                 models=models,
-                parts=[
-                    (
-                        layout.part(held, part),
-                        [layout.part(layout.predictions(REFERENCE, m), part) for m in models],
-                    )
-                    for part in parts
-                ],
+                parts=parts,
                 dask={"scheduler": "threads"},
                 progress=progress,
             )
         weights = layout.weights("fit", method, 0)
         with shown("estimate") as progress:
-            estimate(layout.place(weights), statistics, settings, 0, 1, "auto", progress)
+            estimate(layout.place(weights), statistics, section.traced, 0, 1, "auto", progress)
         made = layout.lut("fit", method)
-        merge(layout.place(made), method, settings, statistics, [weights])
+        merge(layout.place(made), method, section.traced, statistics, [weights])
         with replaced(lut) as partial:
             shutil.copyfile(made, partial)
 
@@ -131,14 +99,14 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
         Folder of the fused images.
     error_map : Path or None
         Folder of maps of the expected squared error, TIFF files of the same names: float32, in squared code values,
-        NaN in cells that no reference value is in.
+        NaN in cells without reference values.
     shown : callable
         As in `fit`.
 
     Raises
     ------
     InputError
-        A model or an image is missing or one too many, images do not fit together, or the LUT knows no errors.
+        A model or an image is missing or superfluous, images do not fit together, or the LUT holds no errors.
     """
     from ensir.cells.lut import LutMethod
 
@@ -149,11 +117,11 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
             f"{lut}: was fitted for the models {', '.join(models)}; given: {', '.join(predictions)}"
         )
     if error_map and np.isnan(combiner.lut.expected_squared_error).all():
-        raise InputError(f"--error-map {error_map}: {lut} was imported and knows no errors; fit one")
+        raise InputError(f"--error-map {error_map}: {lut} was imported and holds no errors; fit one")
     if output.resolve() in [folder.resolve() for folder in predictions.values()]:
         raise InputError(f"--output {output}: is the folder of a prediction; choose another")
     listed = _listed({model: predictions[model] for model in models})
-    names = {image_files.in_nfc(name): "" for found in listed.values() for name in found}
+    names = {image_files.in_nfc(name): "" for files in listed.values() for name in files}
     files = _matched(names, listed)
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
@@ -184,7 +152,7 @@ def score(
     predictions : dict
         Models and fused results alike.
     settings : dict
-        As the `score` section of an experiment, as plain data.
+        The `score` section of an experiment, as plain data.
     shown : callable
         As in `fit`.
 
@@ -196,18 +164,18 @@ def score(
     from ensir.stages.score import compare
 
     targets = _list(target, "--target")
-    for model, found in _matched(targets, _listed(predictions)).items():
+    for model, files in _matched(targets, _listed(predictions)).items():
         with shown(f"score {model}") as progress:
             for done, (name, path) in enumerate(targets.items(), 1):
                 image = image_files.read(path)
-                result = _read_like(image, path, found[name])
+                result = _read_like(image, path, files[name])
                 values = compare(name, image, result, 8 * image.itemsize, settings)
                 yield from ((model, name, metric, value) for metric, value in values.items())
                 progress(done, len(targets))
 
 
 def _experiment(models: list[str], method: str, options: dict[str, Any]) -> Experiment:
-    """Check names and options as the workflow does."""
+    """Check names and options, as the workflow does."""
     try:
         return Experiment.model_validate(
             {"models": models, "reference": REFERENCE, "tests": [REFERENCE], "methods": {method: options}}
@@ -227,6 +195,37 @@ def _experiment(models: list[str], method: str, options: dict[str, Any]) -> Expe
         raise InputError(f"{key}: {what['msg']}, not {what['input']!r}") from None
 
 
+def _stored(
+    layout: Layout,
+    target: Path,
+    targets: dict[str, str],
+    files: dict[str, dict[str, str]],
+    shown: Shown,
+) -> list[tuple[str, list[str]]]:
+    """Write targets and predictions into stores; return each part of the targets, and those of the predictions."""
+    from ensir.stages.ingest import ingest
+    from ensir.stages.predict import predict
+
+    dataset = FolderDataset(kind="folder", target=str(target))
+    model = FolderModel(kind="folder", path="").traced
+    store = layout.dataset(REFERENCE)
+    parts = []
+    for part, names in assign(list(targets), dataset.images_per_part, [store]).items():
+        path = layout.part(store, part)
+        paths = [targets[name] for name in names]
+        with shown("read targets") as progress:
+            ingest(layout.place(path), REFERENCE, names, dataset.traced, paths, [], None, progress)
+        predicted = []
+        for name, listed in files.items():
+            predicted.append(layout.part(layout.predictions(REFERENCE, name), part))
+            paths = [listed[image] for image in names]
+            with shown(f"read {name}") as progress:
+                place = layout.place(predicted[-1])
+                predict(place, path, layout.digest(path), name, model, paths, None, progress)
+        parts.append((path, predicted))
+    return parts
+
+
 def _list(folder: Path, option: str) -> dict[str, str]:
     """List the images of a folder, and of the folders in it, by name."""
     if not folder.is_dir():
@@ -242,8 +241,8 @@ def _listed(predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
 def _matched(names: dict[str, str], listed: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     """Return the predictions of every model, one for each name."""
     return {
-        model: image_files.match(names, found, f"--prediction {model}", "add the files", "rename the files")
-        for model, found in listed.items()
+        model: image_files.match(names, files, f"--prediction {model}", "add the files", "rename the files")
+        for model, files in listed.items()
     }
 
 
@@ -251,12 +250,12 @@ def _read_like(
     image: Shaped[np.ndarray, "height width channel"], path: str, other: str
 ) -> Shaped[np.ndarray, "height width channel"]:
     """Read an image that must have the size, channels and depth of another one."""
-    found = image_files.read(other)
-    if (found.shape, found.dtype) != (image.shape, image.dtype):
+    read = image_files.read(other)
+    if (read.shape, read.dtype) != (image.shape, image.dtype):
         raise InputError(
-            f"{other}: is {_described(found)}, but {path} is {_described(image)}; images of one name must fit together"
+            f"{other}: is {_described(read)}, but {path} is {_described(image)}; images of one name must fit together"
         )
-    return found
+    return read
 
 
 def _described(image: np.ndarray) -> str:
