@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,9 @@ from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.metrics import lpips
 from ensir.stages.score import compare
+from ensir.stages.summarize import summarize
 from ensir.storage import digests, writing
+from ensir.storage.layout import Place
 
 METRICS = {"psnr": {"kind": "psnr"}, "ssim": {"kind": "ssim"}}
 ENSIR = Path(sys.executable).with_name("ensir")
@@ -293,6 +296,33 @@ def test_tables_are_as_wide_as_they_are(tmp_path: Path):
         assert f"benchmark{i} PSNR" in output
         assert f"{30 + i}.25 " in output
     assert "IMDN [base]" in output
+
+
+def test_tables_say_which_images_are_in_no_mean(folder: Path, tmp_path: Path):
+    """An image that a model restores perfectly has an infinite PSNR, and is in no model's mean."""
+    test = tmp_path / "test"
+    shutil.copytree(folder / "test", test)
+    shutil.copyfile(test / "gt/t1.png", test / "a/t1.png")
+    csv_ = tmp_path / "scores.csv"
+    output = ensir("score", "--target", test / "gt", *given(test, "a", "b"), "-o", csv_).output
+    said = "PSNR: 1 of 2 images is restored perfectly by some row (infinite); means are over the other 1"
+    assert said in output
+    with open(csv_, newline="") as file:
+        values = {
+            (r["method"], r["image"]): float(r["value"])
+            for r in csv.DictReader(file)
+            if r["metric"] == "psnr"
+        }
+    assert values["a", "t1"] == np.inf
+    for model in "ab":
+        assert re.search(rf"│ {model} +│ .*{values[model, 'deep/t2']:.2f}", output)
+
+    lines = [f"sr,set,{model},{image},psnr,{value}" for (model, image), value in values.items()]
+    (tmp_path / "part.csv").write_text("\n".join(["experiment,dataset,method,image,metric,value", *lines]))
+    summarize(Place.beside(csv_), Place.beside(tmp_path / "summary.csv"), [str(tmp_path / "part.csv")])
+    output = ensir("table", tmp_path / "summary.csv").output
+    assert said.replace("PSNR", "PSNR on set") in output
+    assert f"{values['b', 'deep/t2']:.2f}" in output
 
 
 def test_folders_may_have_any_name(folder: Path, tmp_path: Path):

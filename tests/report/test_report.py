@@ -395,6 +395,38 @@ def test_a_score_may_be_no_number(tmp_path: Path) -> None:
     assert np.isnan(read.means["one", "test", "a", "mine"])
 
 
+def test_means_leave_out_what_some_row_restores_perfectly(tmp_path: Path) -> None:
+    """The same images for every row, in each metric and test set; where none is left, the means are of all."""
+    psnr = {"a": [np.inf, 30.0, 34.0], "b": [20.0, 31.0, 33.0]}
+    rows = [
+        *(("one", "test", m, f"image{i}", "psnr", v) for m in psnr for i, v in enumerate(psnr[m])),
+        *(("one", "test", m, f"image{i}", "ssim", 1 - 0.1 * i) for m in psnr for i in range(3)),
+        ("one", "other", "a", "x", "psnr", np.inf),
+        ("one", "other", "b", "x", "psnr", 40.0),
+        ("two", "test", "a", "image0", "psnr", 25.0),
+    ]
+    table, summary = summarized(tmp_path, [rows])
+    assert "one,test,a,image0,psnr,inf" in table
+    assert summary.splitlines()[1:] == [
+        "one,test,a,psnr,32,2",
+        "one,test,a,ssim,0.9,3",
+        "one,test,b,psnr,32,2",
+        "one,test,b,ssim,0.9,3",
+        "one,other,a,psnr,inf,1",
+        "one,other,b,psnr,40,1",
+        "two,test,a,psnr,25,1",
+    ]
+    read = scores.read(str(tmp_path / "results/scores.csv"), str(tmp_path / "results/summary.csv"))
+    assert read.left_out("one", "test", "psnr") == {"image0"}
+    assert read.left_out("one", "test", "ssim") == read.left_out("one", "other", "psnr") == set()
+    assert read.notes("one", {"psnr": PSNR}) == [
+        "PSNR on test: 1 of 3 images is restored perfectly by some row (infinite); means are over the other 2",
+        "PSNR on other: 1 of 1 images is restored perfectly by some row (infinite); there is no other, and means are "
+        "infinite where a value is",
+    ]
+    assert read.notes("two", {"psnr": PSNR}) == []
+
+
 @pytest.mark.parametrize(
     ("shape", "crop", "message"),
     [

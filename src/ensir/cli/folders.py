@@ -130,14 +130,20 @@ def score(
     """
     from ensir.cli.results import show
     from ensir.scoring.rows import write_csv
+    from ensir.scoring.scores import Scores
     from ensir.storage.atomic import replaced
 
     settings = Score(space=space, crop=crop).model_dump(mode="json")
     rows = list(on_folders.score(target, _folders(predictions), settings, shown))
-    values: dict[tuple[str, str, str], list[float]] = {}
-    for model, _, metric, value in rows:
-        values.setdefault((model, "", metric), []).append(value)
-    show("", {key: sum(column) / len(column) for key, column in values.items()})
+    values: dict[tuple[str, ...], dict[str, float]] = {}
+    for model, image, metric, value in rows:
+        values.setdefault(("", "", model, metric), {})[image] = value
+    scores, means = Scores({}, values), {}
+    for (_, _, model, metric), images in values.items():
+        left_out = scores.left_out("", "", metric)
+        kept = [value for image, value in images.items() if image not in left_out]
+        means[model, "", metric] = sum(kept) / len(kept)
+    show("", means, scores)
     if output:
         with replaced(output) as partial:
             write_csv(partial, ("method", "image", "metric", "value"), rows)

@@ -19,7 +19,7 @@ from ensir.drawing.pictures import QUALITIES, Quality, Window
 from ensir.figures import calibration, gain, occupancy
 from ensir.figures.calibration import Tally
 from ensir.report import tables, training
-from ensir.scoring.scores import Scores, Table, direction, first_metric
+from ensir.scoring.scores import Scores, Table, direction, first_metric, metrics_of
 from ensir.storage import provenance, reading
 
 Progress = Callable[[int, int], None]
@@ -89,6 +89,7 @@ class TestSet:
     pictures: list[Picture]
     weighings: list[Weighing]
     gain: str
+    compared: int
     table: Table
     rows: str
 
@@ -102,6 +103,7 @@ class Experiment:
     results: Table
     tests: list[TestSet]
     direction: str
+    notes: list[str]
     luts: Table
     occupancy: dict[str, str]
     training: str
@@ -147,6 +149,7 @@ def _experiment(
         tables.results(name, section, scores),
         tests,
         direction(section),
+        scores.notes(name, metrics_of(section)),
         Table(tables.LUT_COLUMNS, rows),
         {
             method: style.inline(occupancy.drawing(table), salt=f"{name}/{method}")
@@ -224,6 +227,7 @@ def _test_set(
             for method, (weights, total) in ((m, weighing) for m, weighing in weighed.items() if weighing)
         ],
         gain=style.inline(gain.drawing(name, experiment, dataset, scores), salt=f"{name}/{dataset}"),
+        compared=len(table.rows) - len(scores.left_out(name, dataset, metric)),
         table=table,
         rows=_rows(table),
     )
