@@ -9,8 +9,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -22,9 +23,12 @@ from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.planning.parts import assign
 from ensir.restorers.folder import FolderModel
-from ensir.storage import writing
+from ensir.storage import reading, writing
 from ensir.storage.atomic import replaced
 from ensir.storage.layout import Layout
+
+if TYPE_CHECKING:
+    from ensir.cells.support import Support
 
 Shown = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 REFERENCE = "reference"
@@ -52,20 +56,17 @@ def fit(
     Raises
     ------
     InputError
-        Files or options do not fit together.
+        Files or options do not fit together, or the targets are the predictions of a model.
     """
     from ensir.stages.estimate import estimate
-    from ensir.stages.ingest import ingest
     from ensir.stages.merge import merge
     from ensir.stages.partition import partition
-    from ensir.stages.predict import predict
 
     models = list(predictions)
     experiment = _experiment(models, method, options)
     targets = _list(target, "--target")
     files = _matched(targets, _listed(predictions))
     dataset = FolderDataset(kind="folder", target=str(target))
-    model = FolderModel(kind="folder", path="").traced
     section = experiment.methods[method]
     assert section.statistics is not None
     settings = section.traced
@@ -74,24 +75,8 @@ def fit(
         held = layout.dataset(REFERENCE)
         parts = assign(list(targets), dataset.images_per_part, [held])
         for part, names in parts.items():
-            path = layout.part(held, part)
-            with shown("read targets") as progress:
-                paths = [targets[name] for name in names]
-                ingest(
-                    layout.place(path),
-                    REFERENCE,
-                    names,
-                    dataset.traced,
-                    paths,
-                    [],
-                    None,
-                    progress,
-                )
-            for m in models:
-                place = layout.place(layout.part(layout.predictions(REFERENCE, m), part))
-                with shown(f"read {m}") as progress:
-                    paths = [files[m][name] for name in names]
-                    predict(place, path, layout.digest(path), m, model, paths, None, progress)
+            _read(layout, part, {name: targets[name] for name in names}, files, shown)
+        _check_targets(layout, models, list(parts), len(targets))
         statistics = layout.statistics("fit", section.statistics.name)
         with shown("partition") as progress:
             partition(
@@ -119,7 +104,62 @@ def fit(
             shutil.copyfile(made, partial)
 
 
-def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path | None, shown: Shown) -> None:
+def _read(
+    layout: Layout, part: str, targets: dict[str, str], files: dict[str, dict[str, str]], shown: Shown
+) -> None:
+    """Ingest the targets of a part, and store what each model predicted for them."""
+    from ensir.stages.ingest import ingest
+    from ensir.stages.predict import predict
+
+    names, path = list(targets), layout.part(layout.dataset(REFERENCE), part)
+    settings = FolderDataset(kind="folder", target="").traced
+    with shown("read targets") as progress:
+        ingest(layout.place(path), REFERENCE, names, settings, list(targets.values()), [], None, progress)
+    section = FolderModel(kind="folder", path="").traced
+    for model, found in files.items():
+        place = layout.place(layout.part(layout.predictions(REFERENCE, model), part))
+        with shown(f"read {model}") as progress:
+            paths = [found[name] for name in names]
+            predict(place, path, layout.digest(path), model, section, paths, None, progress)
+
+
+def _check_targets(layout: Layout, models: list[str], parts: list[str], images: int) -> None:
+    """Raise an InputError where all targets are the predictions of a model, bit for bit."""
+    from ensir.stages.partition import restored_perfectly
+
+    held = [reading.Part(layout.part(layout.dataset(REFERENCE), part)) for part in parts]
+    for model in models:
+        store = layout.predictions(REFERENCE, model)
+        predicted = [reading.Part(layout.part(store, part)) for part in parts]
+        same = [name for pair in zip(held, predicted, strict=True) for name in restored_perfectly(*pair)]
+        if len(same) == images:
+            raise InputError(
+                f"image {same[0]!r}: the target is the prediction of model {model} bit for bit, as for all {images} "
+                "images; is --target right?"
+            )
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What `fuse` found.
+
+    Attributes
+    ----------
+    images : int
+    of_reference : list of str or None
+        The images that the LUT was fitted on; None where it does not tell which.
+    support : Support or None
+        How many values are in cells with enough, few and no reference values; None where the LUT does not tell.
+    """
+
+    images: int
+    of_reference: list[str] | None
+    support: Support | None
+
+
+def fuse(
+    lut: Path, predictions: dict[str, Path], output: Path, error_map: Path | None, shown: Shown
+) -> Fused:
     """Fuse the images of some folders by a LUT; write PNG files of the same names, rounded and clipped.
 
     Parameters
@@ -135,11 +175,16 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
     shown : callable
         As in `fit`.
 
+    Returns
+    -------
+    Fused
+
     Raises
     ------
     InputError
         A model or an image is missing or one too many, images do not fit together, or the LUT knows no errors.
     """
+    from ensir.cells import support
     from ensir.cells.lut import LutMethod
 
     combiner = LutMethod({}, str(lut))
@@ -155,6 +200,8 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
     listed = _listed({model: predictions[model] for model in models})
     names = {image_files.in_nfc(name): "" for found in listed.values() for name in found}
     files = _matched(names, listed)
+    known = [frozenset(row) for row in combiner.lut.prediction_digests]
+    of_reference, supported = [], support.Support() if support.is_known(combiner.lut) else None
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
             first, *others = (files[model][name] for model in models)
@@ -169,7 +216,12 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
             if error_map:
                 image_files.write_map(error_map / f"{name}.tif", expected)
             image_files.write(output / f"{name}.png", image_files.to_integers(fused, image.dtype, name))
+            if any(writing.image_digest(row) in digests for row, digests in zip(x, known, strict=False)):
+                of_reference.append(name)
+            if supported is not None:
+                supported += support.of_sample(combiner, x)
             progress(done, len(names))
+    return Fused(len(names), of_reference if known else None, supported)
 
 
 def score(

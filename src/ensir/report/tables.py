@@ -9,12 +9,14 @@ import numpy as np
 from jaxtyping import Int
 
 from ensir.cells.lut import ESTIMATED, FAILED, FEW, LUT
+from ensir.cells.support import Support, held_out_of
 from ensir.scoring.scores import Cell, Scores, Table, baseline, competitors, first_metric, metrics_of, ranked
 
 LUT_COLUMNS = [
     ("Bins", ["width", "groups"]),
     ("Cells", ["all", "occupied", "estimated", "few", "failed"]),
     ("Reference values", ["all", "estimated"]),
+    ("Held-out values", list(Support().shares)),
     ("EM steps", ["median", "most"]),
     ("RMSE", ["expected"]),
 ]
@@ -71,9 +73,17 @@ def lut_row(lut: LUT) -> list[Cell]:
         *(Cell(f"{share:.1%}", share) for share in shares),
         Cell(f"{values:,}", values),
         Cell(f"{share_of_values:.1%}", share_of_values),
+        *support_cells(held_out_of(lut)),
         *(Cell(f"{number:,.0f}", number) for number in (_median(steps), float(steps.max(initial=0)))),
         Cell(f"{math.sqrt(squared_error) / (1 if lut.bits == 8 else 257):.2f}", squared_error),
     ]
+
+
+def support_cells(support: Support | None) -> list[Cell]:
+    """Return the shares of a support; dashes where it is unknown."""
+    if support is None:
+        return [Cell("–", math.nan)] * len(Support().shares)
+    return [Cell(f"{share:.1%}", share) for share in support.shares.values()]
 
 
 def _median(steps: Int[np.ndarray, " cell"]) -> float:
