@@ -179,9 +179,9 @@ def _warnings(table: LUT) -> Iterator[str]:
     """Yield what makes the numbers of a LUT misleading."""
     held_out = support.held_out_of(table)
     if held_out and (warning := held_out.warning("the values of held-out reference images")):
-        yield warning
+        yield f"{warning}."
     for model in table.perfect_models:
-        yield f"all predictions of {model} for the reference are the targets bit for bit; is the target right?"
+        yield f"all predictions of {model} for the reference are the targets bit for bit: is the target right?"
 
 
 def _test_set(

@@ -16,9 +16,9 @@ LUT_COLUMNS = [
     ("Bins", ["width", "groups"]),
     ("Cells", ["all", "occupied", "estimated", "few", "failed"]),
     ("Reference values", ["all", "estimated"]),
-    ("Held-out values", list(Support().shares)),
     ("EM steps", ["median", "most"]),
     ("RMSE", ["expected"]),
+    ("Held-out values", list(Support().shares)),
 ]
 
 
@@ -73,9 +73,9 @@ def lut_row(lut: LUT) -> list[Cell]:
         *(Cell(f"{share:.1%}", share) for share in shares),
         Cell(f"{values:,}", values),
         Cell(f"{share_of_values:.1%}", share_of_values),
-        *support_cells(held_out_of(lut)),
         *(Cell(f"{number:,.0f}", number) for number in (_median(steps), float(steps.max(initial=0)))),
         Cell(f"{math.sqrt(squared_error) / (1 if lut.bits == 8 else 257):.2f}", squared_error),
+        *support_cells(held_out_of(lut)),
     ]
 
 
