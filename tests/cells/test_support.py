@@ -70,8 +70,8 @@ def test_what_is_said():
     assert str(Support(50, 40, 10)) == "50.0% estimated, 40.0% few, 10.0% empty"
     assert Support(50, 40, 10).warning("the values") == ""
     assert Support(49, 40, 11).warning("the values") == (
-        "only 49.0% of the values are in cells with 100 or more reference values, and the others are combined by "
-        "fallback weights; use wider bins, or fewer models"
+        "only 49.0% of the values are in cells with 100 or more reference values, and the weights of the others "
+        "rest on fewer or none; use wider bins, or fewer models"
     )
     lut = made(0)
     assert support.held_out_of(lut) is None

@@ -194,7 +194,7 @@ def test_too_many_models_for_the_reference(folder: Path, tmp_path: Path, method:
     if method == "least_squares":
         options += ["--channels", "joint"]
     result = ensir("fit", "--target", folder / "ref/gt", *given(tmp_path, *models), *options)
-    warning = "are in cells with 100 or more reference values, and the others are combined by fallback weights; use wider"
+    warning = "are in cells with 100 or more reference values, and the weights of the others rest on fewer or none; use wider"
     assert f"warning: only 0.0% of the values of held-out reference images {warning}" in result.stderr
     assert re.search(r"Held-out values, estimated: 0\.0%\n", ensir("lut", "show", tmp_path / "x.lut").output)
     result = ensir("fuse", "--lut", tmp_path / "x.lut", *given(tmp_path, *models), "-o", tmp_path / "fused")

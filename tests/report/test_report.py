@@ -284,7 +284,7 @@ def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path:
     assert means == {method: f"{value:.2f}" for method, value in psnr.items()}
     assert (
         "<b>Warning:</b> ensir: only 25.0% of the values of held-out reference images are in cells with 100 or more "
-        "reference values, and the others are combined by fallback weights; use wider bins, or fewer models."
+        "reference values, and the weights of the others rest on fewer or none; use wider bins, or fewer models."
         in text
     )
     assert (

@@ -45,8 +45,8 @@ class Support:
         if share >= LEAST:
             return ""
         return (
-            f"only {share:.1%} of {values} are in cells with {FEWEST} or more reference values, and the others are "
-            "combined by fallback weights; use wider bins, or fewer models"
+            f"only {share:.1%} of {values} are in cells with {FEWEST} or more reference values, and the weights of "
+            "the others rest on fewer or none; use wider bins, or fewer models"
         )
 
 

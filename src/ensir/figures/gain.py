@@ -52,7 +52,7 @@ def drawing(name: str, experiment: dict[str, Any], dataset: str, scores: Scores)
     sure = intervals(gain[:, [image not in left_out for image in images]])
     label = f"{printed.label} above {style.short(below)}{f' ({printed.unit})' if printed.unit else ''}"
     if left_out:
-        label += f"\n{len(left_out)} of {len(images)} images are infinite and not in the means"
+        label += f"\n{len(left_out)} of {len(images)} images left out of the means (infinite)"
 
     def plot(figure: Figure) -> None:
         axes = figure.add_subplot()
