@@ -36,6 +36,15 @@ def test_every_name_is_defined(tmp_path: Path):
             copy.parent.mkdir(parents=True, exist_ok=True)
             tree = WithoutAnnotations().visit(ast.parse(path.read_text(encoding="utf-8")))
             copy.write_text(ast.unparse(ast.fix_missing_locations(tree)), encoding="utf-8")
-    ruff = [str(Path(sys.executable).with_name("ruff")), "check", "--isolated", "--select", "F821", "--no-cache"]
-    found = subprocess.run([*ruff, "--output-format", "concise", str(tmp_path)], capture_output=True, text=True)
+    ruff = [
+        str(Path(sys.executable).with_name("ruff")),
+        "check",
+        "--isolated",
+        "--select",
+        "F821",
+        "--no-cache",
+    ]
+    found = subprocess.run(
+        [*ruff, "--output-format", "concise", str(tmp_path)], capture_output=True, text=True
+    )
     assert found.returncode == 0, found.stdout

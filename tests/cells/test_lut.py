@@ -1,7 +1,8 @@
 """Fusing by LUT: dense and sparse, 8 and 16 bit, and its file."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
+import h5py
 import numpy as np
 import pytest
 from examples import made, pixels, seeds
@@ -91,6 +92,24 @@ def test_file(tmp_path, channels):
         np.testing.assert_array_equal(
             getattr(found, field.name), getattr(lut, field.name), err_msg=field.name
         )
+
+
+def test_digests_of_predictions_may_be_missing(tmp_path):
+    """LUTs of earlier versions have none."""
+    digests = (("0", "1"), ("0", "3"), ("4", "5"))
+    lut = replace(
+        made(0), reference_images=("x", "y"), reference_digests=("0", "3"), prediction_digests=digests
+    )
+    assert lut.perfect_models == ["b"]
+    save(lut, Place.beside(tmp_path / "a.lut"))
+    assert load(str(tmp_path / "a.lut")).prediction_digests == digests
+    with h5py.File(tmp_path / "a.lut") as file:
+        assert file["prediction_digest"].shape == (3, 2)
+    with h5py.File(tmp_path / "a.lut", "a") as file:
+        del file["prediction_digest"]
+    found = load(str(tmp_path / "a.lut"))
+    assert (found.prediction_digests, found.reference_digests, found.perfect_models) == ((), ("0", "3"), [])
+    np.testing.assert_array_equal(found.weights, lut.weights)
 
 
 def test_no_lut(tmp_path):

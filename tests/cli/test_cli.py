@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +23,9 @@ from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.metrics import lpips
 from ensir.stages.score import compare
+from ensir.stages.summarize import summarize
 from ensir.storage import digests, writing
+from ensir.storage.layout import Place
 
 METRICS = {"psnr": {"kind": "psnr"}, "ssim": {"kind": "ssim"}}
 ENSIR = Path(sys.executable).with_name("ensir")
@@ -116,6 +120,88 @@ def test_fuse_in_any_order(folder: Path, fitted: Path, tmp_path: Path):
         np.testing.assert_array_equal(target, image_files.read(str(tmp_path / f"b/{name}.png")))
 
 
+def test_the_lut_knows_the_predictions_that_it_was_fitted_on(folder: Path, fitted: Path, tmp_path: Path):
+    found = lut.load(str(fitted))
+    for model, digests_ in zip("ab", found.prediction_digests, strict=True):
+        read = [
+            writing.flatten(image_files.read(str(folder / f"ref/{model}/{name}.png")))
+            for name in ("r1", "r2")
+        ]
+        header = b"(3, 1760) uint8 "
+        assert hashlib.sha256(header + read[0].tobytes()).hexdigest() == digests_[0]
+        assert digests_ == tuple(map(writing.image_digest, read))
+
+    mixed = tmp_path / "mixed"
+    for model in "ab":
+        for name, source in (("x", "test/{}/t1.png"), ("y", "ref/{}/r2.png"), ("z", "ref/{}/r1.png")):
+            (mixed / model).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / source.format(model), mixed / model / f"{name}.png")
+    shutil.copyfile(folder / "test/b/t1.png", mixed / "b/z.png")  # one model's prediction is enough
+    result = ensir("fuse", "--lut", fitted, *given(mixed, "b", "a"), "-o", tmp_path / "fused")
+    assert result.stderr == (
+        "warning: 2 of 3 images are those that the LUT was fitted on (first: y): their results are no test\n"
+    )
+    for name in "xyz":
+        assert (tmp_path / f"fused/{name}.png").is_file()
+    result = ensir("fuse", "--lut", fitted, *given(folder / "test", "a", "b"), "-o", tmp_path / "test")
+    assert result.stderr == ""
+    assert re.fullmatch(
+        r".*/test: 2 images fused; values by their cells in the LUT: [\d.]+% estimated, .*\n", result.stdout
+    )
+
+    weights = tmp_path / "weight.pth"
+    ensir("lut", "export", fitted, "--single", "-o", weights)
+    ensir("lut", "import", weights, "--model", "a", "--model", "b", "-o", tmp_path / "imported.lut")
+    imported = tmp_path / "imported.lut"
+    assert lut.load(str(imported)).prediction_digests == ()
+    result = ensir("fuse", "--lut", imported, *given(mixed, "a", "b"), "-o", tmp_path / "again")
+    assert result.stderr == (
+        f"warning: {imported}: does not tell its reference predictions; whether it was fitted on these images is not "
+        "checked\n"
+    )
+    assert result.stdout == f"{tmp_path / 'again'}: 3 images fused\n"
+
+
+def test_a_target_that_is_a_prediction(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    reference, out = folder / "ref", tmp_path / "x.lut"
+    result = ensir("fit", "--target", reference / "a", *given(reference, "b", "a"), "-o", out, code=2)
+    assert result.stderr == (
+        "error: image 'r1': the target is the prediction of model a bit for bit, as for all 2 images; is --target right?\n"
+    )
+    assert not out.exists()
+    shutil.copytree(reference, tmp_path / "ref")
+    shutil.copyfile(reference / "gt/r2.png", tmp_path / "ref/a/r2.png")
+    ensir("fit", "--target", reference / "gt", *given(tmp_path / "ref", "a", "b"), "-o", out)
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert line == (
+        f"model a: 1 of 2 predictions for reference {reference / 'gt'} are the targets bit for bit (first: r2); are the "
+        "targets right?"
+    )
+
+
+@pytest.mark.parametrize("method", ["ensir", "least_squares"])
+def test_too_many_models_for_the_reference(folder: Path, tmp_path: Path, method: str):
+    """Ten models, bins of 8: hardly a cell has 100 values, whatever the estimator makes of them."""
+    models = [f"m{i}" for i in range(10)]
+    for name in ("r1", "r2"):
+        target = image_files.read(str(folder / f"ref/gt/{name}.png")).astype(float)
+        for i, model in enumerate(models):
+            noise = np.random.default_rng([i, *name.encode()]).normal(0, 20, target.shape)
+            image_files.write(
+                tmp_path / model / f"{name}.png", np.clip(target + noise, 0, 255).astype(np.uint8)
+            )
+    options = ["--method", method, "--bin-width", 8, "-o", tmp_path / "x.lut"]
+    if method == "least_squares":
+        options += ["--channels", "joint"]
+    result = ensir("fit", "--target", folder / "ref/gt", *given(tmp_path, *models), *options)
+    warning = "are in cells with 100 or more reference values, and the weights of the others rest on fewer or none; use wider"
+    assert f"warning: only 0.0% of the values of held-out reference images {warning}" in result.stderr
+    assert re.search(r"Held-out values, estimated: 0\.0%\n", ensir("lut", "show", tmp_path / "x.lut").output)
+    result = ensir("fuse", "--lut", tmp_path / "x.lut", *given(tmp_path, *models), "-o", tmp_path / "fused")
+    assert f"warning: only 0.0% of the values {warning}" in result.stderr
+    assert "those that the LUT was fitted on (first: r1)" in result.stderr
+
+
 def test_error_maps(folder: Path, fitted: Path, tmp_path: Path):
     test = given(folder / "test", "a", "b")
     ensir("fuse", "--lut", fitted, *test, "-o", tmp_path / "fused", "--error-map", tmp_path / "maps")
@@ -130,7 +216,7 @@ def test_error_maps(folder: Path, fitted: Path, tmp_path: Path):
     ensir("lut", "export", fitted, "-o", tmp_path / "w.pth")
     ensir("lut", "import", tmp_path / "w.pth", "--model", "a", "--model", "b", "-o", tmp_path / "x.lut")
     arguments = ["fuse", "--lut", tmp_path / "x.lut", *test, "-o", tmp_path / "no", "--error-map", tmp_path]
-    assert "knows no errors" in ensir(*arguments, code=2).stderr
+    assert "holds no errors" in ensir(*arguments, code=2).stderr
 
 
 def test_score(folder: Path, tmp_path: Path):
@@ -293,6 +379,33 @@ def test_tables_are_as_wide_as_they_are(tmp_path: Path):
         assert f"benchmark{i} PSNR" in output
         assert f"{30 + i}.25 " in output
     assert "IMDN [base]" in output
+
+
+def test_tables_say_which_images_are_in_no_mean(folder: Path, tmp_path: Path):
+    """An image that a model restores perfectly has an infinite PSNR, and is in no model's mean."""
+    test = tmp_path / "test"
+    shutil.copytree(folder / "test", test)
+    shutil.copyfile(test / "gt/t1.png", test / "a/t1.png")
+    csv_ = tmp_path / "scores.csv"
+    output = ensir("score", "--target", test / "gt", *given(test, "a", "b"), "-o", csv_).output
+    said = "PSNR: 1 of 2 images is restored perfectly by some row (infinite); means are over the other 1"
+    assert said in output
+    with open(csv_, newline="") as file:
+        values = {
+            (r["method"], r["image"]): float(r["value"])
+            for r in csv.DictReader(file)
+            if r["metric"] == "psnr"
+        }
+    assert values["a", "t1"] == np.inf
+    for model in "ab":
+        assert re.search(rf"│ {model} +│ .*{values[model, 'deep/t2']:.2f}", output)
+
+    lines = [f"sr,set,{model},{image},psnr,{value}" for (model, image), value in values.items()]
+    (tmp_path / "part.csv").write_text("\n".join(["experiment,dataset,method,image,metric,value", *lines]))
+    summarize(Place.beside(csv_), Place.beside(tmp_path / "summary.csv"), [str(tmp_path / "part.csv")])
+    output = ensir("table", tmp_path / "summary.csv").output
+    assert said.replace("PSNR", "PSNR on set") in output
+    assert f"{values['b', 'deep/t2']:.2f}" in output
 
 
 def test_folders_may_have_any_name(folder: Path, tmp_path: Path):

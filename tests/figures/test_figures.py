@@ -88,6 +88,13 @@ def test_gains_are_drawn_whatever_they_are(images: int, tmp_path: Path):
     assert (tmp_path / "gain.svg").read_text().startswith("<?xml")
 
 
+def test_an_image_that_some_row_restores_perfectly_is_in_no_mean_gain():
+    values = {"a": [30, 31, 32], "b": [30, 30, 30], "average": [31, 30, 30], "ensir": [np.inf, 31, 33]}
+    found = rows(gain.drawing("one", experiment({"average": {}, "ensir": {}}), "test", scores(values)))
+    assert [row["gain"] for row in found if row["method"] == "ensir"] == [np.inf, 1, 3]
+    assert {row["method"]: row["mean_gain"] for row in found} == {"a": 1.5, "b": 0, "ensir": 2}
+
+
 def test_without_an_average_gains_are_over_the_first_model():
     values = {"a": [30.0, 31], "b": [28.0, 33], "ensir": [29.5, 30.5]}
     found = rows(gain.drawing("one", experiment({"ensir": {}}), "test", scores(values)))

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ensir.cells import lut, support
+from ensir.cells.lut import LutMethod
 from ensir.config.schema import Config
 from ensir.drawing import pictures
 from ensir.errors import InputError
@@ -31,7 +34,8 @@ from ensir.stages.predict import predict
 from ensir.stages.report import report
 from ensir.stages.score import compare, score
 from ensir.stages.summarize import summarize
-from ensir.storage.layout import Layout
+from ensir.storage.layout import Layout, Place
+from ensir.storage.reading import Part
 
 RAW = {
     "datasets": {
@@ -232,6 +236,68 @@ def test_every_model_has_a_weight_map_where_weights_vary(page: str) -> None:
     ]
 
 
+def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path: Path) -> None:
+    """Infinite scores that no mean holds, a target that is a prediction, cells with few reference values."""
+    assert "Warning" not in page
+    assert "infinite" not in page
+    sample = made["samples"][0]
+    table = lut.load(sample["fitted"]["ensir"])
+    part = Part(sample["predictions"]["input"])
+    x = np.stack([Part(path).rows(part.names.index("rocket")) for path in sample["predictions"].values()])
+    shares = support.of_values(LutMethod({}, table), x).shares
+    told = [row for table_ in Tables(page).tables for row in table_ if row[0][0] == "ensir"][-1]
+    assert [text for text, _ in told[-6:]] == [
+        "–",
+        "–",
+        "–",
+        *(f"{share:.1%}" for share in shares.values()),
+    ]  # the reference is a single image
+
+    misleading = replace(
+        table,
+        prediction_digests=(table.reference_digests, ("0",), ("1",)),
+        attributes=table.attributes | {"held_out": '{"estimated": 1, "few": 2, "empty": 1}'},
+    )
+    lut.save(misleading, Place.beside(tmp_path / "ensir.lut"))
+    rows = [
+        [*row[:-1], "inf"] if row[2:5] == ["zzpm", "chelsea", "psnr"] else row
+        for row in read_csv(made["scores"])
+    ]
+    write_csv(tmp_path / "part.csv", rows[0], rows[1:])
+    files = [tmp_path / "scores.csv", tmp_path / "summary.csv"]
+    summarize(*map(Place.beside, files), [str(tmp_path / "part.csv")])
+    path = tmp_path / "report.html"
+    changed = made | {
+        "scores": str(files[0]),
+        "summary": str(files[1]),
+        "samples": [sample | {"fitted": sample["fitted"] | {"ensir": str(tmp_path / "ensir.lut")}}],
+    }
+    report(Place.beside(path), **changed, progress=quiet)
+    text = path.read_text(encoding="utf-8")
+    assert (
+        "PSNR on test: 1 of 2 images is restored perfectly by some row (infinite); means are over the other 1."
+        in text
+    )
+    assert "Diamonds: mean gain over 1 images" in text
+    psnr = {row[2]: float(row[-1]) for row in rows if row[3:5] == ["rocket", "psnr"]}
+    means = {row[0][0]: row[1][0] for row in Tables(text).tables[0][2:] if len(row) > 1}
+    assert means == {method: f"{value:.2f}" for method, value in psnr.items()}
+    assert (
+        "<b>Warning:</b> ensir: only 25.0% of the values of held-out reference images are in cells with 100 or more "
+        "reference values, and the weights of the others rest on fewer or none; use wider bins, or fewer models."
+        in text
+    )
+    assert (
+        "<b>Warning:</b> ensir: all predictions of input for the reference are the targets bit for bit: is the target "
+        "right?" in text
+    )
+
+
+def read_csv(path: str) -> list[list[str]]:
+    with open(path, newline="") as file:
+        return list(csv.reader(file))
+
+
 def test_same_inputs_same_bytes(page: str, made: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "again.html"
     report(Layout(str(tmp_path)).file(path), **made, progress=quiet)
@@ -393,6 +459,38 @@ def test_a_score_may_be_no_number(tmp_path: Path) -> None:
     assert summary.splitlines()[1] == "one,test,a,mine,nan,2"
     read = scores.read(str(tmp_path / "results/scores.csv"), str(tmp_path / "results/summary.csv"))
     assert np.isnan(read.means["one", "test", "a", "mine"])
+
+
+def test_means_leave_out_what_some_row_restores_perfectly(tmp_path: Path) -> None:
+    """The same images for every row, in each metric and test set; where none is left, the means are of all."""
+    psnr = {"a": [np.inf, 30.0, 34.0], "b": [20.0, 31.0, 33.0]}
+    rows = [
+        *(("one", "test", m, f"image{i}", "psnr", v) for m in psnr for i, v in enumerate(psnr[m])),
+        *(("one", "test", m, f"image{i}", "ssim", 1 - 0.1 * i) for m in psnr for i in range(3)),
+        ("one", "other", "a", "x", "psnr", np.inf),
+        ("one", "other", "b", "x", "psnr", 40.0),
+        ("two", "test", "a", "image0", "psnr", 25.0),
+    ]
+    table, summary = summarized(tmp_path, [rows])
+    assert "one,test,a,image0,psnr,inf" in table
+    assert summary.splitlines()[1:] == [
+        "one,test,a,psnr,32,2",
+        "one,test,a,ssim,0.9,3",
+        "one,test,b,psnr,32,2",
+        "one,test,b,ssim,0.9,3",
+        "one,other,a,psnr,inf,1",
+        "one,other,b,psnr,40,1",
+        "two,test,a,psnr,25,1",
+    ]
+    read = scores.read(str(tmp_path / "results/scores.csv"), str(tmp_path / "results/summary.csv"))
+    assert read.left_out("one", "test", "psnr") == {"image0"}
+    assert read.left_out("one", "test", "ssim") == read.left_out("one", "other", "psnr") == set()
+    assert read.notes("one", {"psnr": PSNR}) == [
+        "PSNR on test: 1 of 3 images is restored perfectly by some row (infinite); means are over the other 2",
+        "PSNR on other: 1 of 1 images is restored perfectly by some row (infinite); there is no other, and means are "
+        "infinite where a value is",
+    ]
+    assert read.notes("two", {"psnr": PSNR}) == []
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from scipy import stats
 from ensir.config.schema import Config
 from ensir.scoring import scores
 from ensir.scoring.bootstrap import intervals
+from ensir.scoring.rows import COLUMNS, write_csv
 from ensir.stages import tables
+from ensir.stages.summarize import summarize
 from ensir.storage.layout import Place
 
 IMAGES = [f"image{i}" for i in range(40)]
@@ -198,6 +200,36 @@ def test_lower_is_better(tmp_path: Path):
         np.mean([value("weak", i, "lpips") for i in IMAGES])
     )
     assert "lower is better in lpips" in (tmp_path / "tables/sr/comparison.tex").read_text()
+
+
+def test_tables_leave_out_what_some_row_restores_perfectly(tmp_path: Path):
+    """Means and intervals are over the images that are finite in every row, and captions say so."""
+    psnr = {"weak": [30, 29, 28], "strong": [31, 31, 29], "average": [32, 30, 30], "ensir": [np.inf, 31, 33]}
+    rows_ = [("sr", "set_5", m, f"i{i}", "psnr", float(v)) for m in psnr for i, v in enumerate(psnr[m])]
+    write_csv(tmp_path / "part.csv", COLUMNS, rows_)
+    files = Place.beside(tmp_path / "scores.csv"), Place.beside(tmp_path / "summary.csv")
+    summarize(*files, [str(tmp_path / "part.csv")])
+    section = experiment(metrics={"psnr": {}})
+    section["methods"] = {name: section["methods"][name] for name in ("average", "ensir")}
+    tables.tables(Place.beside(tmp_path / "tables"), {"sr": section}, *(str(file.path) for file in files))
+    found = {
+        row["method"]: (row["mean"], row["images"]) for row in rows(tmp_path / "tables/sr/comparison.csv")
+    }
+    assert found == {
+        "weak": ("28.5", "2"),
+        "strong": ("30", "2"),
+        "average": ("30", "2"),
+        "ensir": ("32", "2"),
+    }
+    gain = {
+        row["method"]: row
+        for row in rows(tmp_path / "tables/sr/differences.csv")
+        if row["baseline"] == "average"
+    }
+    assert [gain["ensir"][column] for column in ("difference", "low", "high")] == ["2", "1", "3"]
+    said = "PSNR on set_5: 1 of 3 images is restored perfectly by some row (infinite); means are over the other 2."
+    for name in ("comparison", "differences"):
+        assert said in (tmp_path / f"tables/sr/{name}.md").read_text()
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here")

@@ -54,7 +54,9 @@ def test_fit_and_fuse(finished: Run, predictions: Path, tmp_path: Path):
     for column in ("key", "channel", "count", "weights", "iterations", "status", "expected_squared_error"):
         np.testing.assert_array_equal(getattr(found, column), getattr(expected, column))
     assert found.reference_digests == expected.reference_digests
-    for name in ("model_digests", "options"):
+    assert found.prediction_digests == expected.prediction_digests
+    assert len(found.prediction_digests) == len(MODELS)
+    for name in ("model_digests", "options", "held_out"):
         np.testing.assert_array_equal(found.attributes[name], expected.attributes[name])
 
     ensir("fuse", "--lut", path, *given(predictions / "test", *reversed(MODELS)), "-o", tmp_path / "fused")

@@ -6,6 +6,7 @@
 #   results/statistics/{experiment}/{statistics}.zarr   of bins: fold, key, channel, count, target_square (cell) int64
 #                                          sum, cross (cell, model), gram (cell, model, other_model) int64
 #                                          offset (boundary), level, level_count (entry): histograms of the target
+#                                          image, digest, prediction_digests (image): texts of the reference
 
 
 rule partition:

@@ -4,7 +4,8 @@
 #   results/weights/{experiment}/{method}/*.zarr, results/statistics/{experiment}/bins.zarr
 # OUTPUTS
 #   results/luts/{experiment}/{method}.lut   NetCDF-4: weights, bin (cell, model); count, iterations, status,
-#                                            expected_squared_error (cell); the fill rule; the reference's images
+#                                            expected_squared_error (cell); the fill rule; the reference's images,
+#                                            reference_digest (image), prediction_digest (model, image)
 
 
 rule merge:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from ensir.storage.layout import Place
 
 FORMAT_VERSION = 1
 DENSE_CELLS = 2**24  # up to this number of cells, a LUT is expanded to all cells; beyond, cells are looked up
+FEWEST = 100  # values of a cell; with fewer, EM does not run
 FEW, ESTIMATED, FAILED = 1, 2, 3  # status of a cell, as in `CellWeights`
 CELL_COLUMNS = ("key", "channel", "count", "iterations", "status", "expected_squared_error")  # of the file
 CHECKSUMMED = {"compression": "gzip", "compression_opts": 4, "fletcher32": True}
@@ -70,6 +72,8 @@ class LUT:
         The constant; with "previous", the weights where nothing precedes.
     reference_images, reference_digests : tuple of str
         Names of the reference images, and the digests of their targets.
+    prediction_digests : tuple of tuple of str, (model, image)
+        Digests of the predictions for them; empty where they are unknown.
     attributes : dict
         Method, options, reference, digests.
     """
@@ -89,6 +93,7 @@ class LUT:
     fill_weights: Float[np.ndarray, " model"]
     reference_images: tuple[str, ...] = ()
     reference_digests: tuple[str, ...] = ()
+    prediction_digests: tuple[tuple[str, ...], ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -129,6 +134,22 @@ class LUT:
         at = np.searchsorted(self.number, number, side="right") - 1
         return np.where(self.number[at] == number, self.expected_squared_error[at], np.nan).astype(np.float32)
 
+    def counts(self, number: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
+        """Return how many reference values each cell holds, at most 100, uint8."""
+        at = np.searchsorted(self.number, number, side="right") - 1
+        return np.where(self.number[at] == number, np.minimum(self.count[at], FEWEST), 0).astype(np.uint8)
+
+    @cached_property
+    def dense_counts(self) -> Int[np.ndarray, " number"]:
+        """`counts` of all cells, in the order of key and channel."""
+        return self.counts(np.arange(self.cells))
+
+    @property
+    def perfect_models(self) -> list[str]:
+        """The models whose predictions are the targets, bit for bit, in all reference images."""
+        known = zip(self.models, self.prediction_digests, strict=False)
+        return [model for model, digests in known if digests == self.reference_digests]
+
     @cached_property
     def dense_errors(self) -> Float[np.ndarray, " number"]:
         """Expected squared error of all cells, float32, in the order of key and channel."""
@@ -152,7 +173,7 @@ def assemble(
     fill : (str, array)
         Rule and weights of empty cells.
     **origin
-        `reference_images`, `reference_digests` and `attributes` of the LUT.
+        `reference_images`, `reference_digests`, `prediction_digests` and `attributes` of the LUT.
     """
     return LUT(
         models=cells.models,
@@ -249,6 +270,11 @@ class LutMethod:
                     expected[c].reshape(-1),
                 )
 
+    def counts(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Int[np.ndarray, " channel *pixels"]:
+        """Return how many reference values are in the cell of each value, at most 100, uint8."""
+        numbers = self.numbers(x)
+        return self.lut.dense_counts[numbers] if self.is_dense else self.lut.counts(numbers)
+
     def weights(
         self, x: Shaped[np.ndarray, "model channel *pixels"]
     ) -> Float[np.ndarray, "model channel *pixels"]:
@@ -268,11 +294,13 @@ def save(lut: LUT, place: Place) -> None:
     import h5py
 
     bin_of = bins_of(lut.key, lut.bin_width, len(lut.models)).astype(np.int16)
-    words = {
-        "model": ("model", lut.models),
-        "image": ("image", lut.reference_images),
-        "reference_digest": ("image", lut.reference_digests),
+    words: dict[str, tuple[tuple[str, ...], Sequence[Any]]] = {
+        "model": (("model",), lut.models),
+        "image": (("image",), lut.reference_images),
+        "reference_digest": (("image",), lut.reference_digests),
     }
+    if lut.prediction_digests:
+        words["prediction_digest"] = (("model", "image"), lut.prediction_digests)
     numbers = {
         "weights": (("cell", "model"), lut.weights),
         "bin": (("cell", "model"), bin_of),
@@ -286,9 +314,8 @@ def save(lut: LUT, place: Place) -> None:
             "model": len(lut.models),
             "image": len(lut.reference_images),
         }
-        for name, (dimension, strings) in words.items():
-            values = np.asarray(strings, object)
-            file.create_variable(name, (dimension,), h5py.string_dtype(), data=values)
+        for name, (dimensions, strings) in words.items():
+            file.create_variable(name, dimensions, h5py.string_dtype(), data=np.asarray(strings, object))
         for name, (dimensions, values) in numbers.items():
             file.create_variable(name, dimensions, data=values, **(CHECKSUMMED if values.size else {}))
         file["weights"].attrs["long_name"] = "mixing weight of each model"
@@ -333,6 +360,7 @@ def load(path: str) -> LUT:
             **columns,
             reference_images=tuple(map(str, data["image"])),
             reference_digests=tuple(map(str, data["reference_digest"])),
+            prediction_digests=tuple(tuple(map(str, row)) for row in data.get("prediction_digest", ())),
             attributes=attributes,
         )
         sound = _is_sound(lut, base, data["bin"])

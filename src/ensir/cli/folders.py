@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ensir import registry
-from ensir.cells import lut
+from ensir.cells import lut, support
 from ensir.cli import plain_folders as on_folders
 from ensir.cli.luts import describe
 from ensir.config.schema import Score
@@ -84,7 +84,10 @@ def fit(
     }
     options = {name: value for name, value in given.items() if value is not None}
     on_folders.fit(output, target, _folders(predictions), method, options, shown)
-    typer.echo(describe(lut.load(str(output))))
+    found = lut.load(str(output))
+    typer.echo(describe(found))
+    if held_out := support.held_out_of(found):
+        _warn(held_out.warning("the values of held-out reference images"))
 
 
 def fuse(
@@ -110,7 +113,25 @@ def fuse(
 
     Example: ensir fuse --lut my.lut --prediction IMDN=test/IMDN --prediction CRAFT=test/CRAFT -o test/fused
     """
-    on_folders.fuse(lut, _folders(predictions), output, error_map, shown)
+    found = on_folders.fuse(lut, _folders(predictions), output, error_map, shown)
+    told = f"; values by their cells in the LUT: {found.support}" if found.support else ""
+    typer.echo(f"{output}: {found.images} images fused{told}")
+    if found.support:
+        _warn(found.support.warning("the values"))
+    if found.of_reference is None:
+        _warn(
+            f"{lut}: does not tell its reference predictions; whether it was fitted on these images is not checked"
+        )
+    elif found.of_reference:
+        _warn(
+            f"{len(found.of_reference)} of {found.images} images are those that the LUT was fitted on "
+            f"(first: {found.of_reference[0]}): their results are no test"
+        )
+
+
+def _warn(message: str) -> None:
+    if message:
+        typer.echo(f"warning: {message}", err=True)
 
 
 def score(
@@ -130,14 +151,20 @@ def score(
     """
     from ensir.cli.results import show
     from ensir.scoring.rows import write_csv
+    from ensir.scoring.scores import Scores
     from ensir.storage.atomic import replaced
 
     settings = Score(space=space, crop=crop).model_dump(mode="json")
     rows = list(on_folders.score(target, _folders(predictions), settings, shown))
-    values: dict[tuple[str, str, str], list[float]] = {}
-    for model, _, metric, value in rows:
-        values.setdefault((model, "", metric), []).append(value)
-    show("", {key: sum(column) / len(column) for key, column in values.items()})
+    values: dict[tuple[str, ...], dict[str, float]] = {}
+    for model, image, metric, value in rows:
+        values.setdefault(("", "", model, metric), {})[image] = value
+    scores, means = Scores({}, values), {}
+    for (_, _, model, metric), images in values.items():
+        left_out = scores.left_out("", "", metric)
+        kept = [value for image, value in images.items() if image not in left_out]
+        means[model, "", metric] = sum(kept) / len(kept)
+    show("", means, scores)
     if output:
         with replaced(output) as partial:
             write_csv(partial, ("method", "image", "metric", "value"), rows)

@@ -9,8 +9,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -22,9 +23,12 @@ from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.planning.parts import assign
 from ensir.restorers.folder import FolderModel
-from ensir.storage import writing
+from ensir.storage import reading, writing
 from ensir.storage.atomic import replaced
 from ensir.storage.layout import Layout
+
+if TYPE_CHECKING:
+    from ensir.cells.support import Support
 
 Shown = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 REFERENCE = "reference"
@@ -52,7 +56,7 @@ def fit(
     Raises
     ------
     InputError
-        Files or options do not fit together.
+        Files or options do not fit together, or the targets are the predictions of a model.
     """
     from ensir.stages.estimate import estimate
     from ensir.stages.merge import merge
@@ -66,6 +70,7 @@ def fit(
     with tempfile.TemporaryDirectory(prefix="ensir-") as root:
         layout = Layout(root)
         parts = _stored(layout, target, targets, files, shown)
+        _check_targets(models, parts, len(targets))
         statistics = layout.statistics("fit", section.statistics.name)
         with shown("partition") as progress:
             partition(
@@ -87,7 +92,44 @@ def fit(
             shutil.copyfile(made, partial)
 
 
-def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path | None, shown: Shown) -> None:
+def _check_targets(models: list[str], parts: list[tuple[str, list[str]]], images: int) -> None:
+    """Raise an InputError where all targets are the predictions of a model, bit for bit."""
+    from ensir.stages.partition import restored_perfectly
+
+    for i, model in enumerate(models):
+        same = [
+            name
+            for target, predicted in parts
+            for name in restored_perfectly(reading.Part(target), reading.Part(predicted[i]))
+        ]
+        if len(same) == images:
+            raise InputError(
+                f"image {same[0]!r}: the target is the prediction of model {model} bit for bit, as for all {images} "
+                "images; is --target right?"
+            )
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What `fuse` found.
+
+    Attributes
+    ----------
+    images : int
+    of_reference : list of str or None
+        The images that the LUT was fitted on; None where it does not tell which.
+    support : Support or None
+        How many values are in cells with enough, few and no reference values; None where the LUT does not tell.
+    """
+
+    images: int
+    of_reference: list[str] | None
+    support: Support | None
+
+
+def fuse(
+    lut: Path, predictions: dict[str, Path], output: Path, error_map: Path | None, shown: Shown
+) -> Fused:
     """Fuse the images of some folders by a LUT; write PNG files of the same names, rounded and clipped.
 
     Parameters
@@ -103,11 +145,16 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
     shown : callable
         As in `fit`.
 
+    Returns
+    -------
+    Fused
+
     Raises
     ------
     InputError
         A model or an image is missing or superfluous, images do not fit together, or the LUT holds no errors.
     """
+    from ensir.cells import support
     from ensir.cells.lut import LutMethod
 
     combiner = LutMethod({}, str(lut))
@@ -123,6 +170,8 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
     listed = _listed({model: predictions[model] for model in models})
     names = {image_files.in_nfc(name): "" for files in listed.values() for name in files}
     files = _matched(names, listed)
+    known = [frozenset(row) for row in combiner.lut.prediction_digests]
+    of_reference, supported = [], support.Support() if support.is_known(combiner.lut) else None
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
             first, *others = (files[model][name] for model in models)
@@ -137,7 +186,12 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
             if error_map:
                 image_files.write_map(error_map / f"{name}.tif", expected)
             image_files.write(output / f"{name}.png", image_files.to_integers(fused, image.dtype, name))
+            if any(writing.image_digest(row) in digests for row, digests in zip(x, known, strict=False)):
+                of_reference.append(name)
+            if supported is not None:
+                supported += support.of_sample(combiner, x)
             progress(done, len(names))
+    return Fused(len(names), of_reference if known else None, supported)
 
 
 def score(

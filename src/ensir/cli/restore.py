@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import astuple
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ensir.errors import InputError
 from ensir.execution.job import shown
 from ensir.storage.layout import Place
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ensir.networks.descent import Row
+    from ensir.networks.observation import Observation
 
 
 def restore(
@@ -27,18 +33,19 @@ def restore(
     kernel: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="blur kernel: .mat, .npy, or an image; the image was convolved by it"
+            metavar="FILE", help="blur kernel: .mat, .npy, or an image; the image was convolved with it"
         ),
     ] = None,
     number: Annotated[int, typer.Option(min=1, help="which kernel of a .mat file")] = 1,
     mirrored: Annotated[bool, typer.Option("--mirrored", help="the kernel was correlated instead")] = False,
     kernel_size: Annotated[
-        int | None, typer.Option(min=3, help="dmsp, experimental: find a kernel of this odd size")
+        int | None, typer.Option(min=3, help="dmsp, experimental: estimate a kernel of this odd size")
     ] = None,
     mask: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="image that is black where pixels miss")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="image that is black where pixels are missing"),
     ] = None,
-    scale: Annotated[int, typer.Option(min=1, help="daep: enlarge so many times")] = 1,
+    scale: Annotated[int, typer.Option(min=1, help="daep: factor by which to enlarge")] = 1,
     steps: Annotated[int, typer.Option(min=1, help="of the descent")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="of the noise of the steps")] = 0,
     precision: Annotated[
@@ -47,7 +54,7 @@ def restore(
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="where it runs")] = "auto",
     target: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="ground truth: adds the PSNR to the trace"),
+        typer.Option(exists=True, dir_okay=False, help="ground truth; adds the PSNR to the trace"),
     ] = None,
     trace: Annotated[
         Path | None,
@@ -57,26 +64,56 @@ def restore(
         Path | None, typer.Option(metavar="FILE", help="the same as a figure: .svg, .pdf or .png")
     ] = None,
 ) -> None:
-    """Deblur, enlarge, fill in or denoise an image. A run that was stopped goes on where it was.
+    """Deblur, enlarge, fill in or denoise an image. An interrupted run resumes where it stopped.
 
     Noise of unknown strength (no --sigma) is estimated by dmsp at every step.
 
     Example: ensir restore blurred.png --kernel kernels.mat --sigma 2.55 --target sharp.png --trace trace.csv -o out.png
     """
-    import numpy as np
-    import torch
-
     from ensir import registry
-    from ensir.drawing import style
-    from ensir.images import degradations, image_files
-    from ensir.networks.descent import write_trace
+    from ensir.images import image_files
     from ensir.networks.observation import observe
-    from ensir.networks.shipped import SHIPPED_DAES
-    from ensir.report import descent as figure
     from ensir.restorers import Degraded
-    from ensir.restorers.daep import DaepModel
-    from ensir.restorers.dmsp import DmspModel
 
+    _check_options(output, plot, sigma, kernel, kernel_size, mask, scale)
+    degraded = image_files.read(str(image))
+    options = {"steps": steps, "seed": seed, "precision": precision}
+    settings = _settings(method, dae, sigma, kernel, kernel_size, options)
+    settings |= {"device": device, "unfinished": str(output.absolute().parent / ".partial")}
+    known = _degradation(sigma, kernel, number, mirrored, scale)
+    shape = (degraded.shape[0] * scale, degraded.shape[1] * scale, degraded.shape[2])
+    given = Degraded(image.stem, degraded, shape, degraded.dtype.itemsize * 8, scale, known)
+    restorer = registry.module("restorers", method).Restorer(settings, [])
+    observation = _masked(restorer.given(observe(given, restorer.device)), mask, image)
+    truth = _truth(target, shape)
+    state = restorer.state(observation, truth)
+    with shown(f"{method} {image.name}") as progress:
+        descent = restorer.descend(observation, state, truth, progress)
+    restored = restorer.finish(observation, descent, degraded)
+    image_files.write(output, image_files.to_integers(restored, degraded.dtype, str(image)))
+    _write_trace(descent.rows, trace, plot)
+    if state:
+        state.remove()
+    last = descent.rows[-1]
+    psnr = "" if last.psnr is None else f", PSNR {last.psnr:.2f} dB"
+    typer.echo(
+        f"{output}: {len(descent.rows)} steps, residual {last.data**0.5:.3g}, σ {last.sigma:.3g}{psnr}"
+    )
+
+
+# ── what is checked ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_options(
+    output: Path,
+    plot: Path | None,
+    sigma: float,
+    kernel: str | None,
+    kernel_size: int | None,
+    mask: Path | None,
+    scale: int,
+) -> None:
+    """Raise an InputError for options that are wrong, or that cannot be combined."""
     if kernel_size and kernel_size % 2 == 0:
         raise InputError(f"--kernel-size {kernel_size}: must be odd")
     if plot and plot.suffix not in (".svg", ".pdf", ".png"):
@@ -89,54 +126,87 @@ def restore(
     ):
         if others := [other for other, value in beside.items() if value]:
             raise InputError(f"{option}: not together with {' and '.join(others)}; remove one of them")
-    degraded = image_files.read(str(image))
-    options: dict[str, Any] = {"steps": steps, "seed": seed, "precision": precision}
+
+
+# ── what the restorer knows ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _settings(
+    method: str,
+    dae: str | None,
+    sigma: float,
+    kernel: str | None,
+    kernel_size: int | None,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the section of a restorer, as plain data, with the file of its weights."""
+    from ensir.networks.shipped import SHIPPED_DAES
+    from ensir.restorers.daep import DaepModel
+    from ensir.restorers.dmsp import DmspModel
+
+    model: DaepModel | DmspModel
     if method == "dmsp":
-        options |= {"noise_blind": sigma == 0, "kernel_size": kernel_size}
-        model = DmspModel(kind="dmsp", **options)
+        model = DmspModel(kind="dmsp", noise_blind=sigma == 0, kernel_size=kernel_size, **options)
     elif kernel_size or (sigma == 0 and kernel):
         raise InputError("--method daep: has to know the noise and the kernel; give --sigma and --kernel")
     else:
-        model = DaepModel(kind="daep", **options)  # type: ignore[assignment]
+        model = DaepModel(kind="daep", **options)
     weights = dae or model.dae
-    settings = model.model_dump() | {
-        "path": SHIPPED_DAES.get(weights, weights),
-        "device": device,
-        "unfinished": str(output.absolute().parent / ".partial"),
-    }
-    told: dict[str, Any] = {"kind": "downscale"} if scale > 1 else {"kind": "noise", "sigma": sigma}
+    return model.model_dump() | {"path": SHIPPED_DAES.get(weights, weights)}
+
+
+def _degradation(sigma: float, kernel: str | None, number: int, mirrored: bool, scale: int) -> dict[str, Any]:
+    """Return how the image was degraded, as plain data."""
+    from ensir.images import degradations
+
+    known: dict[str, Any] = {"kind": "downscale"} if scale > 1 else {"kind": "noise", "sigma": sigma}
     if kernel:
         values = degradations.read_kernel(kernel, number, mirrored)
-        told |= {"kind": "blur", "values": values.tolist()}
-    shape = (degraded.shape[0] * scale, degraded.shape[1] * scale, degraded.shape[2])
-    given = Degraded(image.stem, degraded, shape, degraded.dtype.itemsize * 8, scale, told)
-    restorer = registry.module("restorers", method).Restorer(settings, [])
-    observation = restorer.given(observe(given, restorer.device))
-    if mask:
-        known = degradations.read_mask(str(mask))
-        if known.shape != degraded.shape[:2]:
-            raise InputError(f"{mask}: is not of the size of {image}")
-        observation = observation.masked(torch.from_numpy(known))
-    truth = None
-    if target:
-        read = image_files.read(str(target))
-        if read.shape != shape:
-            raise InputError(
-                f"{target}: is {read.shape[1]}×{read.shape[0]} with {read.shape[2]} channels, the restored image "
-                f"{shape[1]}×{shape[0]} with {shape[2]}"
-            )
-        truth = read / (np.iinfo(read.dtype).max / 255)
-    state = restorer.state(observation, truth)
-    with shown(f"{method} {image.name}") as progress:
-        descent = restorer.descend(observation, state, truth, progress)
-    restored = restorer.finish(observation, descent, degraded)
-    image_files.write(output, image_files.to_integers(restored, degraded.dtype, str(image)))
+        known |= {"kind": "blur", "values": values.tolist()}
+    return known
+
+
+def _masked(observation: Observation, mask: Path | None, image: Path) -> Observation:
+    """Return an observation without the pixels that a mask marks as missing."""
+    import torch
+
+    from ensir.images import degradations
+
+    if mask is None:
+        return observation
+    known = degradations.read_mask(str(mask))
+    if known.shape != observation.size:
+        raise InputError(f"{mask}: is not of the size of {image}")
+    return observation.masked(torch.from_numpy(known))
+
+
+def _truth(target: Path | None, shape: tuple[int, int, int]) -> np.ndarray | None:
+    """Return the ground truth, in 0–255."""
+    import numpy as np
+
+    from ensir.images import image_files
+
+    if target is None:
+        return None
+    read = image_files.read(str(target))
+    if read.shape != shape:
+        raise InputError(
+            f"{target}: is {read.shape[1]}×{read.shape[0]} with {read.shape[2]} channels, the restored image "
+            f"{shape[1]}×{shape[0]} with {shape[2]}"
+        )
+    return read / (np.iinfo(read.dtype).max / 255)
+
+
+# ── what is written ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_trace(rows: list[Row], trace: Path | None, plot: Path | None) -> None:
+    """Write the trace of a descent as CSV, and as a figure, where wanted."""
+    from ensir.drawing import style
+    from ensir.networks.descent import write_trace
+    from ensir.report import descent as figure
+
     if trace:
-        write_trace(trace, descent.rows)
+        write_trace(trace, rows)
     if plot:
-        style.write(figure.drawing([astuple(row) for row in descent.rows]), [Place.beside(plot)])
-    if state:
-        state.remove()
-    last = descent.rows[-1]
-    typer.echo(f"{output}: {len(descent.rows)} steps, residual {last.data**0.5:.3g}, σ {last.sigma:.3g}"
-               + (f", PSNR {last.psnr:.2f} dB" if last.psnr is not None else ""))  # fmt: skip
+        style.write(figure.drawing([astuple(row) for row in rows]), [Place.beside(plot)])

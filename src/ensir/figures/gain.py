@@ -27,7 +27,7 @@ class Gain(PaperFigure):
     caption: ClassVar[str] = (
         "Score of every base model and method on **{dataset}**, minus that of the average: every image (dots; a box of "
         "the middle half with whiskers from 5 to 95 % where there are many), the mean (diamond), and its paired "
-        "bootstrap 95 % interval (bar)."
+        "bootstrap 95 % interval (bar). Images that some row restores perfectly (infinite) are in no mean."
     )
 
 
@@ -48,8 +48,11 @@ def drawing(name: str, experiment: dict[str, Any], dataset: str, scores: Scores)
     images = sorted(scores.values.get((name, dataset, below, metric), {}))
     gains = [scores.gain((name, dataset, method, metric), below) for _, method in names]
     gain = np.array([[row.get(image, np.nan) for image in images] for row in gains])
-    sure = intervals(gain)
+    left_out = scores.left_out(name, dataset, metric)
+    sure = intervals(gain[:, [image not in left_out for image in images]])
     label = f"{printed.label} above {style.short(below)}{f' ({printed.unit})' if printed.unit else ''}"
+    if left_out:
+        label += f"\n{len(left_out)} of {len(images)} images left out of the means (infinite)"
 
     def plot(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -83,7 +86,9 @@ def drawing(name: str, experiment: dict[str, Any], dataset: str, scores: Scores)
         for image, value in zip(images, row, strict=True)
     ]
     columns = ["group", "method", "image", "gain", "mean_gain", "low", "high"]
-    return Drawing(style.COLUMN, 0.5 + style.ROW * max(len(names), 3), plot, columns, rows)
+    return Drawing(
+        style.COLUMN, (0.65 if left_out else 0.5) + style.ROW * max(len(names), 3), plot, columns, rows
+    )
 
 
 def _images(axes: Any, row: np.ndarray, at: int, colour: str) -> None:

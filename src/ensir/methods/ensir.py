@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from ensir.cells.lut import ESTIMATED, FAILED, FEW, CellWeights, LutMethod, assemble
+from ensir.cells.lut import ESTIMATED, FAILED, FEW, FEWEST, CellWeights, LutMethod, assemble
 from ensir.cells.statistics import Statistics, folds_of
 from ensir.execution import devices
 from ensir.methods import Binned, Progress, Swept
@@ -21,7 +21,6 @@ from ensir.section import Context, Problem, shown, texts
 if TYPE_CHECKING:
     from ensir.cells.em import Watch
 
-FEWEST = 100  # values of a cell; with fewer, EM does not run
 VALUES_AT_ONCE = 2**23  # model × cell × level
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +12,15 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ensir import methods, registry
-from ensir.cells import lut
-from ensir.cells.lut import LutMethod
+from ensir.cells import lut, support
+from ensir.cells.lut import LUT, LutMethod
+from ensir.cells.support import Support
 from ensir.drawing import pictures, style
 from ensir.drawing.pictures import QUALITIES, Quality, Window
 from ensir.figures import calibration, gain, occupancy
 from ensir.figures.calibration import Tally
 from ensir.report import tables, training
-from ensir.scoring.scores import Scores, Table, direction, first_metric
+from ensir.scoring.scores import Scores, Table, direction, first_metric, metrics_of
 from ensir.storage import provenance, reading
 
 Progress = Callable[[int, int], None]
@@ -67,12 +68,15 @@ class Weighing:
         For each model, a map of its weight at every pixel; empty where it is the same everywhere.
     calibration : str
         Its figure; empty where there are no maps.
+    support : Support or None
+        Of the image's values, by a LUT that knows its counts.
     """
 
     method: str
     means: dict[str, float]
     maps: dict[str, str]
     calibration: str
+    support: Support | None
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class TestSet:
     pictures: list[Picture]
     weighings: list[Weighing]
     gain: str
+    compared: int
     table: Table
     rows: str
 
@@ -102,7 +107,9 @@ class Experiment:
     results: Table
     tests: list[TestSet]
     direction: str
+    notes: list[str]
     luts: Table
+    warnings: list[str]
     occupancy: dict[str, str]
     training: str
 
@@ -140,20 +147,41 @@ def _experiment(
     curves: dict[str, str],
 ) -> Experiment:
     luts = {method: lut.load(path) for method, path in fitted.items() if path and path.endswith(".lut")}
-    rows = [("", method, tables.lut_row(table)) for method, table in luts.items()]
     return Experiment(
         name,
         section,
         tables.results(name, section, scores),
         tests,
         direction(section),
-        Table(tables.LUT_COLUMNS, rows),
+        scores.notes(name, metrics_of(section)),
+        _luts(luts, tests),
+        [f"{method}: {warning}" for method, table in luts.items() for warning in _warnings(table)],
         {
             method: style.inline(occupancy.drawing(table), salt=f"{name}/{method}")
             for method, table in luts.items()
         },
         style.inline(training.drawing(curves), salt=f"{name}/training") if curves else "",
     )
+
+
+def _luts(luts: dict[str, LUT], tests: list[TestSet]) -> Table:
+    """Return what the LUTs hold, and how well they support the test images that are shown."""
+    supports = [{weighing.method: weighing.support for weighing in test.weighings} for test in tests]
+    groups = [(f"Values of {test.image} ({test.name})", list(Support().shares)) for test in tests]
+    rows = []
+    for method, table in luts.items():
+        tested = [cell for found in supports for cell in tables.support_cells(found.get(method))]
+        rows.append(("", method, tables.lut_row(table) + tested))
+    return Table(tables.LUT_COLUMNS + groups, rows)
+
+
+def _warnings(table: LUT) -> Iterator[str]:
+    """Yield what makes the numbers of a LUT misleading."""
+    held_out = support.held_out_of(table)
+    if held_out and (warning := held_out.warning("the values of held-out reference images")):
+        yield f"{warning}."
+    for model in table.perfect_models:
+        yield f"all predictions of {model} for the reference are the targets bit for bit: is the target right?"
 
 
 def _test_set(
@@ -220,10 +248,14 @@ def _test_set(
                 style.inline(calibration.drawing(list(predictions), total), f"{name}/{dataset}/{method}")
                 if total
                 else "",
+                supported,
             )
-            for method, (weights, total) in ((m, weighing) for m, weighing in weighed.items() if weighing)
+            for method, (weights, total, supported) in (
+                (m, weighing) for m, weighing in weighed.items() if weighing
+            )
         ],
         gain=style.inline(gain.drawing(name, experiment, dataset, scores), salt=f"{name}/{dataset}"),
+        compared=len(table.rows) - len(scores.left_out(name, dataset, metric)),
         table=table,
         rows=_rows(table),
     )
@@ -294,7 +326,7 @@ def _weigh(
     part: reading.Part,
     index: int,
     x: Shaped[np.ndarray, "model channel height width"],
-) -> tuple[Float[np.ndarray, "model pixel"], Tally | None] | None:
+) -> tuple[Float[np.ndarray, "model pixel"], Tally | None, Support | None] | None:
     """Weigh the models in one image; None where the method does not.
 
     Returns
@@ -303,24 +335,28 @@ def _weigh(
         Mean over the channels; a single pixel where the weights are the same everywhere.
     tally : Tally or None
         Their calibration; None where they are the same everywhere.
+    support : Support or None
+        How many values are in cells with enough, few and no reference values; None where no LUT tells.
     """
     method = methods.for_image(
         registry.module("methods", settings["kind"]).Method(settings, fitted), part, index
     )
     if not isinstance(method, LutMethod):
         same = method.weights(x)
-        return None if same is None else (same.mean(axis=1).reshape(len(x), -1), None)
+        return None if same is None else (same.mean(axis=1).reshape(len(x), -1), None, None)
     y, x = part.rows(index), x.reshape(*x.shape[:2], -1)
     pixels = x.shape[2]
     means = np.empty((len(x), pixels), np.float32)
-    total = None
+    total, supported = None, Support() if support.is_known(method.lut) else None
     for start in range(0, pixels, PIXELS_AT_ONCE):
         some = slice(start, start + PIXELS_AT_ONCE)
         weights = method.weights(x[:, :, some])
         means[:, some] = weights.mean(axis=1)
         tally = calibration.tally(weights, x[:, :, some], y[:, some], part.bits)
         total = tally if total is None else total + tally
-    return means, total
+        if supported is not None:
+            supported += support.of_values(method, x[:, :, some])
+    return means, total, supported
 
 
 def _rows(table: Table) -> str:

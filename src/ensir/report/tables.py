@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from ensir.cells.key import unit
 from ensir.cells.lut import ESTIMATED, FAILED, FEW, LUT
+from ensir.cells.support import Support, held_out_of
 from ensir.scoring.scores import Cell, Scores, Table, baseline, competitors, first_metric, metrics_of, ranked
 
 LUT_COLUMNS = [
@@ -18,6 +19,7 @@ LUT_COLUMNS = [
     ("Reference values", ["all", "estimated"]),
     ("EM steps", ["median", "most"]),
     ("RMSE", ["expected"]),
+    ("Held-out values", list(Support().shares)),
 ]
 
 
@@ -74,7 +76,15 @@ def lut_row(lut: LUT) -> list[Cell]:
         Cell(f"{share_of_values:.1%}", share_of_values),
         *(Cell(f"{number:,.0f}", number) for number in (_median(steps), float(steps.max(initial=0)))),
         Cell(f"{math.sqrt(squared_error) / unit(lut.bits):.2f}", squared_error),
+        *support_cells(held_out_of(lut)),
     ]
+
+
+def support_cells(support: Support | None) -> list[Cell]:
+    """Return the shares of a support; dashes where it is unknown."""
+    if support is None:
+        return [Cell("–", math.nan)] * len(Support().shares)
+    return [Cell(f"{share:.1%}", share) for share in support.shares.values()]
 
 
 def _median(steps: Int[np.ndarray, " cell"]) -> float:

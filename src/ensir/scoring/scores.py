@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 
@@ -99,6 +100,32 @@ class Scores:
     means: dict[tuple[str, ...], float]
     values: dict[tuple[str, ...], dict[str, float]]
 
+    @cached_property
+    def _infinite(self) -> dict[tuple[str, str, str], tuple[set[str], set[str]]]:
+        """The images with an infinite value in some row, and all images, by (experiment, dataset, metric)."""
+        found: dict[tuple[str, str, str], tuple[set[str], set[str]]] = {}
+        for (experiment, dataset, _, metric), values in self.values.items():
+            infinite, images = found.setdefault((experiment, dataset, metric), (set(), set()))
+            infinite.update(image for image, value in values.items() if math.isinf(value))
+            images.update(values)
+        return found
+
+    def left_out(self, experiment: str, dataset: str, metric: str) -> set[str]:
+        """Return the images that no mean of a metric is over: infinite for some base model or method.
+
+        Empty where all images are: there are no others to compare on.
+        """
+        infinite, images = self._infinite.get((experiment, dataset, metric), (set(), set()))
+        return infinite if infinite != images else set()
+
+    def notes(self, experiment: str, metrics: dict[str, Metric]) -> list[str]:
+        """Say which means leave out images; empty where none does."""
+        return [
+            note(" on ".join(filter(None, [metrics[metric].label, dataset])), len(infinite), len(images))
+            for (name, dataset, metric), (infinite, images) in self._infinite.items()
+            if name == experiment and metric in metrics and infinite
+        ]
+
     def gain(self, key: tuple[str, str, str, str], baseline: str) -> dict[str, float]:
         """Return, for each image, how far a method is above the baseline; NaN between two infinities."""
         experiment, dataset, _, metric = key
@@ -106,6 +133,15 @@ class Scores:
         return {
             image: value - below.get(image, math.nan) for image, value in self.values.get(key, {}).items()
         }
+
+
+def note(what: str, infinite: int, images: int) -> str:
+    """Say how many images are infinite, and what means are over."""
+    over = f"means are over the other {images - infinite}"
+    if infinite == images:
+        over = "there is no other, and means are infinite where a value is"
+    are = "is" if infinite == 1 else "are"
+    return f"{what}: {infinite} of {images} images {are} restored perfectly by some row (infinite); {over}"
 
 
 def read(scores: str, summary: str) -> Scores:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from ensir import registry
-from ensir.cells import statistics
+from ensir.cells import statistics, support
 from ensir.cells.lut import CellWeights, assemble, save
 from ensir.errors import InputError
 from ensir.storage import reading
 from ensir.storage.layout import Place
+
+log = logging.getLogger(__name__)
 
 
 def merge(
@@ -53,12 +57,17 @@ def merge(
             raise InputError(
                 f"{', '.join(shards)}: are not the shards of {statistics_path}; delete them and run again"
             )
+    held_out = support.held_out(everything)
+    if held_out and (warning := held_out.warning("the values of held-out reference images")):
+        log.warning("%s: %s", method, warning)
+    predictions = [text.split(" ") for text in attributes.get("prediction_digests", [])]
     lut = assemble(
         cells,
         estimated,
         registry.module("methods", settled["kind"]).fill(everything, settled),
         reference_images=tuple(attributes["image"]),
         reference_digests=tuple(attributes["digest"]),
+        prediction_digests=tuple(zip(*predictions, strict=True)),
         attributes={
             "method": method,
             "options": json.dumps(settings, sort_keys=True),
@@ -66,6 +75,7 @@ def merge(
             "reference": attributes["reference"],
             "model_digests": attributes["model_digests"],
             "versions": json.dumps(versions | attributes["versions"], sort_keys=True),
+            **({"held_out": json.dumps(asdict(held_out))} if held_out else {}),
         },
     )
     save(lut, place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 from collections.abc import Callable, Sequence
 from copy import copy
 from itertools import pairwise
@@ -14,6 +15,8 @@ import numpy as np
 from ensir.execution.workers import open_workers
 from ensir.storage import provenance, reading
 from ensir.storage.layout import Place
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 FOLDS = 64
@@ -61,21 +64,33 @@ def partition(
     targets = [reading.Part(target) for target, _ in parts]
     folds = fold_of(sorted(name for target in targets for name in target.names))
     tasks = []
-    columns: dict[str, list[str]] = {"image": [], "digest": []}
+    columns: dict[str, list[str]] = {"image": [], "digest": [], "prediction_digests": []}
     predictions: dict[str, list[str]] = {model: [] for model in models}
+    perfect: dict[str, list[str]] = {model: [] for model in models}
     for target, (_, predicted) in zip(targets, parts, strict=True):
         others = [reading.Part(path) for path in predicted]
         reading.aligned([target, *others])
         columns["image"] += target.names
         columns["digest"] += [str(digest) for digest in target.column("digest")]
-        for model, other in zip(models, others, strict=True):
-            pairs = zip(other.names, other.column("digest"), strict=True)
-            predictions[model] += [f"{name} {digest}" for name, digest in pairs]
+        predicted_digests = [other.column("digest").tolist() for other in others]
+        columns["prediction_digests"] += [" ".join(row) for row in zip(*predicted_digests, strict=True)]
+        for model, other, found in zip(models, others, predicted_digests, strict=True):
+            predictions[model] += [
+                f"{name} {digest}" for name, digest in zip(other.names, found, strict=True)
+            ]
+            perfect[model] += restored_perfectly(target, other)
         part_folds = [folds[name] for name in target.names]
         tasks += [
             delayed(_count)(statistics, settings, models, [target, *others], part_folds, run)
             for run in runs(target)
         ]
+    for model, names in perfect.items():
+        if names:
+            log.warning(
+                "model %s: %d of %d predictions for reference %s are the targets bit for bit (first: %s); "
+                "are the targets right?",
+                *(model, len(names), len(columns["image"]), reference, names[0]),
+            )
     with open_workers(dask, threads) as workers:
         result = workers.compute(tasks, lambda tasks: reduced(tasks, kind.total), progress)
     attributes = {
@@ -88,6 +103,12 @@ def partition(
     order = np.argsort(columns["image"])  # does not depend on the parts
     texts = {name: [texts[i] for i in order] for name, texts in columns.items()}
     kind.save(result, place, attributes, texts)
+
+
+def restored_perfectly(target: reading.Part, prediction: reading.Part) -> list[str]:
+    """Return the images whose prediction is the target, bit for bit."""
+    digests = zip(target.names, target.column("digest"), prediction.column("digest"), strict=True)
+    return [name for name, wanted, found in digests if wanted == found]
 
 
 def fold_of(names: Sequence[str]) -> dict[str, int]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ensir.scoring.rows import COLUMNS
 from ensir.storage.atomic import written
 from ensir.storage.layout import Place
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
@@ -13,7 +18,8 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     Parameters
     ----------
     all_scores, summary : Place
-        Where the two tables go.
+        Where the two tables go. An image whose value is infinite for some method, such as the PSNR of one that is
+        restored perfectly, is in none of the means of that metric: all methods are compared on the same images.
     scores : list of str
         Tables of single parts and methods. Experiments, datasets, methods and metrics keep the order in which they
         first appear, images are sorted by name: the tables do not depend on how a test set is divided into parts.
@@ -30,8 +36,20 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     rows = rows.sort_values(["place", "image", "number"], kind="stable")
     keys = rows.groupby(list(COLUMNS[:-1]), sort=False, as_index=False)
     table = keys["value"].sum(min_count=1)  # the seconds of shards add up
-    means = table.groupby(["experiment", "dataset", "method", "metric"], sort=False)["value"]
-    summarized = means.agg(mean=lambda values: values.mean(skipna=False), n="size").reset_index()
+    mean_of = ["experiment", "dataset", "method", "metric"]
+    order = table.groupby(mean_of, sort=False).size().index
+    means = table[_in_means(table)].groupby(mean_of, sort=False)["value"]
+    summarized = (
+        means.agg(mean=lambda values: values.mean(skipna=False), n="size").reindex(order).reset_index()
+    )
     for place, columns in ((all_scores, table), (summary, summarized)):
         with written(place) as partial:
             columns.to_csv(partial, index=False, float_format="%.9g", na_rep="nan")
+
+
+def _in_means(table: Any) -> pd.Series:
+    """Tell which values are in the means; see `ensir.scoring.scores.Scores.left_out`."""
+    compared = [table[name] for name in ("experiment", "dataset", "metric")]
+    infinite = table["value"].abs() == float("inf")
+    some = infinite.groupby([*compared, table["image"]], sort=False).transform("any")
+    return ~some | some.groupby(compared, sort=False).transform("all")

@@ -134,9 +134,11 @@ def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
                     for cell, (_, method) in zip(cells, names, strict=True)
                 ]
             )
+            left_out = scores.left_out(name, dataset, metric)
+            images = [scores.values.get((name, dataset, method, metric), {}).keys() for _, method in names]
             records += [
-                (method, dataset, metric, value, len(scores.values.get((name, dataset, method, metric), {})))
-                for value, (_, method) in zip(values, names, strict=True)
+                (method, dataset, metric, value, len(there - left_out))
+                for value, there, (_, method) in zip(values, images, names, strict=True)
             ]
         groups.append((dataset, [printed.label for printed in metrics_of(experiment).values()]))
     rows = [(group, method, [column[i] for column in columns]) for i, (group, method) in enumerate(names)]
@@ -144,7 +146,8 @@ def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
         "comparison",
         f"{name}: means over the images of each test set; best bold, second underlined{direction(experiment)}. "
         f"Not significantly different from the average ({NOT_ABOVE_AVERAGE}) or from the best base model "
-        f"({NOT_ABOVE_BEST}): the 95 % bootstrap interval over images holds zero; it takes two images.",
+        f"({NOT_ABOVE_BEST}): the 95 % bootstrap interval over images holds zero; it takes two images."
+        f"{_left_out(name, experiment, scores)}",
         ("", "method"),
         Table(groups, rows),
         ["method", "dataset", "metric", "mean", "images"],
@@ -174,7 +177,8 @@ def differences(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
     return Sheet(
         "differences",
         f"{name}: mean difference over the images of each test set, with its paired bootstrap 95 % interval"
-        f"{direction(experiment)}. n.s.: not significant, the interval holds zero; –: there is none of one image.",
+        f"{direction(experiment)}. n.s.: not significant, the interval holds zero; –: there is none of one image."
+        f"{_left_out(name, experiment, scores)}",
         ("test set", "method"),
         Table(groups, rows),
         ["method", "baseline", "dataset", "metric", "difference", "low", "high", "significant"],
@@ -197,7 +201,8 @@ def _differences(
                 for sign, other in ((NOT_ABOVE_AVERAGE, average), (NOT_ABOVE_BEST, best))
                 if other is not None and other != method
             ]
-            images = sorted(scores.values.get((name, dataset, best, metric), {}))
+            there = scores.values.get((name, dataset, best, metric), {}).keys()
+            images = sorted(there - scores.left_out(name, dataset, metric))
             gains = [scores.gain((name, dataset, method, metric), other) for method, _, other in pairs]
             computed = intervals(np.array([[gain.get(i, math.nan) for i in images] for gain in gains]))
             for method in methods:
@@ -231,7 +236,8 @@ def sweep(name: str, experiment: dict[str, Any], scores: Scores, option: str) ->
         rows += [(first, str(value), [column[i] for column in ranks]) for i, value in enumerate(family)]
     return Sheet(
         option,
-        f"{name}: {SWEPT[option]}; means over the images of each test set. {TIMES}",
+        f"{name}: {SWEPT[option]}; means over the images of each test set. {TIMES}"
+        f"{_left_out(name, experiment, scores)}",
         ("method", SWEPT[option]),
         Table(_grouped(experiment, columns), rows),
         ["method", option, "dataset", "metric", "mean"],
@@ -272,6 +278,11 @@ def times(
     return [
         column for column in wanted if any((name, column[0], m, column[1]) in scores.means for m in methods)
     ]
+
+
+def _left_out(name: str, experiment: dict[str, Any], scores: Scores) -> str:
+    """Return the end of a caption: which means leave out images that are infinite."""
+    return "".join(f" {note}." for note in scores.notes(name, metrics_of(experiment)))
 
 
 def _printed(experiment: dict[str, Any], metric: str) -> Metric:

@@ -169,14 +169,19 @@ class ImageWriter:
 
     def append(self, value: Shaped[np.ndarray, "channel pixel"]) -> None:
         """Add the next image, flattened."""
-        header = f"{value.shape} {value.dtype} ".encode()
-        self.digests.append(hashlib.sha256(header + np.ascontiguousarray(value).tobytes()).hexdigest())
+        self.digests.append(image_digest(value))
         self.pixels.append(value)
 
     def close(self) -> None:
         """Check that all pixels have been written, and write the digest of each image."""
         self.pixels.close()
         write_array(self.group, f"{self.prefix}digest", self.digests, ("image",), long_name=DIGEST)
+
+
+def image_digest(value: Shaped[np.ndarray, "channel pixel"]) -> str:
+    """Return the digest of an image, flattened, that `ImageWriter` writes."""
+    header = f"{value.shape} {value.dtype} ".encode()
+    return hashlib.sha256(header + np.ascontiguousarray(value).tobytes()).hexdigest()
 
 
 def write_columns(
