@@ -3,13 +3,12 @@
 import os
 from functools import cache
 
-import ensir.config.reading
 from snakemake.exceptions import WorkflowError
 
 from ensir import registry
 from ensir.errors import InputError
+from ensir.planning import check
 from ensir.planning.code import figure_code, functions_code, stage_code
-from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
 from ensir.planning.targets import FIGURE_FILES
 from ensir.storage.digests import sha256
@@ -19,15 +18,15 @@ from ensir.storage.shared import SharedStore
 
 layout = Layout("results")
 try:
-    settings = ensir.config.reading.parse(
+    plan = check.plan(
         config,
         ", ".join(map(str, workflow.configfiles)) or "--config",
         workflow.configfiles,
+        layout,
     )
-    plan = Plan(settings, layout)
-    plan.check()
 except InputError as error:
     raise WorkflowError(str(error))
+settings = plan.config
 reads = Reads(plan)
 
 # With --sdm conda, an environment holds the libraries; the package itself comes from this repository.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -31,10 +31,12 @@ def valid_parts(raw: dict[str, Any], problems: Sequence[Problem]) -> schema.Conf
     """
     wrong = [tuple(problem.key.split(".")) for problem in problems]
     datasets = _each(raw, "datasets", schema.AnyDataset)
+    denoisers = _each(raw, "denoisers", Denoiser)
+    untrained = sections(raw, "denoisers").keys() - denoisers.keys()
     models = {
         name: model
         for name, model in _each(raw, "models", schema.AnyModel).items()
-        if not _within(wrong, "models", name)
+        if not _within(wrong, "models", name) and not _mentions(model.model_dump(), untrained)
     }
     while lost := [name for name, model in models.items() if not _complete(model, models, datasets)]:
         for name in lost:
@@ -47,7 +49,7 @@ def valid_parts(raw: dict[str, Any], problems: Sequence[Problem]) -> schema.Conf
     return schema.Config.model_construct(
         datasets=datasets,
         models=models,
-        denoisers=_each(raw, "denoisers", Denoiser),
+        denoisers=denoisers,
         experiments=experiments,
         compute=_one(raw, "compute", schema.Compute),
         dask=_one(raw, "dask", schema.Dask),
@@ -58,6 +60,15 @@ def valid_parts(raw: dict[str, Any], problems: Sequence[Problem]) -> schema.Conf
 def _within(wrong: Sequence[tuple[str, ...]], *key: str) -> bool:
     """Tell whether there is a mistake in a section."""
     return any(path[: len(key)] == key for path in wrong)
+
+
+def _mentions(value: Any, names: Collection[str]) -> bool:
+    """Tell whether one of some names stands anywhere in plain data."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return any(_mentions(item, names) for item in value)
+    return isinstance(value, str) and value in names
 
 
 def _each(raw: dict[str, Any], key: str, kind: Any) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def read(path: str) -> tuple[yaml.Node | None, Any]:
             )
         for mistake in _suspicious(node):
             raise _error(path, text, mistake)
-        return node, yaml.SafeLoader("").construct_document(node)
+        return node, yaml.safe_load(text)  # constructing data from the tree would change it
     except yaml.MarkedYAMLError as error:
         raise _error(path, text, _explain(NEWLINE.split(text), error)) from None
     except yaml.reader.ReaderError as error:
