@@ -22,6 +22,8 @@ BROKEN = [
     ("a: {kind:folder, path: x}\n", 1, 10, NO_SPACE),
     ("kind:{a: 1}\n", 1, 6, NO_SPACE),
     ("a: [x, y\nb: 1\n", 1, 4, "this [ is not closed; add ]"),
+    ("a: [", 1, 4, "this [ is not closed; add ]"),
+    ("a: {b: [x, {y: 1}\n", 1, 8, "this [ is not closed; add ]"),
     ("a: [x, y\n", 1, 4, "this [ is not closed; add ]"),
     ("a:\n  b: {kind: folder\n  c: 1\n", 2, 6, "this { is not closed; add }"),
     ("a: {x: 1 y: 2}\n", 1, 11, "a comma or } is missing before this"),

@@ -254,16 +254,27 @@ def _open_quote(text: str) -> int | None:
     return opened
 
 
+def _open_bracket(lines: list[str], line: int, column: int) -> tuple[int, int] | None:
+    """Return line and column of the last bracket that is not closed above a place."""
+    opened = []
+    for number, text in enumerate([*lines[:line], "".join(lines[line : line + 1])[:column]]):
+        for place, character in enumerate(text):
+            if character in CLOSING:
+                opened.append((number, place))
+            elif opened and character in CLOSING.values():
+                opened.pop()
+    return opened[-1] if opened else None
+
+
 def _of_values(lines: list[str], error: yaml.MarkedYAMLError, line: int, column: int) -> Mistake:
     """Explain what is wrong with brackets, and with values that need quotes."""
     problem, within, context = error.problem or "", error.context or "", error.context_mark
     before = lines[line][:column].rstrip()[-1:] if line < len(lines) else ""
-    if within.startswith("while parsing a flow") and context:
-        bracket = lines[context.line][context.column]
-        if context.line < line:
-            what = f"this {bracket} is not closed; add {CLOSING.get(bracket, bracket)}"
-            return Mistake(context.line, context.column, what)
-        return Mistake(line, column, f"a comma or {CLOSING.get(bracket, bracket)} is missing before this")
+    if within.startswith("while parsing a flow") and (opened := _open_bracket(lines, line, column)):
+        bracket = lines[opened[0]][opened[1]]
+        if opened[0] < line or "<stream end>" in problem:
+            return Mistake(*opened, f"this {bracket} is not closed; add {CLOSING[bracket]}")
+        return Mistake(line, column, f"a comma or {CLOSING[bracket]} is missing before this")
     if alias := re.fullmatch("found undefined alias '(.*)'", problem):
         what = f"`*{alias[1]}` refers to no `&{alias[1]}` above; fix the name, or put the value in quotes"
         return Mistake(line, column, what)
@@ -273,7 +284,7 @@ def _of_values(lines: list[str], error: yaml.MarkedYAMLError, line: int, column:
     if needs_quotes:
         if context:
             line, column = context.line, context.column
-        return Mistake(line, column, f"a value that begins with {lines[line][column]} must be in quotes")
+        return Mistake(line, column, f"a value that begins with {lines[line][column:][:1]} must be in quotes")
     if problem.startswith("found unknown escape character"):
         what = "a backslash in double quotes begins an escape; double it, or use single quotes"
         return Mistake(line, column - 1, what)
