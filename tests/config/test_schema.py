@@ -12,6 +12,7 @@ from ensir.config.reference import json_schema
 from ensir.datasets import photos
 from ensir.errors import InputError
 from ensir.methods import average, ensir, refesr
+from ensir.planning import check
 from ensir.planning.plan import Plan
 from ensir.restorers import classical
 from ensir.storage.layout import Layout
@@ -492,7 +493,7 @@ JUNK = st.recursive(
 @given(st.sampled_from(KEYS), JUNK)
 def test_junk_is_an_input_error(key, junk):
     with suppress(InputError):
-        parse(changed((key, junk)), "my.yaml")
+        check.plan(changed((key, junk)), "my.yaml", [], Layout())
 
 
 def test_too_many_bin_sets():

@@ -102,7 +102,7 @@ def examine(raw: dict[str, Any], files: Sequence[str] = ()) -> tuple[Config, lis
     problems += [_explain(details, unquoted.values) for details in errors]
     _put_texts(raw, errors, unquoted.values)
     problems += cross_check(raw)
-    return config or valid_parts(raw, problems), problems
+    return valid_parts(raw, problems) if problems or config is None else config, problems
 
 
 def _validate(raw: dict[str, Any]) -> tuple[Config | None, list[ErrorDetails]]:

@@ -134,9 +134,9 @@ def table(checked: Checked) -> str:
     datasets = [
         (
             name,
-            f"{len(plan.targets(name))} images",
+            _counted(len(plan.targets(name)), "image"),
             _sizes(headers.sizes[name]),
-            _parts(len(plan.parts(name))),
+            _counted(len(plan.parts(name)), "part"),
         )
         for name in headers.models
     ]
@@ -144,8 +144,8 @@ def table(checked: Checked) -> str:
     experiments = [
         (
             name,
-            f"{len(experiment.models)} models",
-            f"{len(experiment.methods)} methods",
+            _counted(len(experiment.models), "model"),
+            _counted(len(experiment.methods), "method"),
             f"{experiment.reference} → {', '.join(experiment.tests)}",
         )
         for name, experiment in config.experiments.items()
@@ -161,8 +161,8 @@ def table(checked: Checked) -> str:
     return "\n".join(lines)
 
 
-def _parts(number: int) -> str:
-    return "1 part" if number == 1 else f"{number} parts"
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _sizes(sizes: set[tuple[int, int]]) -> str:
