@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,3 +34,14 @@ def test_lines_are_short(page: Path):
         if len(line) > WIDTH and " " in line.strip()
     ]
     assert long == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_places_are_there(page: Path):
+    """Paths of the repository that a page names, and files that it links to."""
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"\b(?:src/ensir|workflow|tests|envs)/[\w/.-]*\w", text)
+    linked = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    missing = [path for path in named if not (ROOT / path).exists()]
+    missing += [link for link in linked if not (page.parent / link).exists()]
+    assert missing == []

@@ -1,7 +1,7 @@
-"""Finds the kinds: the modules of five folders, and those that other packages add by entry points.
+"""Finds the kinds: the modules of five folders, and those that other packages add through entry points.
 
-A kind is one module, named as the kind; the class in it that extends `Section` is its part of the configuration.
-Another package adds one by an entry point of its name in the group `ensir.datasets`, `ensir.restorers`,
+A kind is one module of the same name; the class in it that extends `Section` is its section of the configuration.
+Another package adds a kind through an entry point of that name in the group `ensir.datasets`, `ensir.restorers`,
 `ensir.methods`, `ensir.metrics` or `ensir.figures`.
 """
 
@@ -28,17 +28,6 @@ def kinds(folder: Folder) -> list[str]:
     return [*_own(folder), *sorted(_added(folder).keys() - set(_own(folder)))]
 
 
-@cache
-def _own(folder: Folder) -> list[str]:
-    package = importlib.import_module(f"ensir.{folder}")
-    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name[0] != "_")
-
-
-@cache
-def _added(folder: Folder) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"ensir.{folder}")}
-
-
 def module_name(folder: Folder, kind: str) -> str:
     """Return the name of the module of a kind."""
     return f"ensir.{folder}.{kind}" if kind in _own(folder) else _added(folder)[kind].module
@@ -59,7 +48,7 @@ def module(folder: Folder, kind: str) -> ModuleType:
         if kind in _own(folder):
             raise
         raise InputError(
-            f"{name}: cannot be imported ({error}), but {_by(folder, kind)} names it; fix or uninstall that"
+            f"{name}: cannot be imported ({error}), but {_owner(folder, kind)} names it; fix or uninstall that"
         ) from error
 
 
@@ -72,27 +61,24 @@ def section(folder: Folder, kind: str) -> Any:
     InputError
         The module of another package has no section, or one of another kind.
     """
-    found = module(folder, kind)
-    own = [
+    source = module(folder, kind)
+    classes = [
         value
-        for value in vars(found).values()
-        if isinstance(value, type) and issubclass(value, Section) and value.__module__ == found.__name__
+        for value in vars(source).values()
+        if isinstance(value, type) and issubclass(value, Section) and value.__module__ == source.__name__
     ]
-    if not own:
+    if not classes:
         raise InputError(
-            f"{found.__name__}: has no class that extends Section, but {_by(folder, kind)} names it as a kind"
+            f"{source.__name__}: has no class that extends Section, but {_owner(folder, kind)} names it as a kind"
         )
-    told = own[-1].model_fields.get("kind")
-    if told and kind not in get_args(told.annotation):
+    last = classes[-1]
+    field = last.model_fields.get("kind")
+    if field and kind not in get_args(field.annotation):
         raise InputError(
-            f"{found.__name__}: {own[-1].__name__} is not of kind {kind!r}, as {_by(folder, kind)} says; fix its `kind`"
+            f"{source.__name__}: {last.__name__} is not of kind {kind!r}, as {_owner(folder, kind)} says; fix its "
+            "`kind`"
         )
-    return own[-1]
-
-
-def _by(folder: Folder, kind: str) -> str:
-    added = _added(folder).get(kind)
-    return f"the package {added.dist.name}" if added and added.dist else "ensir"
+    return last
 
 
 def sections(folder: Folder) -> dict[str, Any]:
@@ -101,6 +87,25 @@ def sections(folder: Folder) -> dict[str, Any]:
 
 
 def any_of(folder: Folder) -> Any:
-    """Return the type of a section that may be of any kind: its `kind` decides."""
+    """Return the type of a section of any kind, which its key `kind` selects."""
     choices = cast(Any, Union)[tuple(sections(folder).values())]
     return Annotated[choices, Field(discriminator="kind")]
+
+
+@cache
+def _own(folder: Folder) -> list[str]:
+    """Return the kinds of this package, sorted."""
+    package = importlib.import_module(f"ensir.{folder}")
+    return sorted(info.name for info in pkgutil.iter_modules(package.__path__) if info.name[0] != "_")
+
+
+@cache
+def _added(folder: Folder) -> dict[str, EntryPoint]:
+    """Return the entry points of other packages, by kind."""
+    return {point.name: point for point in entry_points(group=f"ensir.{folder}")}
+
+
+def _owner(folder: Folder, kind: str) -> str:
+    """Return the package that names a kind, for error messages."""
+    added = _added(folder).get(kind)
+    return f"the package {added.dist.name}" if added and added.dist else "ensir"

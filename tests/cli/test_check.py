@@ -166,7 +166,7 @@ def test_images_that_do_not_fit(folder):
         "datasets.test.input: test/lq/test1.png has 8 bits, its target test/gt/test1.png 16; convert one of them",
         "datasets.test.target: test/gt/test0.png has 3 channels of 8 bits, test/gt/test1.png 3 of 16; a dataset holds "
         "images of one kind: convert them, or split the dataset in two",
-        "models.a.path: test/a/test0.png: cannot be read as an image (it is a web page or another text; the download "
+        "models.a.path: test/a/test0.png: cannot be read as an image (it is a web page or other text; the download "
         "may have failed); replace the file",
         "models.a.path: test/a/test1.png has 8 bits, its target test/gt/test1.png 16; convert one of them",
         "models.b.path: ref/b/ref0.png has 1 channels, its target ref/gt/ref0.png 3; convert one of them (3 of 3 "

@@ -450,7 +450,7 @@ def links(random: np.random.Generator, folder: Path) -> str:
     try:
         found = image_files.find(f"{root}/**/*.png", "key")
     except InputError as error:
-        return "refused" if broken and "which is not there" in str(error) else f"is refused: {error}"
+        return "refused" if broken and "which does not exist" in str(error) else f"is refused: {error}"
     if broken:
         return "does not tell of a broken link"
     paths = sorted(

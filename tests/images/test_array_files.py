@@ -153,5 +153,7 @@ def test_values_that_are_packed(tmp_path: Path):
     path = write(tmp_path / "x.h5", np.zeros((4, 5, 3), np.uint8))
     with h5py.File(path, "a") as file:
         file["prediction"].attrs["scale_factor"] = 0.5
-    with pytest.raises(InputError, match=r"its values are to be scaled \(scale_factor\), which is not done"):
+    with pytest.raises(
+        InputError, match=r"its values must be scaled \(scale_factor\), which is not supported"
+    ):
         folder(path)

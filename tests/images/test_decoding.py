@@ -203,7 +203,11 @@ def test_orientations_that_mean_nothing(tmp_path: Path, orientation: int):
 
 
 def test_damaged_exif(tmp_path: Path):
-    refused(tmp_path / "x.png", png(codes(8), 8, chunk(b"eXIf", b"no EXIF")), "its EXIF is damaged")
+    refused(
+        tmp_path / "x.png",
+        png(codes(8), 8, chunk(b"eXIf", b"no EXIF")),
+        "its EXIF, which may hold its orientation, is damaged",
+    )
     damaged = png(codes(8), 8, chunk(b"eXIf", exif(6))).replace(exif(6), exif(8))
     refused(tmp_path / "x.png", damaged, "its eXIf chunk is damaged")
     empty = saved(scene(), "JPEG", exif=b"Exif\0\0")
@@ -277,7 +281,7 @@ def test_colours_without_one_meaning_as_rgb(tmp_path: Path):
 
 def test_jpeg_of_more_bits(tmp_path: Path):
     content = imagecodecs.jpeg8_encode(codes(12).astype(np.uint16), bitspersample=12)
-    refused(tmp_path / "x.jpg", content, "a JPEG file of a rare kind .*12-bit.*; save it as 8- or 16-bit PNG")
+    refused(tmp_path / "x.jpg", content, "is an unusual JPEG file .*12-bit.*; save it as 8- or 16-bit PNG")
     image = scene()
     assert_equal(read(tmp_path / "x.jpg", imagecodecs.jpeg8_encode(image, lossless=True)), image)
 
@@ -291,7 +295,7 @@ def test_png_with_a_palette(tmp_path: Path, bits: int):
     refused(
         tmp_path / "x.png",
         png(values, bits, clear, palette=palette),
-        "the last is no alpha that hides nothing",
+        "the last is no opaque alpha channel",
     )
     deeper = chunk(b"sBIT", b"\5\5\5")  # speaks of the palette
     assert_equal(read(tmp_path / "x.png", png(values, bits, deeper, palette=palette)), palette[values])
@@ -336,7 +340,7 @@ def test_alpha_is_dropped_where_it_hides_nothing(tmp_path: Path, channels: int, 
         assert_equal(read(tmp_path / name, content()), expected)
     values[2, 3, -1] -= 1
     for name, content in files.items():
-        refused(tmp_path / name, content(), "the last is no alpha that hides nothing")
+        refused(tmp_path / name, content(), "the last is no opaque alpha channel")
 
 
 def test_alpha_of_webp(tmp_path: Path):
@@ -346,7 +350,7 @@ def test_alpha_of_webp(tmp_path: Path):
     refused(
         tmp_path / "x.webp",
         saved(image, "WEBP", lossless=True, exact=True),
-        "the last is no alpha that hides nothing",
+        "the last is no opaque alpha channel",
     )
 
 
@@ -382,7 +386,7 @@ def test_content_counts_and_not_the_name(tmp_path: Path):
     ("content", "message"),
     [
         (b"", "it is empty"),
-        (b"<!DOCTYPE html><html>429 Too many requests</html>", "a web page or another text; the download"),
+        (b"<!DOCTYPE html><html>429 Too many requests</html>", "a web page or other text; the download"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS.*`git lfs pull`"),
         (b"/annex/objects/SHA256E-s1--0.png\n", "a pointer of git-annex.*`git annex get`"),
         (b"GIF89a" + bytes(99), "is a GIF file, which is not read; convert it to PNG"),

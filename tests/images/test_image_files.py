@@ -95,11 +95,11 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "lying.png": (png(4000, 4000), "cannot be read as an image"),
         "alpha.png": (
             imagecodecs.png_encode(np.zeros((4, 4, 4), np.uint8)),
-            "the last is no alpha that hides nothing",
+            "the last is no opaque alpha channel",
         ),
         "grey_alpha.png": (
             imagecodecs.png_encode(np.zeros((4, 4, 2), np.uint8)),
-            "the last is no alpha that hides nothing",
+            "the last is no opaque alpha channel",
         ),
     }
 
@@ -224,12 +224,12 @@ def test_broken_links(tmp_path: Path, aim: str, fix: str):
     paths(tmp_path, "gt/whole.png")
     os.symlink(aim, tmp_path / "gt/a.png")
     os.symlink(aim, tmp_path / "gt/b.png")
-    message = rf"key: .*gt/a.png links to {aim}, which is not there \(as do 1 others in .*gt\); {fix}"
+    message = rf"key: .*gt/a.png links to {aim}, which does not exist \(as do 1 others in .*gt\); {fix}"
     with pytest.raises(InputError, match=message):
         image_files.find(f"{tmp_path}/gt/*.png", "key")
     assert found(f"{tmp_path}/gt/*.png", exclude=["a", "b"]) == {"whole"}
     os.symlink("missing", tmp_path / "linked")
-    with pytest.raises(InputError, match="linked links to missing, which is not there; restore"):
+    with pytest.raises(InputError, match="linked links to missing, which does not exist; restore"):
         image_files.find(f"{tmp_path}/linked/*.png", "key")
 
 
@@ -310,8 +310,8 @@ def test_folders_that_may_not_be_read(tmp_path: Path, caplog, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", listed)
     assert found(f"{tmp_path}/gt/**/*.png") == {"a"}
-    assert f"key: 1 folders may not be read, the first {tmp_path}/gt/closed" in warnings_of(caplog)
-    with pytest.raises(InputError, match="closed may not be read; change its permissions"):
+    assert f"key: 1 folders cannot be read, the first {tmp_path}/gt/closed" in warnings_of(caplog)
+    with pytest.raises(InputError, match="closed cannot be read; change its permissions"):
         image_files.find(f"{tmp_path}/gt/closed/*.png", "key")
 
 
@@ -351,13 +351,13 @@ def test_accents_are_written_in_two_ways(tmp_path: Path, caplog):
     composed, decomposed = (unicodedata.normalize(form, "Zürich/é") for form in ("NFC", "NFD"))
     assert image_files.match({composed: "t"}, {decomposed: "p", "x": "q"}, "key") == {composed: "p"}
     (message,) = warnings_of(caplog)
-    assert "1 names match but for how Unicode writes their accents" in message
+    assert "1 names match except for how Unicode writes their accents" in message
     image_files.match({composed: "t"}, {composed: "p"}, "key")
     assert not warnings_of(caplog)
-    with pytest.raises(InputError, match="differ in how Unicode writes the accents only"):
+    with pytest.raises(InputError, match="differ only in how Unicode writes the accents"):
         image_files.match({composed: "t"}, {decomposed: "p", composed: "q"}, "key")
     paths(tmp_path, f"{composed}.png", f"{decomposed}.png")
-    with pytest.raises(InputError, match="differ in how Unicode writes the accents only"):
+    with pytest.raises(InputError, match="differ only in how Unicode writes the accents"):
         image_files.find(f"{tmp_path}/**/*.png", "key")
     os.remove(tmp_path / f"{decomposed}.png")
     with pytest.raises(InputError, match="leaves none of 1 images"):

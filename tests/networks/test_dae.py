@@ -216,7 +216,7 @@ def test_the_rate_is_held_and_lowered():
 
 def test_a_checkpoint_of_another_training(tmp_path, photographs):
     train(tmp_path, photographs, SMALL)
-    with pytest.raises(InputError, match="checkpoint: is of another training"):
+    with pytest.raises(InputError, match="checkpoint: belongs to another training"):
         train(tmp_path, photographs, dataclasses.replace(SMALL, sigma=11))
     (tmp_path / "checkpoint").write_bytes(b"no checkpoint")
     with pytest.raises(InputError, match="cannot be read as a checkpoint"):

@@ -133,7 +133,7 @@ def test_damaged_and_unsuitable_files(tmp_path: Path, extension: str):
     export(Twice(), path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(
-        InputError, match=r"(cannot be read as a program|is no program of one picture) .*export it again"
+        InputError, match=r"(cannot be read as a program|is not a program for one picture) .*export it again"
     ):
         restore(path, image)
 

@@ -282,7 +282,7 @@ def test_nothing_is_known_of_the_degradation():
     ("degradation", "options", "message"),
     [
         (HALF, {}, "dmsp does not enlarge images; use `kind: daep`"),
-        (HALF | {"kind": "blur", "values": [[1.0]]}, {}, r"is to be enlarged, and .* \(blur\)"),
+        (HALF | {"kind": "blur", "values": [[1.0]]}, {}, r"is to be enlarged, but .* \(blur\)"),
         (HOLES, {}, "dmsp has to know the noise; set `sigma`"),
         (BLUR, {"dae_sigma": 25.0}, "was trained for noise of σ = 11, where `dae_sigma` says 25"),
     ],
@@ -343,7 +343,7 @@ def test_the_command_fills_holes(tmp_path):
         (["-o", "out.jpg"], "--output out.jpg: must end in .png"),
         (["--target", "grey.png"], "grey.png: is 8×8 with 1 channels, the restored image 8×8 with 3"),
         (["--mask", "other.png"], "other.png: is not of the size of image.png"),
-        (["--mask", "image.png"], "not one of its pixels is known"),
+        (["--mask", "image.png"], "none of its pixels is known"),
         (["--target", "other.png"], "other.png: is 8×9 with 3 channels, the restored image 8×8 with 3"),
         (["--dae", "sigma12"], "sigma12: no such file"),
     ],

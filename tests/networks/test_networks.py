@@ -100,11 +100,11 @@ def test_less_memory(caplog: pytest.LogCaptureFixture):
     for one, other in zip(restore(scarce, *images, batch=2, overlap=24), whole, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-3)
     assert [record.message for record in caplog.records] == [
-        "net.pth: out of memory; goes on with batches of 1",
-        "net.pth: out of memory; goes on with pieces of 75 pixels",
-        "net.pth: out of memory; goes on with pieces of 37 pixels",
+        "net.pth: out of memory; continuing with batches of 1",
+        "net.pth: out of memory; continuing with pieces of 75 pixels",
+        "net.pth: out of memory; continuing with pieces of 37 pixels",
     ]
-    with pytest.raises(InputError, match="out of memory; take a smaller `tile`"):
+    with pytest.raises(InputError, match="out of memory; use a smaller `tile`"):
         restore(scarce, *images, overlap=64)
 
 

@@ -26,6 +26,7 @@ from ensir.execution import devices
 from ensir.networks import dae, features, named_weights, refiner, refiner_training
 from ensir.networks.refiner import Architecture
 from ensir.networks.refiner_training import Training
+from ensir.networks.sections import CLIP_FILES
 from ensir.networks.shipped import SHIPPED_DAES
 from ensir.planning.parts import part_name
 from ensir.restorers import ptgrm
@@ -214,7 +215,7 @@ def clip(tmp_path_factory) -> Path:
 
 @needs_clip
 def test_the_features_of_clip(clip: Path):
-    files = [str(clip / name) for name in features.CLIP_FILES]
+    files = [str(clip / name) for name in CLIP_FILES]
     x = torch.rand(2, 3, 20, 31)
     whole = features.Prior({"kind": "clip", "spatial": False}, files, "cpu")
     assert (whole.channels, whole(x).shape) == (12, (2, 12, 1, 1))
@@ -233,7 +234,7 @@ def test_what_is_no_clip(tmp_path: Path, clip: Path, content: str):
     with pytest.raises(InputError, match="broken: holds no CLIP that transformers can read"):
         features.Prior(
             {"kind": "clip", "spatial": False},
-            [str(tmp_path / "broken" / n) for n in features.CLIP_FILES],
+            [str(tmp_path / "broken" / n) for n in CLIP_FILES],
             "cpu",
         )
 
@@ -298,7 +299,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path, store
 def test_another_prior_is_another_training(tmp_path, stores):
     short = dataclasses.replace(SMALL, steps=2)
     train(tmp_path, stores, short, NONE)
-    with pytest.raises(InputError, match="checkpoint: is of another training"):
+    with pytest.raises(InputError, match="checkpoint: belongs to another training"):
         train(tmp_path, stores, short)
     fresh = train(tmp_path / "fresh", stores, short)
     anew = train(tmp_path, stores, short, anew=True)

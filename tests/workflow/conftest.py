@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from ensir.images import image_files
+from ensir.storage import sources
 
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
@@ -93,8 +95,11 @@ class Run:
         }
 
     def copy(self, folder: Path) -> Run:
-        """Return a copy of the whole folder, dates and Snakemake's memory included."""
+        """Return a copy of the whole folder: dates, Snakemake's memory, and records of the copied sources."""
         shutil.copytree(self.folder, folder, symlinks=True)
+        with chdir(folder):
+            for record in Path("results/sources").rglob("*.json"):
+                sources.renew(record)
         return Run(folder, self.repository)
 
 

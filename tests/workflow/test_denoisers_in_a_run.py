@@ -101,7 +101,9 @@ def test_a_trained_denoiser_and_what_reruns_it(run: Run, monkeypatch: pytest.Mon
     assert "train denoiser mine" in planned
     assert not any("dmsp" in job and job.startswith("predict") for job in planned)
     run.run()
-    assert "is of another training: begins anew" in (results / "logs/train_denoiser/mine.log").read_text()
+    assert (
+        "belongs to another training: starting over" in (results / "logs/train_denoiser/mine.log").read_text()
+    )
     assert not list((results / ".partial/descents").iterdir())
     assert run.planned() == []
     monkeypatch.chdir(run.folder)

@@ -30,9 +30,21 @@ def edit_source(path: str, old: str, new: str) -> Callable[[Run], None]:
 
     return apply
 
+OLD = 1_500_000_000 * 10**9  # nanoseconds: in 2017
 
-def touch(path: str) -> Callable[[Run], None]:
-    return lambda run: os.utime(run.folder / path)
+
+def touch(path: str, date: int | None = None) -> Callable[[Run], None]:
+    return lambda run: os.utime(run.folder / path, **({"ns": (date, date)} if date else {}))
+
+
+def replace_by_older(path: str, other: str) -> Callable[[Run], None]:
+    """As `cp -p` or unzip does it: other content of an older date, which make and Snakemake do not see."""
+
+    def change(run: Run) -> None:
+        shutil.copy(run.folder / other, run.folder / path)
+        os.utime(run.folder / path, ns=(OLD, OLD))
+
+    return change
 
 
 def add_method(config: dict) -> None:
@@ -100,6 +112,7 @@ def change_function(run: Run) -> None:
 
 # (name, change, every prediction that runs, other jobs that must run, words that no job may contain)
 # The parts of the test images are {t1, t2} and {t3}; of the reference {r1, r2} and {r3}.
+EVERYTHING = ["ingest", "predict", "partition", "estimate", "merge", "fuse", "score"]
 FUSION = ["fuse test by ensir of one"]  # what follows from any change of the weights
 CASES = [
     ("nothing", lambda run: None, 0, None, []),
@@ -111,8 +124,11 @@ CASES = [
     ("more shards", edit_config(change_shards), 0, ["estimate"], ["ingest", "predict", "partition"]),
     ("scheduler of Dask", edit_config(change_dask), 0, None, []),
     ("unrelated keys", edit_config(unrelated_keys), 0, None, []),
-    ("touched but equal file", touch("ref/pred/a/r1.png"), 0, None, []),
-    ("touched but equal target", touch("test/gt/t1.png"), 0, None, []),
+    ("touched but equal file", touch("ref/pred/a/r1.png"), 0, ["renew the records"], EVERYTHING),
+    ("touched but equal target", touch("test/gt/t1.png"), 0, ["renew the records"], EVERYTHING),
+    ("older but equal file", touch("ref/pred/a/r1.png", OLD), 0, ["renew the records"], EVERYTHING),
+    ("prediction replaced by an older one", replace_by_older("ref/pred/a/r1.png", "ref/pred/b/r1.png"), 1, ["predict ref with a", "partition", "merge", *FUSION], ["ingest", " b,", " f,"]),
+    ("target replaced by an older one", replace_by_older("test/gt/t1.png", "test/pred/a/t1.png"), 3, ["ingest test, part", "score"], ["ingest ref", "predict ref", "partition"]),
     ("appended image", append_image, 3, ["ingest test, part", *FUSION], ["ingest ref", "predict ref", "partition"]),
     ("removed image", remove_image, 0, ["score"], ["ingest", "predict", "partition", "fuse test"]),
     ("changed prediction", change_prediction, 1, ["predict ref with b", "partition", "merge", *FUSION], ["ingest", " a,", " f,", "by average"]),

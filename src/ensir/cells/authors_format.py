@@ -29,8 +29,8 @@ UNKNOWN = 0  # status of a cell whose weights come from elsewhere
 def read(path: str | Path, models: Sequence[str]) -> LUT:
     """Import a LUT; nothing in the file is executed.
 
-    What the format does not tell stays unknown: every cell has count 0, iterations 0, status `UNKNOWN` and an expected
-    squared error of NaN. Channels that share all their weights are joined.
+    What the format does not record stays unknown: every cell has count 0, iterations 0, status `UNKNOWN` and an
+    expected squared error of NaN. Channels that share all their weights are joined.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read(path: str | Path, models: Sequence[str]) -> LUT:
     Raises
     ------
     InputError
-        Not such a file, incomplete, or with weights that are no finite numbers.
+        Not such a file, incomplete, or with weights that are not finite.
     """
     try:
         weights, bin_width = _checked(_loaded(path), len(models))
@@ -73,25 +73,25 @@ def read(path: str | Path, models: Sequence[str]) -> LUT:
 
 
 def write(lut: LUT, path: str | Path, single: bool = False) -> str:
-    """Export a LUT, all bin sets of it.
+    """Export a LUT, with all its bin sets.
 
     Parameters
     ----------
     lut : LUT
     path : path
     single : bool
-        Round the weights to float32, which the published code needs. Otherwise they are float64, unless float32 holds
-        them exactly: an import gives the same LUT.
+        Round the weights to float32, which the published code needs. Otherwise they are float64, unless float32
+        represents them exactly, so that an import gives the same LUT.
 
     Returns
     -------
     str
-        "float32" or "float64": what was written.
+        The dtype that was written: "float32" or "float64".
 
     Raises
     ------
     InputError
-        The LUT is for 16 bit, which the format does not know, or too large for it.
+        The LUT is for 16 bit, which the format does not support, or too large for it.
     """
     import torch
 
@@ -113,7 +113,7 @@ def write(lut: LUT, path: str | Path, single: bool = False) -> str:
 
 
 def _loaded(path: str | Path) -> Any:
-    """Load a file of tensors and plain values; what it says of its size is checked before it is believed."""
+    """Load a file of tensors and plain values, once its stated size is known to be plausible."""
     import torch
 
     if not Path(path).is_file():

@@ -1,8 +1,8 @@
-"""The statistics of bin sets, as methods name them.
+"""The statistics of bin sets, as methods declare them.
 
-A module of statistics has `HALO`, the rows above and below that the cell of a value depends on; `counter`, which returns
-what counts pixels (`add(x, y, fold)`, then `statistics()`; with a halo also `rows`, those to be counted of the images that
-it is given); `total`, which adds up; `save` and `load`.
+A module of statistics has `HALO`, the number of rows above and below that the cell of a value depends on; `counter`,
+which returns an object that counts pixels (`add(x, y, fold)`, with a halo also `rows`, the rows to be counted; then
+`statistics()`); `total`, which adds up; `save` and `load`.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ HALO = 0
 
 
 def counter(models: Sequence[str], bits: int, channels: int, settings: dict[str, Any]) -> Counter:
-    """Return what counts pixels by the `bin_width` of the settings."""
+    """Return a counter of pixels with the `bin_width` of the settings."""
     return Counter(models, settings["bin_width"], bits, channels)

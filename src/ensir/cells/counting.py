@@ -1,7 +1,7 @@
 """Counting: predictions and targets in memory → statistics, in one pass.
 
-For every value the kernel finds the slot of its cell and adds the products of x_1 … x_M and y. Products of
-8-bit values are added two at a time, as the halves of a 64-bit word, emptied before a half overflows.
+For every value, the kernel finds the slot of its cell and adds the products of x_1 … x_M and y. Products of 8-bit
+values are added two at a time, as the halves of a 64-bit word, which is emptied before a half overflows.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ensir.cells import statistics
 from ensir.cells.key import key_tables
 from ensir.cells.statistics import Statistics
 
-DENSE_KEYS = 2**20  # up to here a table of all cells finds a slot; beyond, a hash table does
-SLOTS = 2**15  # room for so many cells at first (untouched, it takes no memory); doubled when it is used up
-BLOCK = 2**16  # as many products of two 8-bit values add up to less than 2^32
+DENSE_KEYS = 2**20  # up to this number of cells, a table of all cells finds slots; beyond, a hash table does
+SLOTS = 2**15  # slots at first (unused ones take no memory); doubled when they are used up
+BLOCK = 2**16  # this many products of two 8-bit values add up to less than 2^32
 LOW, HALF, ONE = np.uint64(2**32 - 1), np.uint64(32), np.uint64(1)
 HASH, HASH_SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(20)  # multiplicative hashing
 
@@ -45,11 +45,6 @@ def count(
     counter = Counter(models, bin_width, y.dtype.itemsize * 8, len(y))
     counter.add(x, y, fold)
     return counter.statistics()
-
-
-def _lanes(models: int) -> list[tuple[int, int]]:
-    """Return which two of x_1 … x_M, y, 1, 0 are multiplied in each lane; two lanes make a word."""
-    return [(m, k) for m in range(models) for j in range(m, models + 2, 2) for k in (j, j + 1)]
 
 
 class Counter:
@@ -115,7 +110,7 @@ class Counter:
         fold : int
         """
         if not self.runs or self.runs[-1][0] != fold:
-            self.table.fill(-1)  # slots of earlier folds are found no more
+            self.table.fill(-1)  # slots of earlier folds are no longer used
             self.runs.append((fold, self.used))
         first = self.runs[-1][1]
         for channel in range(self.channels):
@@ -181,7 +176,12 @@ class Counter:
             level=level,
             level_count=level_count,
         )
-        return counted.regrouped(counted.fold, counted.key, counted.channel)  # folds that came twice
+        return counted.regrouped(counted.fold, counted.key, counted.channel)  # joins folds that came twice
+
+
+def _lanes(models: int) -> list[tuple[int, int]]:
+    """Return which two of x_1 … x_M, y, 1, 0 are multiplied in each lane; two lanes make a word."""
+    return [(m, k) for m in range(models) for j in range(m, models + 2, 2) for k in (j, j + 1)]
 
 
 def _values(x, i):
@@ -200,7 +200,7 @@ def _compile_values(x, i):
 def _accumulate(
     x, y, tables, channel, dense, table, first, number, used, words, sums, histogram, slot_of, done
 ):  # fmt: skip
-    """Add values to their slots, from `done` on; return how far the room for slots went, and the slots used.
+    """Add values to their slots, starting at `done`; return where the slots ran out, and the slots in use.
 
     All loops over the models unroll: the number of models is part of the type of `x`.
     """
@@ -220,15 +220,15 @@ def _accumulate(
                 at = (cell * HASH >> HASH_SHIFT) & mask
                 while table[at] >= 0 and number[table[at]] != cell:
                     at = (at + ONE) & mask
-            found = table[at]
-            if found < 0:
+            entry = table[at]
+            if entry < 0:
                 if used == number.size:
                     stop = i
                     break
-                found = np.int32(used)
-                table[at], number[used] = found, cell
+                entry = np.int32(used)
+                table[at], number[used] = entry, cell
                 used += 1
-            slot = np.uint64(found)
+            slot = np.uint64(entry)
             word = np.uint64(0)
             if narrow:
                 histogram[slot, y[i]] += np.uint32(1)
@@ -237,7 +237,7 @@ def _accumulate(
                         words[slot, word] += factors[m] * (factors[k] | factors[k + 1] << HALF)
                         word += ONE
             else:
-                slot_of[i] = found
+                slot_of[i] = entry
                 for m in range(models):
                     for k in range(m, models + 2):
                         sums[slot, word] += factors[m] * factors[k]
@@ -257,7 +257,7 @@ def _accumulate(
 
 @numba.njit(nogil=True, cache=True)
 def _rehash(table, number, first):
-    """Enter the slots from `first` on into an empty hash table."""
+    """Enter the slots, starting at `first`, into an empty hash table."""
     mask = np.uint64(table.size - 1)
     for slot in range(first, number.size):
         at = (number[slot] * HASH >> HASH_SHIFT) & mask
@@ -268,7 +268,7 @@ def _rehash(table, number, first):
 
 @numba.njit(nogil=True, cache=True)
 def _compact(histogram, order):
-    """Return offset, level and count of what is not zero in the histograms, slots in the given order."""
+    """Return offset, level and count of the nonzero entries of the histograms, with slots in the given order."""
     offset = np.zeros(order.size + 1, np.int64)
     for i in range(order.size):
         levels = np.uint32(0)

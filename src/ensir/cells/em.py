@@ -1,7 +1,7 @@
-"""EM: the steps of a Gaussian mixture with known means, of many cells at once, on histograms of the targets.
+"""EM: the steps of a Gaussian mixture with known means, for many cells at once, on histograms of the targets.
 
-Histograms are padded. Sums over levels halve the padded axis until one is left, and all else is elementwise: the
-result of a cell has the same bits whichever cells share its tensor.
+Histograms are padded. Sums over levels halve the padded axis until one is left, and everything else is elementwise:
+the result of a cell has the same bits whichever cells share its tensor.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import Tensor
 from ensir.cells.statistics import Statistics
 
 TOLERANCE = 1e-5  # EM stops when the mean log-likelihood per value rises by less
-# Looks on: after each step of EM gets the cells that took it, their mean log-likelihood per value (Eq. 8), their
-# weights and their variances in squared levels.
+# Called after each step of EM with the cells that took it, their mean log-likelihood per value (Eq. 8), their weights,
+# and their variances in squared levels.
 Watch = Callable[
     [
         Int[np.ndarray, " cell"],

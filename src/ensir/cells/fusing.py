@@ -1,4 +1,4 @@
-"""The compiled loop that fuses by a dense LUT: apart from it, since Numba takes a moment to load."""
+"""The compiled loop that fuses by a dense LUT: a module of its own, since Numba takes a moment to load."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numba
 def fuse(x, tables, weights, group, fused, errors, expected):
     """Look up and add; the loops over the models unroll: the number of models is part of the type of `x`.
 
-    Without `errors`, which are None then, the code that looks them up is not compiled.
+    Where `errors` is None, the code that looks them up is not compiled.
     """
     for i in numba.prange(fused.size):
         number = group

@@ -1,4 +1,4 @@
-"""The compiled sum of histograms: apart from `statistics`, since Numba takes a moment to load."""
+"""The compiled sum of histograms: a module of its own, since Numba takes a moment to load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 @numba.njit(nogil=True, cache=True)
 def merge_histograms(order, starts, ends, offset, level, level_count):
-    """Add up the histograms of cells order[start:end]; return offset, level and count of what is not zero."""
+    """Add up the histograms of cells order[start:end]; return offset, level and count of the nonzero entries."""
     new_offset = np.zeros(starts.size + 1, np.int64)
     new_level, new_count = np.empty_like(level), np.empty_like(level_count)
     at = 0
@@ -31,6 +31,6 @@ def merge_histograms(order, starts, ends, offset, level, level_count):
                     entry += 1
                 at += new_count[at] != 0
         new_offset[i + 1] = at
-    if at < level.size:  # what was merged gives its memory back
+    if at < level.size:  # give the unused memory back
         return new_offset, new_level[:at].copy(), new_count[:at].copy()
     return new_offset, new_level, new_count

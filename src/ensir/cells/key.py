@@ -18,7 +18,7 @@ MOST_BIN_SETS = 2**61  # times three channels they are numbered in 64 bits
 
 
 def unit(bits: int) -> int:
-    """Return the code values of a level of 0–255: 1 for 8 bits, 257 for 16."""
+    """Return the code values per level of 0–255: 1 for 8 bits, 257 for 16."""
     return white(bits) // white(8)
 
 
@@ -33,12 +33,12 @@ def bins(bin_width: int) -> int:
 
 
 def finest(bin_widths: Iterable[int]) -> int:
-    """Return the width whose bins add up to those of all widths: the greatest common divisor; 0 of no widths."""
+    """Return the width whose bins add up to those of all widths: the greatest common divisor; 0 without widths."""
     return gcd(*bin_widths)
 
 
 def too_many(bin_width: int, models: int) -> bool:
-    """Whether there are more bin sets than can be numbered."""
+    """Return whether there are more bin sets than can be numbered."""
     return bins(bin_width) ** models > MOST_BIN_SETS
 
 
@@ -76,7 +76,7 @@ def key_of(bin_of: Integer[np.ndarray, "cell model"], bin_width: int) -> Int[np.
 def coarsened(
     key: Integer[np.ndarray, " cell"], bin_width: int, wider: int, models: int
 ) -> Int[np.ndarray, " cell"]:
-    """Return the keys of bins that are a multiple as wide.
+    """Return the keys for bins of a multiple of the width.
 
     Raises
     ------

@@ -17,13 +17,15 @@ from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 FORMAT_VERSION = 1
-DENSE_CELLS = 2**24  # up to here a LUT is expanded to all cells; beyond, cells are looked up
+DENSE_CELLS = 2**24  # up to this number of cells, a LUT is expanded to all cells; beyond, cells are looked up
 FEW, ESTIMATED, FAILED = 1, 2, 3  # status of a cell, as in `CellWeights`
+CELL_COLUMNS = ("key", "channel", "count", "iterations", "status", "expected_squared_error")  # of the file
+CHECKSUMMED = {"compression": "gzip", "compression_opts": 4, "fletcher32": True}
 
 
 @dataclass(frozen=True)
 class CellWeights:
-    """What an estimator finds for each cell.
+    """The estimated weights of each cell.
 
     Attributes
     ----------
@@ -101,7 +103,7 @@ class LUT:
 
     @cached_property
     def number(self) -> Int[np.ndarray, " cell"]:
-        """Place of each occupied cell in the order of key and channel."""
+        """Number of each occupied cell, in the order of key and channel."""
         return self.key * self.channels + self.channel
 
     def rows(self, number: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
@@ -123,7 +125,7 @@ class LUT:
         return np.ascontiguousarray(self.filled[self.rows(np.arange(self.cells))])
 
     def expected_errors(self, number: Int[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """Return the expected squared error of each cell, float32; NaN where no reference value is in it."""
+        """Return the expected squared error of each cell, float32; NaN for cells without reference values."""
         at = np.searchsorted(self.number, number, side="right") - 1
         return np.where(self.number[at] == number, self.expected_squared_error[at], np.nan).astype(np.float32)
 
@@ -135,7 +137,7 @@ class LUT:
 
 def assemble(
     cells: Statistics,
-    found: CellWeights,
+    estimated: CellWeights,
     fill: tuple[str, Float[np.ndarray, " model"]],
     **origin: Any,
 ) -> LUT:
@@ -144,9 +146,9 @@ def assemble(
     Parameters
     ----------
     cells : Statistics
-        All occupied cells, folds added up.
-    found : CellWeights
-        What was found for them.
+        Statistics of all occupied cells, with their folds added up.
+    estimated : CellWeights
+        Their weights.
     fill : (str, array)
         Rule and weights of empty cells.
     **origin
@@ -159,11 +161,11 @@ def assemble(
         channels=int(cells.channel.max(initial=0)) + 1,
         key=cells.key,
         channel=cells.channel,
-        weights=found.weights,
+        weights=estimated.weights,
         count=cells.count,
-        iterations=found.iterations,
-        status=found.status,
-        expected_squared_error=cells.expected_squared_error(found.weights),
+        iterations=estimated.iterations,
+        status=estimated.status,
+        expected_squared_error=cells.expected_squared_error(estimated.weights),
         fill=fill[0],
         fill_weights=fill[1],
         **origin,
@@ -199,9 +201,9 @@ class LutMethod:
     def fuse_with_error(
         self, x: Shaped[np.ndarray, "model channel *pixels"]
     ) -> tuple[Float[np.ndarray, " channel *pixels"], Float[np.ndarray, " channel *pixels"]]:
-        """Return the fused image and, of the same pass, the expected squared error of each of its values.
+        """Return the fused image and, in the same pass, the expected squared error of each of its values.
 
-        Both are float32; the error is in squared code values, NaN in cells that no reference value is in.
+        Both are float32; the error is in squared code values, NaN in cells without reference values.
         """
         fused, expected = np.empty((2, *x.shape[1:]), np.float32)
         self._combine(x, fused, expected)
@@ -256,14 +258,11 @@ class LutMethod:
 
 # ── on disk ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-_CELL_COLUMNS = ("key", "channel", "count", "iterations", "status", "expected_squared_error")
-_CHECKED = {"compression": "gzip", "compression_opts": 4, "fletcher32": True}
-
 
 def save(lut: LUT, place: Place) -> None:
     """Write a LUT as one NetCDF-4 file, atomically.
 
-    Not through xarray, whose import of pandas and Dask takes longer than all else that a small job does.
+    xarray is not used: its import of pandas and Dask takes longer than everything else that a small job does.
     """
     import h5netcdf
     import h5py
@@ -277,7 +276,7 @@ def save(lut: LUT, place: Place) -> None:
     numbers = {
         "weights": (("cell", "model"), lut.weights),
         "bin": (("cell", "model"), bin_of),
-        **{name: (("cell",), getattr(lut, name)) for name in _CELL_COLUMNS},
+        **{name: (("cell",), getattr(lut, name)) for name in CELL_COLUMNS},
         "fill_weights": (("model",), lut.fill_weights),
     }
     size = sum(values.nbytes for _, values in numbers.values())
@@ -291,7 +290,7 @@ def save(lut: LUT, place: Place) -> None:
             values = np.asarray(strings, object)
             file.create_variable(name, (dimension,), h5py.string_dtype(), data=values)
         for name, (dimensions, values) in numbers.items():
-            file.create_variable(name, dimensions, data=values, **(_CHECKED if values.size else {}))
+            file.create_variable(name, dimensions, data=values, **(CHECKSUMMED if values.size else {}))
         file["weights"].attrs["long_name"] = "mixing weight of each model"
         file["bin"].attrs["long_name"] = "bin of each model: values from bin × bin_width"
         described = {name: getattr(lut, name) for name in ("bin_width", "bins", "bits", "channels", "fill")}
@@ -325,7 +324,7 @@ def load(path: str) -> LUT:
         )
     try:
         base = attributes.pop("bins")
-        columns: dict[str, Any] = {name: data[name] for name in _CELL_COLUMNS}
+        columns: dict[str, Any] = {name: data[name] for name in CELL_COLUMNS}
         columns |= {name: attributes.pop(name) for name in ("bin_width", "bits", "channels", "fill")}
         lut = LUT(
             models=tuple(map(str, data["model"])),
@@ -345,7 +344,7 @@ def load(path: str) -> LUT:
 
 
 def _is_sound(lut: LUT, base: int, bin_of: Int[np.ndarray, "cell model"]) -> bool:
-    """Tell whether fusing stays within the table: the parts of a LUT agree, and every cell is one that there is."""
+    """Return whether fusing stays within the table: the parts of a LUT fit together, and every cell exists."""
     models = len(lut.models)
     return (
         (1 <= lut.bin_width <= 256 and lut.bits in (8, 16) and lut.channels >= 1)

@@ -1,6 +1,6 @@
-"""Additive statistics: all that EM, least squares and the expected error ever read of the pixels.
+"""Additive statistics: all that EM, least squares and the expected error ever need of the pixels.
 
-Everything is an integer that adds up, over chunks, parts, images and machines, in any order, with one result.
+Everything is an integer that adds up over chunks, parts, images and machines, in any order, with the same result.
 """
 
 from __future__ import annotations
@@ -16,6 +16,21 @@ from ensir.cells import key as keys
 from ensir.errors import InputError
 from ensir.storage import reading, writing
 from ensir.storage.layout import Place
+
+SUMS = ("count", "sum", "gram", "cross", "target_square")
+DIMENSIONS = {
+    "fold": ("cell",),
+    "key": ("cell",),
+    "channel": ("cell",),
+    "count": ("cell",),
+    "sum": ("cell", "model"),
+    "gram": ("cell", "model", "other_model"),
+    "cross": ("cell", "model"),
+    "target_square": ("cell",),
+    "offset": ("boundary",),
+    "level": ("entry",),
+    "level_count": ("entry",),
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,7 @@ class Statistics:
 
     @property
     def levels(self) -> Int[np.ndarray, " cell"]:
-        """How many values of y occur in each cell."""
+        """How many different values of y occur in each cell."""
         return np.diff(self.offset)
 
     def plus(self, other: Statistics) -> Statistics:
@@ -88,8 +103,8 @@ class Statistics:
         return total([self, other])
 
     def minus(self, other: Statistics) -> Statistics:
-        """Return the statistics without those pixels; they must be among them."""
-        negative: dict[str, Any] = {name: -getattr(other, name) for name in _SUMS}
+        """Return the statistics without the pixels of others, which must be among them."""
+        negative: dict[str, Any] = {name: -getattr(other, name) for name in SUMS}
         rest = total([self, replace(other, **negative, level_count=-other.level_count)])
         if (rest.count < 0).any() or (rest.level_count < 0).any():
             raise ValueError("the subtracted statistics are not part of these")
@@ -106,8 +121,8 @@ class Statistics:
         identity = np.stack([fold, key, channel])[:, order]
         starts = np.flatnonzero(np.append(True, (np.diff(identity) != 0).any(axis=0))[: len(order)])
         if len(starts) == len(order) and (np.diff(order) == 1).all() and self.count.all():
-            return replace(self, fold=fold, key=key, channel=channel)  # each cell once, in order already
-        sums: dict[str, Any] = {name: _add(getattr(self, name)[order], starts, name) for name in _SUMS}
+            return replace(self, fold=fold, key=key, channel=channel)  # each cell occurs once, in order
+        sums: dict[str, Any] = {name: _add(getattr(self, name)[order], starts, name) for name in SUMS}
         from ensir.cells.histograms import merge_histograms  # Numba takes a moment to load
 
         ends = np.append(starts[1:], len(order))
@@ -146,7 +161,7 @@ class Statistics:
         entries = slice(self.offset[start], self.offset[stop])
         return replace(
             self,
-            **{name: getattr(self, name)[cells] for name in ("fold", "key", "channel", *_SUMS)},
+            **{name: getattr(self, name)[cells] for name in ("fold", "key", "channel", *SUMS)},
             offset=self.offset[start : stop + 1] - self.offset[start],
             level=self.level[entries],
             level_count=self.level_count[entries],
@@ -159,13 +174,10 @@ class Statistics:
         return np.maximum(square - 2 * cross + self.target_square, 0) / self.count
 
     def shard(self, shard: int, shards: int) -> Statistics:
-        """Return one of several runs of cells with about equally many levels (the cost of a step of EM)."""
+        """Return one of several runs of cells with about equally many levels, the cost of a step of EM."""
         edges = np.searchsorted(self.offset, np.linspace(0, self.offset[-1], shards + 1).round())
         edges[0], edges[-1] = 0, len(self)
         return self.taken(slice(edges[shard], edges[shard + 1]))
-
-
-_SUMS = ("count", "sum", "gram", "cross", "target_square")
 
 
 def empty(models: Sequence[str], bin_width: int, bits: int) -> Statistics:
@@ -184,9 +196,9 @@ def total(pieces: Sequence[Statistics]) -> Statistics:
     Raises
     ------
     InputError
-        A sum leaves the range of 64-bit integers.
+        A sum exceeds the range of 64-bit integers.
     """
-    names = ("fold", "key", "channel", *_SUMS, "level", "level_count")
+    names = ("fold", "key", "channel", *SUMS, "level", "level_count")
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names
     }
@@ -207,20 +219,6 @@ def _add(values: np.ndarray, starts: np.ndarray, name: str) -> np.ndarray:
 
 
 # ── on disk ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-_DIMS = {
-    "fold": ("cell",),
-    "key": ("cell",),
-    "channel": ("cell",),
-    "count": ("cell",),
-    "sum": ("cell", "model"),
-    "gram": ("cell", "model", "other_model"),
-    "cross": ("cell", "model"),
-    "target_square": ("cell",),
-    "offset": ("boundary",),
-    "level": ("entry",),
-    "level_count": ("entry",),
-}
 
 
 def save(
@@ -244,9 +242,9 @@ def save(
         "bin_width": statistics.bin_width,
         "bits": statistics.bits,
     }
-    size = sum(getattr(statistics, name).nbytes for name in _DIMS)
+    size = sum(getattr(statistics, name).nbytes for name in DIMENSIONS)
     with writing.new_group(place, described, size) as group:
-        for name, dims in _DIMS.items():
+        for name, dims in DIMENSIONS.items():
             writing.write_array(group, name, getattr(statistics, name), dims)
         writing.write_array(group, "model", list(statistics.models), ("model",))
         for name, texts in columns.items():
@@ -262,13 +260,13 @@ def load(path: str) -> tuple[Statistics, dict[str, Any]]:
         tuple(attributes["models"]),
         attributes["bin_width"],
         attributes["bits"],
-        **{n: arrays[n] for n in _DIMS},
+        **{n: arrays[n] for n in DIMENSIONS},
     )
-    return statistics, attributes | {n: a.tolist() for n, a in arrays.items() if n not in _DIMS}
+    return statistics, attributes | {n: a.tolist() for n, a in arrays.items() if n not in DIMENSIONS}
 
 
 def cells_of(everything: Statistics, settings: dict[str, Any]) -> Statistics:
-    """Add up the bins and the channels that a method does not tell apart."""
+    """Add up the bins and the channels that a method does not distinguish."""
     pooled = everything.joint() if settings["channels"] == "joint" else everything
     return pooled.coarsened(settings["bin_width"])
 
@@ -279,7 +277,7 @@ def folds_of(everything: Statistics) -> Int[np.ndarray, " cell"]:
     Raises
     ------
     InputError
-        There is one only, and none can be held out.
+        There is only one, so that none can be held out.
     """
     fold = np.unique(everything.fold, return_inverse=True)[1]
     if not fold.any():

@@ -1,4 +1,4 @@
-"""Fusing tensors by a LUT, inside somebody's own inference, on any device.
+"""Fusing tensors by a LUT, inside your own inference code, on any device.
 
 lut = ensir.tensor.TensorLUT("my.lut", device="cuda")
 fused = ensir.tensor.fuse(torch.stack([model(picture) for model in models]) * 255, lut)
@@ -27,7 +27,7 @@ class TensorLUT:
         A LUT, or its file.
     device : torch.device or str
     dtype : torch.float32 or torch.float64
-        Of the weights, the sums and the result.
+        Dtype of the weights, the sums and the result.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def fuse(x: Shaped[Tensor, "model *batch channel height width"], lut: TensorLUT)
     ----------
     x : uint8, uint16 or float tensor, (model, …, channel, height, width)
         Predictions in the order of the LUT's models, on its device, in code values: 0–255 or 0–65535. Floats are
-        rounded and clipped to find the cell, and weighed as they are.
+        rounded and clipped to find the cell, but weighted as they are.
     lut : TensorLUT
 
     Returns

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ensir.cli import check, denoisers, folders, luts, refiners, restore, results
+from ensir.cli import check, denoisers, folders, luts, reference, refiners, restore, results
 from ensir.errors import InputError
 
 
@@ -40,6 +40,7 @@ for command in (
     results.verify,
     results.gc,
     results.table,
+    reference.reference,
 ):
     app.command()(command)
 app.add_typer(luts.app, name="lut")

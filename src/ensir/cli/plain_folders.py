@@ -153,7 +153,7 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
     if output.resolve() in [folder.resolve() for folder in predictions.values()]:
         raise InputError(f"--output {output}: is the folder of a prediction; choose another")
     listed = _listed({model: predictions[model] for model in models})
-    names = {images.in_nfc(name): "" for found in listed.values() for name in found}
+    names = {image_files.in_nfc(name): "" for found in listed.values() for name in found}
     files = _matched(names, listed)
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -58,7 +59,7 @@ def _plural(words: str) -> str:
 
 
 def sections(annotation: Any) -> list[type[BaseModel]]:
-    """Return the sections of which an annotation wants one; none where it wants anything else."""
+    """Return the sections that an annotation allows; empty where it allows anything else."""
     if get_origin(annotation) in (list, dict, Literal):
         return []
     if isinstance(annotation, type):
@@ -67,13 +68,13 @@ def sections(annotation: Any) -> list[type[BaseModel]]:
 
 
 def keys(section: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Return the keys of a section, its own before those that it shares with its siblings."""
+    """Return the keys of a section: its own, then those that it shares with others."""
     own_first = sorted(section.model_fields, key=lambda name: name not in section.__annotations__)
     return {name: section.model_fields[name] for name in own_first}
 
 
 def without_null(annotation: Any) -> Any:
-    """Return what an annotation wants where it is not null."""
+    """Return an annotation without its null."""
     if get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation):
         (annotation,) = (argument for argument in get_args(annotation) if argument is not NoneType)
     return annotation
@@ -97,13 +98,13 @@ class _WithoutTitles(GenerateJsonSchema):
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a configuration.
 
-    A method called by the name of its kind needs no `kind`, and no options either; any other method does. Metrics are
-    a list of built-in names, or named sections, of which the built-in ones may be empty.
+    A method that is named after its kind needs neither `kind` nor options; any other method needs its `kind`. Metrics
+    are a list of built-in names, or named sections, of which the built-in ones may be empty.
     """
-    found = schema.Config.model_json_schema(schema_generator=_WithoutTitles)
-    experiment = found["$defs"]["Experiment"]["properties"]
+    document = schema.Config.model_json_schema(schema_generator=_WithoutTitles)
+    experiment = document["$defs"]["Experiment"]["properties"]
     for named in (
-        *map(found["properties"].get, ("datasets", "models", "denoisers", "experiments")),
+        *map(document["properties"].get, ("datasets", "models", "denoisers", "experiments")),
         experiment["methods"],
     ):
         ((pattern, value),) = named.pop("patternProperties").items()
@@ -112,13 +113,13 @@ def json_schema() -> dict[str, Any]:
     experiment["methods"]["properties"] = _empty_allowed(methods["discriminator"]["mapping"])
     methods["oneOf"] = [section | {"required": ["kind"]} for section in methods["oneOf"]]
     experiment["score"]["default"]["metrics"] = list(schema.DEFAULT_METRICS)
-    score = found["$defs"]["Score"]["properties"]
+    score = document["$defs"]["Score"]["properties"]
     score["metrics"] = _metrics_schema(score["metrics"])
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
 
 
 def _empty_allowed(kinds: dict[str, str]) -> dict[str, Any]:
-    """Return the properties of sections that are called by the name of their kind, which may be empty."""
+    """Return the properties of sections that are named after their kind, which may be empty."""
     return {name: {"anyOf": [{"$ref": section}, {"type": "null"}]} for name, section in kinds.items()}
 
 
@@ -147,9 +148,8 @@ def _metrics_schema(named: dict[str, Any]) -> dict[str, Any]:
 # ── for people ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def tables() -> str:
-    """Return tables of every key, as Markdown."""
-    lines = []
+TABLES: dict[str, tuple[str, str, Any]] = {
+    path.removesuffix(".NAME").rpartition(".")[2]: (title, path, choice)
     for title, path, choice in (
         ("Datasets", "datasets.NAME", schema.AnyDataset),
         ("Degradations", "datasets.NAME.degradation", degradations.Degradation),
@@ -166,7 +166,15 @@ def tables() -> str:
         ("Compute", "compute", schema.Compute),
         ("Dask", "dask", schema.Dask),
         ("Report", "report", schema.Report),
-    ):
+    )
+}
+"""What there are tables of, by key: title, path in a configuration, type of the section."""
+
+
+def tables(names: Iterable[str] = TABLES) -> str:
+    """Return the tables of some sections, or of all, as Markdown."""
+    lines = []
+    for title, path, choice in map(TABLES.__getitem__, names):
         lines += [f"## {title}: `{path}`", ""]
         for section in sections(choice):
             if "kind" in section.model_fields:
@@ -198,7 +206,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write `schema.json` and, below the introduction that is there, the tables of `README.md`."""
+    """Write `schema.json`, and the tables of `README.md` below its introduction."""
     schema = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     (folder / "schema.json").write_text(schema, encoding="utf-8")
     readme = folder / "README.md"

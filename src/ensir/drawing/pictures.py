@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
+from ensir.cells.key import unit
+
 LONGEST = 1024  # pixels of the longer side; a larger image is shown smaller
 FLATTEST = 3  # width over height, or height over width; of a longer image, the middle is shown
 LOSSLESS = 2**18  # pixels; larger pictures are compressed with loss
@@ -63,8 +65,7 @@ def displayed(
     image: Shaped[np.ndarray, "height width channel"], bits: int
 ) -> UInt8[np.ndarray, "height width channel"]:
     """Round and clip an image of 8-bit or 16-bit code values to 0–255."""
-    unit = 1 if bits == 8 else 257
-    return np.clip(np.rint(image / unit), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(image / unit(bits)), 0, 255).astype(np.uint8)
 
 
 def enlarged(

@@ -1,4 +1,4 @@
-"""Where a job computes, how much memory it took, and PyTorch as it is installed."""
+"""Devices: where a job computes, how much memory it has used, and a fix for how torchvision may be installed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def choose(device: str) -> str:
 
 
 def peak_memory() -> str:
-    """Say how much memory the process has held at most, on the GPU too where it used one."""
+    """Return the peak memory of the process as text, and that of the GPU where it used one."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     held = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:,.0f} MB"
     torch = sys.modules.get("torch")
@@ -36,9 +36,9 @@ def peak_memory() -> str:
 
 
 def fix_torchvision() -> None:
-    """Let torchvision be imported, where it is there, although it was built for another PyTorch.
+    """Make torchvision, where it is installed, importable even if it was built for another PyTorch.
 
-    Such a torchvision fails for lack of two operators that no network of ours uses; declaring them fixes it.
+    Such a torchvision lacks two operators, which none of our networks uses; declaring them fixes the import.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Functions of the user's, named as ``package.module:name`` in the configuration."""
+"""The user's functions, named as ``package.module:name`` in the configuration."""
 
 from __future__ import annotations
 
@@ -13,13 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from ensir.errors import InputError
-from ensir.execution import functions
-
-
-def look_here() -> None:
-    """Search the working directory first, as `python -m` does: its modules may import each other at any time."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
 
 
 @cache
@@ -37,7 +30,7 @@ def load(function: str) -> Callable[..., Any]:
         There is no such module or function, or its module fails.
     """
     module, _, name = function.partition(":")
-    look_here()
+    _search_working_directory()
     try:
         found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:
@@ -49,12 +42,18 @@ def load(function: str) -> Callable[..., Any]:
 
 @cache
 def file_digest_of_module(module: str) -> str:
-    """Return the digest of the file that a module of the user's is imported from; empty where there is none."""
-    functions.look_here()
+    """Return the digest of the file that one of the user's modules is imported from; empty where there is none."""
+    _search_working_directory()
     try:
-        found = importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return ""
-    if found is None or not found.origin or not Path(found.origin).is_file():
+    if spec is None or not spec.origin or not Path(spec.origin).is_file():
         return ""
-    return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
+
+
+def _search_working_directory() -> None:
+    """Search the working directory first, as `python -m` does, so that its modules can import each other."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())

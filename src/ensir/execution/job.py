@@ -28,12 +28,12 @@ FIXES = {
 def job(snakemake: Any) -> Iterator[Progress]:
     """Run the body of a workflow script.
 
-    Import the stage inside the body: the number of threads is set before its libraries load.
+    The stage must be imported inside the body: the number of threads is set before its libraries load.
 
     Parameters
     ----------
     snakemake : object
-        Snakemake's object of the script.
+        The object that Snakemake gives to the script.
 
     Yields
     ------
@@ -74,7 +74,7 @@ def _stop(message: str) -> NoReturn:
 
 @contextmanager
 def shown(what: str) -> Iterator[Progress]:
-    """Show progress: a bar on a terminal, a line in the log now and then."""
+    """Show progress: a bar on a terminal, and lines in the log every few seconds."""
     log = logging.getLogger("ensir")
     last = time.monotonic()
 

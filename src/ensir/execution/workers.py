@@ -1,6 +1,6 @@
-"""Where the chunks of partition and the images of fuse are worked on: in this process, in others, on other machines.
+"""Where the chunks of partition and the images of fuse are processed: in this process, in others, on other machines.
 
-No result depends on it: what comes back are sums of integers, or images in their order.
+No result depends on it: workers return sums of integers, or images in order.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ensir.errors import InputError
 Progress = Callable[[int, int], None]
 WAITING = ("waiting", "queued", "no-worker", "processing")  # states of Dask tasks that are still to be done
 SECONDS_FOR_AN_ANSWER = 30
-SECONDS_BETWEEN_LOOKS = 1
+SECONDS_BETWEEN_POLLS = 1
 TRIES = 5
-AHEAD = 2  # items per thread of the workers that are on their way at once: the rest takes no memory
+AHEAD = 2  # items per thread of the workers that are submitted at once, so that the rest takes no memory
 log = logging.getLogger(__name__)
 
 
@@ -28,29 +28,29 @@ class Workers(Protocol):
     """What does the work."""
 
     def compute(self, tasks: list[Any], joined: Callable[[list[Any]], Any], progress: Progress) -> Any:
-        """Return what delayed tasks, joined into one delayed result, come to."""
+        """Compute delayed tasks, joined into one delayed result, and return it."""
         ...
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Yield the function of each item, in order. Function and items can be pickled."""
+        """Yield the function of each item, in order. Function and items must be picklable."""
         ...
 
 
 @contextmanager
 def open_workers(dask: dict[str, Any], threads: int | None = None) -> Iterator[Workers]:
-    """Open the workers of a section `dask` of the configuration.
+    """Open the workers that the section `dask` of the configuration describes.
 
     Parameters
     ----------
     dask : dict
         The section, as plain data.
     threads : int or None
-        Threads or processes of this machine that may work; None: as many as it has cores.
+        Threads or processes on this machine; None: one per core.
 
     Raises
     ------
     InputError
-        No scheduler or no worker answers.
+        No scheduler answers, or it has no workers.
     """
     if dask["scheduler"] == "slurm":
         with slurm_cluster(dask) as cluster:
@@ -62,7 +62,7 @@ def open_workers(dask: dict[str, Any], threads: int | None = None) -> Iterator[W
 
 
 class LocalWorkers:
-    """This machine: threads or processes for chunks; a part's images one by one, for its job is one among many."""
+    """This machine: threads or processes for chunks; images one by one, since the job of a part is one of many."""
 
     def __init__(self, scheduler: str, threads: int | None = None):
         self.scheduler, self.threads = scheduler, threads
@@ -90,7 +90,7 @@ class LocalWorkers:
 
 
 class DistributedWorkers:
-    """The workers of a distributed scheduler; they see the same files."""
+    """The workers of a distributed scheduler, which must see the same files."""
 
     def __init__(self, client: Any):
         self.client = client
@@ -101,7 +101,7 @@ class DistributedWorkers:
         future = self.client.compute(joined(tasks), optimize_graph=False)
         while not future.done():
             with suppress(TimeoutError):
-                future.result(timeout=SECONDS_BETWEEN_LOOKS)
+                future.result(timeout=SECONDS_BETWEEN_POLLS)
             progress(len(keys) - self.client.run_on_scheduler(_waiting, keys), len(keys))
         return future.result()
 
@@ -117,7 +117,7 @@ class DistributedWorkers:
 
 
 def _distributed(address: Any) -> Iterator[DistributedWorkers]:
-    """Yield the workers of a scheduler's address or of a cluster, in this folder, once there is one."""
+    """Yield the workers at a scheduler's address or of a cluster, in this folder, once there is at least one."""
     from distributed import Client, WorkerPlugin
     from distributed.comm import CommClosedError
 
@@ -139,7 +139,7 @@ def _distributed(address: Any) -> Iterator[DistributedWorkers]:
             try:
                 client.register_plugin(SameFolder())
                 break
-            except CommClosedError:  # a worker died while it was told
+            except CommClosedError:  # a worker died meanwhile
                 if not tries_left:
                     raise
         try:
@@ -153,7 +153,7 @@ def _distributed(address: Any) -> Iterator[DistributedWorkers]:
 
 @contextmanager
 def slurm_cluster(dask: dict[str, Any]) -> Iterator[Any]:
-    """Start workers as Slurm jobs; one that dies is replaced. Their scratch space is this job's."""
+    """Start workers as Slurm jobs, and replace those that die; their scratch space is that of this job."""
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
@@ -176,5 +176,5 @@ def slurm_cluster(dask: dict[str, Any]) -> Iterator[Any]:
 
 
 def _waiting(keys: list[str], dask_scheduler: Any) -> int:
-    """Return how many tasks are still to be done; runs in the scheduler, which forgets those that are not needed."""
+    """Return how many tasks are still to be done; runs in the scheduler, which forgets tasks it no longer needs."""
     return sum(key in dask_scheduler.tasks and dask_scheduler.tasks[key].state in WAITING for key in keys)

@@ -19,12 +19,12 @@ SUFFIXES = (".npy", ".h5", ".hdf5")
 
 
 def is_array(path: str) -> bool:
-    """Tell an array file from an image file by its extension."""
+    """Return whether a file is an array file, by its extension."""
     return Path(path).suffix.lower() in SUFFIXES
 
 
 def shape(path: str, array: str | None) -> tuple[int, int, int]:
-    """Read (height, width, channel) of an array from its header alone."""
+    """Return (height, width, channel) of an array, from its header alone."""
     with _opened(path, array) as value:
         height, width, *channels = value.shape
         return height, width, channels[0] if channels else 1
@@ -38,14 +38,14 @@ def header(path: str, array: str | None) -> decoding.Header:
 
 
 def read(path: str, array: str | None) -> Shaped[np.ndarray, "height width channel"]:
-    """Read an array as it is stored.
+    """Read an array as stored.
 
     Parameters
     ----------
     path : str
         A `.npy` or HDF5 file.
     array : str or None
-        Path of the array inside an HDF5 file; None for the only one.
+        Path of the array in an HDF5 file; None for the only one.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def read(path: str, array: str | None) -> Shaped[np.ndarray, "height width chann
     Raises
     ------
     InputError
-        Damaged, Python objects, no or several arrays, or an array of another shape.
+        Damaged, of Python objects, with no or several arrays, or an array of another shape.
     """
     with _opened(path, array) as value:
         image = np.asarray(value, value.dtype.newbyteorder("="))
@@ -75,16 +75,16 @@ def _opened(path: str, array: str | None) -> Iterator[Any]:
 
 
 def _find(path: str, file: Any, array: str | None) -> Any:
-    found = list(itertools.islice(_arrays(file), MOST_ARRAYS))
-    if array is None and len(found) != 1:
-        raise InputError(f"{path}: holds {len(found)} arrays ({', '.join(found[:5])}); name one with `array`")
-    if array is not None and array.strip("/") not in found:
-        raise InputError(f"{path}: has no array {array!r}; it holds {', '.join(found[:5]) or 'none'}")
-    return file[array or found[0]]
+    names = list(itertools.islice(_arrays(file), MOST_ARRAYS))
+    if array is None and len(names) != 1:
+        raise InputError(f"{path}: holds {len(names)} arrays ({', '.join(names[:5])}); name one with `array`")
+    if array is not None and array.strip("/") not in names:
+        raise InputError(f"{path}: has no array {array!r}; it holds {', '.join(names[:5]) or 'none'}")
+    return file[array or names[0]]
 
 
 def _arrays(group: Any, depth: int = 0) -> Iterator[str]:
-    """Yield the paths of the arrays of an HDF5 group; h5py's own walk has no end in a damaged file."""
+    """Yield the paths of the arrays of an HDF5 group; h5py's own walk may not end in a damaged file."""
     import h5py
 
     for name in group:
@@ -102,8 +102,8 @@ def _checked(path: str, value: Any) -> Any:
         )
     if packed := {"scale_factor", "add_offset"} & set(getattr(value, "attrs", ())):
         raise InputError(
-            f"{path}: its values are to be scaled ({', '.join(sorted(packed))}), which is not done; store them as they "
-            "are meant"
+            f"{path}: its values must be scaled ({', '.join(sorted(packed))}), which is not supported; store the "
+            "scaled values"
         )
     if value.shape[0] * value.shape[1] > decoding.LARGEST:
         raise InputError(

@@ -1,7 +1,7 @@
 """Decode image files by their content, whatever their name: PNG, JPEG, TIFF, BMP and WebP, as viewers show them.
 
 Orientation is applied, values are scaled to 8 or 16 bit from the depth that the file states, palettes and 1-bit images
-are expanded, an opaque alpha channel is dropped. What has no single meaning as a grey or RGB image is refused.
+are expanded, an opaque alpha channel is dropped. Images without a unique meaning as grey or RGB are refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, int]  # height, width, channel
 Pixels = Shaped[np.ndarray, "height width *channel"]
 
-LARGEST = 2**28  # pixels; a header that claims more is not believed
+LARGEST = 2**28  # pixels; a header that claims more is rejected
 LONGEST = 2**24  # bytes of a PNG chunk that is kept
 ORIENTATION = 0x0112  # in EXIF, and in TIFF
 JPEG_IN_TIFF = (
@@ -36,9 +36,8 @@ JPEG_IN_TIFF = (
     33007,
     34892,
 )  # compressions that tifffile decodes to RGB; 6, their predecessor, is ambiguous
-FULL_RANGE = (0, 255, 128, 255, 128, 255)  # black and white of Y, Cb and Cr, as JFIF has them
+FULL_RANGE = (0, 255, 128, 255, 128, 255)  # black and white of Y, Cb and Cr, as in JFIF
 BT601 = (0.299, 0.587, 0.114)
-
 READ = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "JPEG": rb"\xff\xd8\xff",
@@ -67,7 +66,7 @@ POINTERS = {
 
 
 class Header(NamedTuple):
-    """What the header of an image tells of what `pixels` gives; no `bits` where the values alone tell that."""
+    """What the header of an image tells of what `pixels` returns; no `bits` where the values alone tell that."""
 
     height: int
     width: int
@@ -76,7 +75,7 @@ class Header(NamedTuple):
 
 
 def header(path: str) -> Header:
-    """Return size, channels and depth of what `pixels` gives, from the header alone."""
+    """Return size, channels and depth of what `pixels` returns, from the header alone."""
     kind = _kind(path)
     if kind == "PNG":
         with open(path, "rb") as file:
@@ -114,7 +113,7 @@ def pixels(path: str) -> Pixels:
 
 
 def lossy(path: str) -> bool:
-    """Tell whether the values of an image are near what was saved, not equal to it."""
+    """Return whether the values of an image are close to, but not exactly, what was saved."""
     kind = _kind(path)
     if kind == "WebP":
         return b"VP8L" not in Path(path).read_bytes()
@@ -125,7 +124,7 @@ def lossy(path: str) -> bool:
 
 
 def _kind(path: str) -> str:
-    """Tell the kind of a file by its first bytes."""
+    """Return the kind of a file, by its first bytes."""
     with open(path, "rb") as file:
         head = file.read(256)
     for kind, signature in READ.items():
@@ -140,11 +139,12 @@ def _kind(path: str) -> str:
     if not head:
         raise ValueError("it is empty")
     if head.lstrip().startswith(b"<"):
-        raise ValueError("it is a web page or another text; the download may have failed")
+        raise ValueError("it is a web page or other text; the download may have failed")
     raise ValueError(f"it is none of {', '.join(READ)}")
 
 
-def _believe(path: str, height: int, width: int) -> None:
+def _check_size(path: str, height: int, width: int) -> None:
+    """Raise an InputError if a header claims too many pixels."""
     if height * width > LARGEST:
         raise InputError(f"{path}: claims {height}×{width} pixels; more than {LARGEST} are refused")
 
@@ -158,12 +158,12 @@ def _orientation(exif: bytes | None) -> int:
         return 1
     import PIL.Image
 
-    found = PIL.Image.Exif()
+    tags = PIL.Image.Exif()
     try:
-        found.load(exif)
-        value: Any = found.get(ORIENTATION)
+        tags.load(exif)
+        value: Any = tags.get(ORIENTATION)
     except Exception as error:
-        raise ValueError(f"its EXIF is damaged, and may have told its orientation: {error}") from error
+        raise ValueError(f"its EXIF, which may hold its orientation, is damaged: {error}") from error
     return int(value) if value in range(1, 9) else 1
 
 
@@ -173,7 +173,7 @@ def _turned(shape: Shape, orientation: int) -> Shape:
 
 
 def _upright(image: Pixels, orientation: int) -> Pixels:
-    """Turn and mirror an image as its orientation says."""
+    """Rotate and mirror an image as its orientation says."""
     if orientation > 4:
         image = image.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -187,10 +187,10 @@ def _upright(image: Pixels, orientation: int) -> Pixels:
 
 
 def _scaled(path: str, codes: Pixels, most: int) -> Pixels:
-    """Scale codes of 0 to 2ⁿ − 1 to all of 8 bit (n ≤ 8) or of 16 bit."""
+    """Scale codes of 0 to 2ⁿ − 1 to the full range of 8 bit (n ≤ 8) or 16 bit."""
     dtype, top = (np.uint8, 255) if most <= 255 else (np.uint16, 65535)
     if codes.max(initial=0) > most:
-        raise InputError(f"{path}: has values above {most}, the largest that it states; save it anew")
+        raise InputError(f"{path}: has values above {most}, the largest that it states; save it again")
     if most == top:
         return codes.astype(dtype, copy=False)
     table = (np.arange(most + 1, dtype=np.uint32) * top + most // 2) // most
@@ -209,8 +209,8 @@ def _opaque(path: str, image: Pixels, white: int) -> Pixels:
         return image
     if not (image[..., -1] == white).all():
         raise InputError(
-            f"{path}: has {image.shape[2]} channels, and the last is no alpha that hides nothing; convert it to grey "
-            "or RGB without alpha"
+            f"{path}: has {image.shape[2]} channels, and the last is no opaque alpha channel; convert it to grey or "
+            "RGB without alpha"
         )
     return image[..., :-1]
 
@@ -227,7 +227,7 @@ class _Png:
     significant : tuple of int
         Bits per channel that carry information (sBIT); empty where the file does not say.
     keyed : bool
-        One colour is marked as transparent (tRNS), though every pixel has a colour.
+        One colour is marked as transparent (tRNS), although every pixel has a colour.
     """
 
     height: int
@@ -240,10 +240,10 @@ class _Png:
 
 
 def _png(path: str, file: BinaryIO) -> _Png:
-    """Read what stands around the pixels of a PNG file."""
+    """Read the header of a PNG file, and the chunks that affect the meaning of pixels."""
     chunks = dict(_png_chunks(file))
     width, height, depth, colour = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
-    _believe(path, height, width)
+    _check_size(path, height, width)
     channels = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}[colour]
     palette = colour == 3
     return _Png(
@@ -258,7 +258,7 @@ def _png(path: str, file: BinaryIO) -> _Png:
 
 
 def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and content of the chunks that say how pixels are meant."""
+    """Yield name and content of the chunks that affect the meaning of pixels."""
     file.seek(8)
     while len(head := file.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
@@ -284,9 +284,9 @@ def _png_pixels(path: str, kind: str) -> Pixels:
 
 
 def _significant(path: str, image: Pixels, bits: tuple[int, ...]) -> Pixels:
-    """Scale a PNG image up whose values stand in its lowest bits, of which its sBIT chunk says how many there are.
+    """Scale up a PNG image whose values use the lowest bits only, as many as its sBIT chunk states.
 
-    The standard asks writers to scale values up to the depth of the file: there the chunk changes nothing.
+    The standard requires values to be scaled to the depth of the file: where they are, the chunk changes nothing.
     """
     depth = 8 * image.itemsize
     if not bits or min(bits) < 1 or min(bits) >= depth:
@@ -303,16 +303,15 @@ def _significant(path: str, image: Pixels, bits: tuple[int, ...]) -> Pixels:
 
 
 def _unscaled(channel: Pixels, bits: int) -> bool:
-    """Tell whether values of so many bits stand in the lowest bits of their type, and not in the highest."""
+    """Return whether values of this many bits use the lowest bits of their type, and not the highest."""
     most = 2**bits - 1
     if channel.max(initial=0) > most:
         return False
     spare = 8 * channel.itemsize - bits
     high = channel.astype(np.int64) >> spare
     scaled_up = (high << spare, np.rint(high * (np.iinfo(channel.dtype).max / most)))
-    return not any(
-        (channel == dark).all() for dark in scaled_up
-    )  # a dark image, scaled up, has small values too
+    # A dark image that is scaled up has small values, too.
+    return not any((channel == dark).all() for dark in scaled_up)
 
 
 # ── TIFF ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -320,15 +319,15 @@ def _unscaled(channel: Pixels, bits: int) -> bool:
 
 @contextmanager
 def _tiff(path: str) -> Iterator[Any]:
-    """Open the only image of a TIFF file, a tifffile.TiffPage, if it is plain grey or RGB, or defined as such."""
+    """Open the only image of a TIFF file, a tifffile.TiffPage, if it is grey or RGB, or can be converted to that."""
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
         pages, page, series = len(tiff.pages), tiff.pages.first, tiff.series[0]
         if pages > 1 or page.subifds or series.size != page.size or page.imagedepth > 1:
             raise InputError(
-                f"{path}: holds more than one image (pages, channels, sizes or moments); save the one that is meant "
-                "as grey or RGB in a file of its own"
+                f"{path}: holds more than one image (pages, channels, sizes or moments); save the intended one as grey "
+                "or RGB in a file of its own"
             )
         colours = tifffile.PHOTOMETRIC(page.photometric).name
         if colours not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "YCBCR"):
@@ -338,12 +337,12 @@ def _tiff(path: str) -> Iterator[Any]:
         if page.dtype is None or page.dtype.kind not in "bu" or page.bitspersample > 16:
             held = page.dtype or f"{page.bitspersample}-bit"
             raise InputError(
-                f"{path}: holds {held} values; only integers of up to 16 bit, without sign, are read: convert it "
-                "to 8- or 16-bit PNG"
+                f"{path}: holds {held} values; only unsigned integers of up to 16 bit are read: convert it to 8- or "
+                "16-bit PNG"
             )
         if isinstance(depths, tuple) and len(set(depths)) > 1:
             raise InputError(f"{path}: its channels have {depths} bits; save it with 8 or 16 bits each")
-        _believe(path, page.imagelength, page.imagewidth)
+        _check_size(path, page.imagelength, page.imagewidth)
         if page.samplesperpixel > 4:
             raise InputError(
                 f"{path}: has {page.samplesperpixel} channels; convert it to grey or RGB without alpha"
@@ -389,7 +388,7 @@ def _codes(page: Any) -> Pixels:
 
 
 def _largest_code(path: str, page: Any) -> int:
-    """Return the code of white: 2ⁿ − 1 of the bits of a page, or of fewer where the file says so.
+    """Return the code of white: 2ⁿ − 1 for the n bits of a page, or for fewer where the file says so.
 
     SMaxSampleValue and MaxSampleValue may state the depth of the values, or the largest one that occurs.
     """
@@ -403,8 +402,8 @@ def _largest_code(path: str, page: Any) -> int:
         return value
     if bits > 8 and value < 2 ** (bits - 1):
         raise InputError(
-            f"{path}: states {value} as its largest value: neither white nor the end of 10, 12 or 14 bits; save it as "
-            "8- or 16-bit PNG, or remove the tag MaxSampleValue"
+            f"{path}: states {value} as its largest value, which is neither white nor the largest of 10, 12 or 14 "
+            "bits; save it as 8- or 16-bit PNG, or remove the tag MaxSampleValue"
         )
     return most
 
@@ -412,7 +411,7 @@ def _largest_code(path: str, page: Any) -> int:
 def _colours(path: str, page: Any) -> Pixels:
     """Return the palette of a page, 8-bit RGB."""
     colours = page.colormap.T
-    if colours.max(initial=0) > 255:  # otherwise the writer took the 16 bits for 8, as libtiff supposes, too
+    if colours.max(initial=0) > 255:  # otherwise the writer used 8 of the 16 bits, as libtiff assumes, too
         if not ((colours % 257 == 0).all() or (colours % 256 == 0).all()):
             raise InputError(f"{path}: is a palette image whose colours have 16 bits; convert it to RGB")
         colours = colours >> 8
@@ -420,7 +419,7 @@ def _colours(path: str, page: Any) -> Pixels:
 
 
 def _from_ycbcr(path: str, page: Any) -> Pixels:
-    """Convert luma and chroma that are not compressed as JPEG to RGB."""
+    """Convert luma and chroma that are not JPEG-compressed to RGB."""
     import imagecodecs
     import PIL.Image
 
@@ -437,7 +436,7 @@ def _from_ycbcr(path: str, page: Any) -> Pixels:
     if usual and (across, down) == (1, 1):
         return np.asarray(PIL.Image.fromarray(page.asarray(), "YCbCr").convert("RGB"))
     content = bytearray(Path(path).read_bytes())
-    if tag := page.tags.get(ORIENTATION):  # libtiff would turn the image by half of the orientations
+    if tag := page.tags.get(ORIENTATION):  # libtiff would apply half of the orientations
         content[tag.valueoffset : tag.valueoffset + 2] = struct.pack(page.parent.byteorder + "H", 1)
     return imagecodecs.tiff_decode(bytes(content), asrgb=True)[..., :3]
 
@@ -456,7 +455,7 @@ def _ratios(page: Any, tag: int, default: tuple[float, ...]) -> np.ndarray:
 
 @contextmanager
 def _pillow(path: str, kind: str) -> Iterator[PIL.Image.Image]:
-    """Open an image by the plugin for its kind: `PIL.Image.open` has a limit of its own, for the whole process."""
+    """Open an image with the plugin for its kind: `PIL.Image.open` has a size limit that is global to the process."""
     from PIL import BmpImagePlugin, JpegImagePlugin, WebPImagePlugin
 
     plugins: dict[str, Callable[[str], PIL.ImageFile.ImageFile]] = {
@@ -466,14 +465,14 @@ def _pillow(path: str, kind: str) -> Iterator[PIL.Image.Image]:
     }
     try:
         opened = plugins[kind](path)
-    except SyntaxError as error:  # Pillow's word for what it does not read, such as JPEG of 12 bits
+    except SyntaxError as error:  # what Pillow raises for files that it cannot read, such as JPEG of 12 bits
         raise InputError(
-            f"{path}: is a {kind} file of a rare kind ({error}); save it as 8- or 16-bit PNG"
+            f"{path}: is an unusual {kind} file ({error}); save it as 8- or 16-bit PNG"
         ) from error
     with opened as image:
-        _believe(path, image.height, image.width)
+        _check_size(path, image.height, image.width)
         if getattr(image, "n_frames", 1) > 1:
-            raise InputError(f"{path}: is an animation; save the image that is meant as PNG")
+            raise InputError(f"{path}: is an animation; save the intended image as PNG")
         if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
             raise InputError(f"{path}: is a {image.mode} image; convert it to grey or RGB")
         yield image

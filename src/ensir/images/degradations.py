@@ -1,4 +1,4 @@
-"""Degradations of an image: noise, blur, bicubic downscaling, missing pixels. `linear` has their adjoints."""
+"""Degradations of an image: noise, blur, bicubic downscaling, missing pixels. `networks.linear` has their adjoints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Noise(Section):
 
 
 class Blur(Section):
-    """Blur by a kernel of sum one (borders replicated), then noise."""
+    """Blur with a kernel of sum one (borders replicated), then noise."""
 
     kind: Literal["blur"]
     kernel: str = Field(
@@ -40,21 +40,21 @@ class Blur(Section):
     )
     number: int = Field(1, ge=1, description="which of the kernels that a `.mat` file holds")
     mirrored: bool = Field(
-        False, description="the kernel of a file is turned by 180°, as where it was made for a correlation"
+        False, description="rotate the kernel of a file by 180°, such as one that was made for a correlation"
     )
     sigma: float = Field(2.55, ge=0, description="standard deviation of the noise, in levels of 0–255")
     seed: int = Field(0, ge=0, description="seed of the noise")
 
 
 class Downscale(Section):
-    """Bicubic downscaling as MATLAB's `imresize` does it; targets are cropped to a multiple of the scale."""
+    """Bicubic downscaling as in MATLAB's `imresize`; targets are cropped to a multiple of the scale."""
 
     kind: Literal["downscale"]
     scale: int = Field(ge=2, le=8, description="factor")
 
 
 class Mask(Section):
-    """Pixels that are missing, each at random on its own: black in the input."""
+    """Missing pixels, each drawn independently: black in the input."""
 
     kind: Literal["mask"]
     missing: float = Field(gt=0, lt=1, description="share of the pixels")
@@ -66,7 +66,7 @@ Degradation = Annotated[Noise | Blur | Downscale | Mask, Field(discriminator="ki
 
 
 def check_inputs(datasets: dict[str, dict[str, Any]], why: str) -> Iterator[Problem]:
-    """Check that datasets whose targets are files have inputs too, or that they are made."""
+    """Check that datasets whose targets are files have inputs, too, or make them."""
     for name, dataset in datasets.items():
         if dataset.get("target") and not (dataset.get("input") or dataset.get("degradation")):
             yield Problem(f"datasets.{name}.input", f"is missing: {why}; give `input` or `degradation`")
@@ -83,7 +83,7 @@ def degrade(
     degradation : dict
         A `Degradation` section of the configuration, as plain data.
     name : str
-        The image's name: noise is drawn from the seed and the name, whatever the order of the images.
+        The image's name: noise depends on the seed and the name, whatever the order of the images.
 
     Returns
     -------
@@ -104,9 +104,9 @@ def degrade(
 
 
 def seeded(seed: int, name: str, *stream: int) -> np.random.Generator:
-    """Return random numbers of one image: they depend on the seed and its name, not on the order of images.
+    """Return a generator for one image: it depends on the seed and the name, not on the order of images.
 
-    Further integers name further streams, e.g. one per step.
+    Further integers select further streams, e.g. one per step.
     """
     word = hashlib.sha256(name.encode()).digest()[:8]
     return np.random.default_rng([seed, int.from_bytes(word, "big"), *stream])
@@ -115,19 +115,19 @@ def seeded(seed: int, name: str, *stream: int) -> np.random.Generator:
 def known_pixels(
     degradation: dict[str, Any], name: str, size: tuple[int, ...]
 ) -> Shaped[np.ndarray, "height width"]:
-    """Return which pixels of an image are not missing: drawn from the seed and the image's name."""
+    """Return which pixels of an image are not missing, as drawn by the seed and the image's name."""
     return seeded(degradation["seed"], name, 0).random(size) >= degradation["missing"]
 
 
 def kernel_of(degradation: dict[str, Any]) -> Float[np.ndarray, "high wide"]:
-    """Return the kernel of a blur: as a dataset holds it, or by its shape."""
+    """Return the kernel of a blur: the values that a dataset holds, or one of a given shape."""
     if "values" in degradation:
         return np.array(degradation["values"], np.float64)
     return kernel(degradation["kernel"], degradation["width"])
 
 
 def kernel_files(degradation: dict[str, Any] | None) -> list[str]:
-    """Return the file that a blur takes its kernel from; none where it has a shape."""
+    """Return the file that a blur takes its kernel from; empty for kernels of a given shape."""
     path = (degradation or {}).get("kernel", "")
     return [path] if "." in path else []
 
@@ -139,14 +139,14 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
     ----------
     path : str
     number : int
-        Which one, from one on, of the matrices (or of the cells of a cell array) of a ``.mat`` file.
+        Number, from one, of the matrix in a ``.mat`` file, or of the cell in its cell array.
     mirrored : bool
-        Turn it by 180°.
+        Rotate it by 180°.
 
     Returns
     -------
     float64 array, (height, width)
-        Of odd sides, not negative, sum one.
+        With odd sides, not negative, of sum one.
 
     Raises
     ------
@@ -155,12 +155,12 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
     """
     try:
         if path.endswith(".npy"):
-            found = [np.load(path, allow_pickle=False)]
+            kernels = [np.load(path, allow_pickle=False)]
         elif path.endswith(".mat"):
             from scipy.io import loadmat
 
             matrices = [value for name, value in loadmat(path).items() if not name.startswith("__")]
-            found = [
+            kernels = [
                 cell for value in matrices for cell in (value.ravel() if value.dtype == object else [value])
             ]
         else:
@@ -168,14 +168,14 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
                 raise InputError(
                     f"{path}: is a lossy image, whose values are not the kernel's; save the kernel as PNG, .npy or .mat"
                 )
-            found = [read(path).mean(axis=2)]
+            kernels = [read(path).mean(axis=2)]
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"{path}: cannot be read as a kernel ({error}); replace the file") from error
-    if not 1 <= number <= len(found):
-        raise InputError(f"{path}: holds {len(found)} kernels, and no number {number}; fix `number`")
-    value = np.asarray(found[number - 1])
+    if not 1 <= number <= len(kernels):
+        raise InputError(f"{path}: holds {len(kernels)} kernels, and no number {number}; fix `number`")
+    value = np.asarray(kernels[number - 1])
     numbers = value.ndim == 2 and value.dtype.kind in "fiu" and np.isfinite(value).all()
     if not numbers or value.min() < 0 or value.sum() == 0:
         raise InputError(f"{path}: kernel {number} is not a matrix of numbers from zero on; replace the file")
@@ -188,9 +188,9 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
 
 
 def read_mask(path: str) -> Shaped[np.ndarray, "height width"]:
-    """Return which pixels of an image are known, by an image that is black where they miss.
+    """Return which pixels of an image are known, from an image that is black where they are missing.
 
-    Of a lossy image, whose black is not quite black, those that are brighter than half are known.
+    In a lossy image, where black is not quite black, pixels brighter than half of white are known.
     """
     mask = read(path)
     brightest = mask.max(axis=2)
@@ -226,14 +226,14 @@ def blur(
 def crop_to_multiple(
     image: Shaped[np.ndarray, "height width channel"], scale: int
 ) -> Shaped[np.ndarray, "cropped_height cropped_width channel"]:
-    """Cut rows below and columns on the right, so that the sides are multiples of the scale."""
+    """Cut off rows below and columns on the right, so that the sides are multiples of the scale."""
     return image[: image.shape[0] // scale * scale, : image.shape[1] // scale * scale]
 
 
 def imresize(
     image: Shaped[np.ndarray, "height width channel"], scale: float
 ) -> Shaped[np.ndarray, "new_height new_width channel"]:
-    """Resize by bicubic interpolation as MATLAB's `imresize` does, antialiased when it shrinks.
+    """Resize by bicubic interpolation as in MATLAB's `imresize`, antialiased when shrinking.
 
     Integer images are rounded between the vertical and the horizontal pass, which makes 8-bit results
     equal to MATLAB's, bit for bit; float images are not rounded.
@@ -264,7 +264,7 @@ def imresize(
 def contributions(
     length: int, new_length: int, scale: float
 ) -> tuple[Float[np.ndarray, "new tap"], Shaped[np.ndarray, "new tap"]]:
-    """Return, for each new sample, the weights and indices of the old ones (borders mirrored)."""
+    """Return, for each new sample, the weights and indices of the old ones, with mirrored borders."""
     stretch = min(scale, 1.0)  # a wider kernel when shrinking: antialiasing
     support = 4.0 / stretch
     centre = np.arange(1, new_length + 1) / scale + 0.5 * (1 - 1 / scale)

@@ -1,4 +1,4 @@
-"""Image files: find them by glob, match, read, measure and write them (8 or 16 bit; grey or RGB)."""
+"""Image files: find them by glob, match, read, check and write them (8 or 16 bit; grey or RGB)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ensir.storage.atomic import replaced
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp")
 UNREAD = (".gif", ".pgm", ".ppm", ".pnm", ".avif", ".heic", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".psd")
 BORDER = 32  # an image may be larger than its crop by this many pixels each way; more is no border
-FAR = 10  # levels of 0–255: honest networks overshoot by less
-RANGES = ((0, 1), (-1, 1), (0, 255), (0, 1023), (0, 4095), (0, 65535))  # what arrays of floats are usually in
+FAR = 10  # levels of 0–255; networks overshoot their range by less
+RANGES = ((0, 1), (-1, 1), (0, 255), (0, 1023), (0, 4095), (0, 65535))  # usual ranges of floats
 log = logging.getLogger(__name__)
 
 
@@ -45,14 +45,14 @@ def find(
     suffix: ``gt/*.png`` with suffix ``_x4`` calls ``gt/baby_x4.png`` "baby"; ``gt/**/*.png`` calls
     ``gt/faces/baby.png`` "faces/baby".
 
-    Images that stand beside those of the pattern and differ in extension, case or a leading dot only are told of
-    by one warning.
+    Images beside those of the pattern, whose names differ in nothing but extension, case or a leading dot, are
+    reported in one warning.
 
     Parameters
     ----------
     pattern : str
-        Glob of the files, or a folder of images; ``**`` stands for any sub-folders, each visited once, whatever links
-        lead to it; ``~`` for the home folder.
+        Glob of the files, or a folder of images; ``**`` stands for any sub-folders, each visited once, however many
+        links lead to it; ``~`` for the home folder.
     key : str
         The configuration key that holds the pattern, for the error message.
     suffix : str
@@ -62,9 +62,9 @@ def find(
     extensions : tuple of str
         What counts as an image.
     folder : str or None
-        Where the pattern begins, in which nothing is a wildcard; None takes the pattern's own fixed folder.
+        Where the pattern begins, taken literally; None: the pattern's own fixed folder.
     unmatched_excludes : bool
-        Whether `exclude` may name what is not there.
+        Whether `exclude` may name images that do not exist.
 
     Returns
     -------
@@ -74,11 +74,10 @@ def find(
     Raises
     ------
     InputError
-        No image found, a stem without the suffix, two files of one name, a link to a file that is not there, or
-        nothing to leave out.
+        No image, a stem without the suffix, two files of one name, a broken link, or an `exclude` that matches nothing.
     """
     files = _Files(pattern, folder)
-    found: dict[str, str] = {}
+    images: dict[str, str] = {}
     excluded: dict[str, set[str]] = {name: set() for name in exclude or []}
     for path, relative, entry in files:
         stem, extension = os.path.splitext(relative)
@@ -98,12 +97,12 @@ def find(
             if os.path.isdir(path):
                 continue
             raise InputError(f"{key}: {_broken(path)}")
-        if name in found:
+        if name in images:
             raise InputError(
-                f"{key}: {found[name]} and {path} have the same name {name!r}; remove one of them"
+                f"{key}: {images[name]} and {path} have the same name {name!r}; remove one of them"
             )
-        found[name] = path
-    names = [*found, *set().union(*excluded.values())]
+        images[name] = path
+    names = [*images, *set().union(*excluded.values())]
     if not names:
         raise InputError(f"{key}: {files.why_none(extensions)}")
     unused = [one for one, left_out in excluded.items() if not left_out]
@@ -111,11 +110,11 @@ def find(
         alike = difflib.get_close_matches(unused[0], names, 1, 0.5)
         meant = f"; did you mean {alike[0]!r}?" if alike else "; fix the name, or remove it"
         raise InputError(f"{key}: `exclude` names {unused[0]!r}, which matches no image{meant}")
-    if not found:
+    if not images:
         raise InputError(f"{key}: `exclude` leaves none of {len(names)} images; narrow it")
-    _by_form(found, key)
+    _by_form(images, key)
     files.warn(key, extensions)
-    return dict(sorted(found.items()))
+    return dict(sorted(images.items()))
 
 
 def match(
@@ -127,16 +126,16 @@ def match(
 ) -> dict[str, str]:
     """Return the others in the order of the names; each name must be there.
 
-    Names are the same if they are in Unicode's composed form (NFC): file systems differ in how they write accents.
+    Names are compared in Unicode's composed form (NFC): file systems differ in how they write accents.
 
     Parameters
     ----------
     names, others : dict
-        By name.
+        Files by name.
     key : str
         Where the others come from, for the error message.
     add, rename : str
-        What to do where files are missing, and where they have other names.
+        How to fix missing files, and files with other names.
 
     Raises
     ------
@@ -156,7 +155,7 @@ def match(
     encoded = [name for form, name in wanted.items() if forms[form] != name]
     if encoded:
         log.warning(
-            "%s: %d names match but for how Unicode writes their accents (NFC, NFD), the first %r",
+            "%s: %d names match except for how Unicode writes their accents (NFC, NFD), the first %r",
             key,
             len(encoded),
             encoded[0],
@@ -170,13 +169,13 @@ def in_nfc(name: str) -> str:
 
 
 def _by_form(names: dict[str, str], key: str) -> dict[str, str]:
-    """Return names by their composed form, which must differ."""
+    """Return names by their composed forms, which must differ."""
     forms: dict[str, str] = {}
     for name in names:
         other = forms.setdefault(in_nfc(name), name)
         if other != name:
             raise InputError(
-                f"{key}: two images are called {name!r}, and differ in how Unicode writes the accents only (NFC, NFD); "
+                f"{key}: two images are called {name!r}, and differ only in how Unicode writes the accents (NFC, NFD); "
                 "rename one of them"
             )
     return forms
@@ -187,28 +186,28 @@ def _some(names: list[str]) -> str:
 
 
 def _broken(path: str) -> str:
-    """Say where a link leads to, and how to get it."""
+    """Say where a broken link leads, and how to fix it."""
     folder = os.path.dirname(path) or "."
     with os.scandir(folder) as entries:
         links = sum(entry.is_symlink() and not os.path.exists(entry.path) for entry in entries)
-    aim = os.readlink(path)
-    if "annex/objects" in aim:
+    target = os.readlink(path)
+    if "annex/objects" in target:
         fix = "run `git annex get`"
-    elif "dvc" in aim:
+    elif "dvc" in target:
         fix = "run `dvc pull`"
     else:
         fix = "restore the file, or remove the link"
     others = f" (as do {links - 1} others in {folder})" if links > 1 else ""
-    return f"{path} links to {aim}, which is not there{others}; {fix}"
+    return f"{path} links to {target}, which does not exist{others}; {fix}"
 
 
 class _Files:
-    """The files of a glob, as `glob.glob` finds them, but each folder below ``**`` once: links may go in circles.
+    """The files of a glob, as in `glob.glob`, but with each folder below ``**`` visited once: links may form cycles.
 
     Parameters
     ----------
     pattern, folder : str
-        As of `find`.
+        As in `find`.
 
     Attributes
     ----------
@@ -234,17 +233,17 @@ class _Files:
         self.closed: list[str] = []
 
     def __iter__(self) -> Iterator[tuple[str, str, os.DirEntry[str]]]:
-        """Yield path, path below the fixed folder and entry of whatever has a name that matches, in order."""
-        found = []
+        """Yield path, path below the fixed folder, and entry of everything whose name matches, in order."""
+        matching = []
         for folder in dict.fromkeys(self._folders(self.base, self.above)):
             below = os.path.normpath(os.path.relpath(folder or ".", self.fixed))
             prefix = "" if below == "." else f"{below}/"
             for entry in self._entries(folder):
                 if _matches(entry.name, self.last):
-                    found.append((os.path.join(folder, entry.name), prefix + entry.name, entry))
+                    matching.append((os.path.join(folder, entry.name), prefix + entry.name, entry))
                 elif glob.has_magic(self.last) and _alike(entry.name, self.last):
                     self.passed.append(os.path.join(folder, entry.name))
-        yield from sorted(found, key=lambda file: file[0])
+        yield from sorted(matching, key=lambda file: file[0])
 
     def _folders(self, base: str, components: list[str]) -> Iterator[str]:
         """Yield the folders that match the components of a pattern."""
@@ -263,7 +262,7 @@ class _Files:
             yield from self._folders(folder, rest)
 
     def _tree(self, base: str) -> Iterator[str]:
-        """Yield a folder and those below it, each once: by its own path before that of a link."""
+        """Yield a folder and those below it, each once: by its own path rather than by that of a link."""
         seen = set()
         folders: list[str] = [base]
         links: list[str] = []
@@ -299,7 +298,7 @@ class _Files:
         return self.scanned[folder]
 
     def _beside(self, extensions: tuple[str, ...]) -> list[str]:
-        """Return the images that were passed over; names that macOS makes (``._x.png``) are none."""
+        """Return the images that were passed over, without the ``._x.png`` files of macOS."""
         known = (*extensions, *UNREAD)
         return [
             path
@@ -308,18 +307,18 @@ class _Files:
         ]
 
     def warn(self, key: str, extensions: tuple[str, ...]) -> None:
-        """Tell once of the images that the pattern passes over, and of the folders that cannot be read."""
+        """Warn once about images that the pattern passes over, and about folders that cannot be read."""
         if passed := self._beside(extensions):
             log.warning(
                 "%s: %r passes over %d images beside those it finds, the first %s; widen it or convert them, unless "
-                "that is meant",
+                "this is intended",
                 key,
                 self.pattern,
                 len(passed),
                 passed[0],
             )
         if self.closed:
-            log.warning("%s: %d folders may not be read, the first %s", key, len(self.closed), self.closed[0])
+            log.warning("%s: %d folders cannot be read, the first %s", key, len(self.closed), self.closed[0])
 
     def why_none(self, extensions: tuple[str, ...]) -> str:
         """Say why no image was found, and what to do."""
@@ -331,7 +330,7 @@ class _Files:
             if any(_Files(escaped, self.folder)):
                 return f"{lacks}: brackets stand for one of the characters in them; write {escaped!r}"
         if self.closed:
-            return f"{lacks}: {self.closed[0]} may not be read; change its permissions"
+            return f"{lacks}: {self.closed[0]} cannot be read; change its permissions"
         if passed := self._beside(extensions):
             return (
                 f"{lacks}; images of other names or kinds are there ({len(passed)}, the first {passed[0]}): fix the "
@@ -342,21 +341,21 @@ class _Files:
         return f"{lacks}; fix the path"
 
     def _escaped(self) -> list[str]:
-        """Return the pattern with brackets that stand for themselves: in folders, or everywhere."""
+        """Return the pattern with literal brackets: in folders only, and everywhere."""
         above, _, last = self.pattern.rpartition("/")
         escaped = [f"{above.replace('[', '[[]')}/{last}", self.pattern.replace("[", "[[]")]
         return escaped if "[" in self.pattern else []
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Match one component of a path, as `glob` does: a leading dot is matched by a dot only."""
+    """Return whether one component of a path matches, as in `glob`: only a dot matches a leading dot."""
     if not glob.has_magic(pattern):
         return name == pattern
     return (pattern.startswith(".") or not name.startswith(".")) and fnmatch.fnmatchcase(name, pattern)
 
 
 def _alike(name: str, pattern: str) -> bool:
-    """Tell whether a name would match but for extension, case or a leading dot."""
+    """Return whether a name would match with another extension or case, or without a leading dot."""
     wanted, _ = os.path.splitext(pattern)
     stem, _ = os.path.splitext(name.lstrip("."))
     return fnmatch.fnmatchcase(stem.lower(), wanted.lower())
@@ -377,7 +376,7 @@ def cropped(
     Raises
     ------
     InputError
-        The image is smaller than asked for, or larger by more than a border.
+        The image is smaller than that, or larger by more than a border.
     """
     spare = (image.shape[0] - size[0], image.shape[1] - size[1])
     if min(spare) < 0 or (border is not None and max(spare) > border):
@@ -390,12 +389,12 @@ def cropped(
 
 
 def shape(path: str) -> tuple[int, int, int]:
-    """Return (height, width, channel) of an image as `read` gives it, from its header alone."""
+    """Return (height, width, channel) of an image as `read` returns it, from its header alone."""
     return header(path)[:3]
 
 
 def header(path: str) -> decoding.Header:
-    """Return size, channels and depth of an image as `read` gives it, from its header alone."""
+    """Return size, channels and depth of an image as `read` returns it, from its header alone."""
     with clear_errors(path, "an image"):
         return decoding.header(path)
 
@@ -410,7 +409,7 @@ def read(path: str) -> Shaped[np.ndarray, "height width channel"]:
     Raises
     ------
     InputError
-        Not an image, truncated, transparent, more than one image, or without one meaning as grey or RGB.
+        Not an image, truncated, transparent, more than one image, or without a unique meaning as grey or RGB.
     """
     with clear_errors(path, "an image"):
         image = decoding.pixels(path)
@@ -423,14 +422,14 @@ def read(path: str) -> Shaped[np.ndarray, "height width channel"]:
 
 
 def is_lossy(path: str) -> bool:
-    """Tell whether an image file holds values near those that were saved, as JPEG does."""
+    """Return whether an image file holds values that only approximate those that were saved, as in JPEG."""
     with clear_errors(path, "an image"):
         return decoding.lossy(path)
 
 
 @contextmanager
 def clear_errors(path: str, what: str) -> Iterator[None]:
-    """Turn what decoders raise on a broken file into one InputError that names it, and what it should have been."""
+    """Turn what decoders raise on a damaged file into an InputError that names the file, and what it should be."""
     try:
         yield
     except InputError:
@@ -443,10 +442,10 @@ def clear_errors(path: str, what: str) -> Iterator[None]:
 
 
 def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -> None:
-    """Write a uint8 or uint16 image as PNG, grey or RGB, under its final name at once.
+    """Write a uint8 or uint16 image as PNG, grey or RGB, atomically.
 
-    Each row is predicted by Paeth's filter, and of what is left only runs are looked for: of photographs, that is five
-    times faster than zlib's search for repetitions, and the files are within 5 % of its.
+    Rows are filtered by Paeth's predictor, and only runs are compressed: for photographs, this is five times faster
+    than zlib's search for repetitions, and the size of the files is within 5 %.
     """
     import imagecodecs
 
@@ -456,7 +455,7 @@ def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -
 
 
 def write_map(path: str | Path, value: Float[np.ndarray, "height width channel"]) -> None:
-    """Write float32 values as TIFF, one or three samples per pixel, under its final name at once."""
+    """Write float32 values as TIFF, with one or three samples per pixel, atomically."""
     import tifffile
 
     kind = "minisblack" if value.shape[2] == 1 else "rgb"
@@ -508,23 +507,23 @@ def check_range(
     extent: Callable[[], tuple[float, float]] | None = None,
     fix: str = "declare the model's `value_range`",
 ) -> None:
-    """Refuse floats that are hardly in the range that they are taken to be in.
+    """Refuse floats that are probably in another range than the declared one.
 
-    A network overshoots by a few levels; what lies far outside, or is black where the target is not, is in another
-    range.
+    A network overshoots by a few levels; values far outside the range, or that are black where the target is not, are
+    in another one.
 
     Parameters
     ----------
     value : float array
     black, white : float
-        The range.
+        The declared range.
     what : str
         What is checked, for the error message.
     extent : callable or None
-        Returns the darkest and the brightest level (0–255) of the target; asked where all values are next to black,
+        Returns the darkest and the brightest level (0–255) of the target; called where all values are close to black,
         or in the upper half of a range that begins below zero.
     fix : str
-        What to do, for the error message.
+        How to fix it, for the error message.
 
     Raises
     ------
@@ -543,7 +542,7 @@ def check_range(
         return
     finite = value[np.isfinite(value)]
     if not finite.size:
-        return  # `to_integers` names what is no number
+        return  # `to_integers` reports values that are not finite
     low, high = np.percentile(finite, (0.5, 99.5))
     likely = next(
         (
@@ -551,9 +550,9 @@ def check_range(
             for b, w in RANGES
             if (b, w) != (black, white) and b - (w - b) / 20 <= low and high <= w + (w - b) / 20
         ),
-        "none that is usual",
+        "no usual range",
     )
     raise InputError(
         f"{what}: {wrong} [{black:g}, {white:g}]; they go from {low:.4g} to {high:.4g}: {likely}; {fix}, or set "
-        "`any_range: true` where this is meant"
+        "`any_range: true` where this is intended"
     )

@@ -1,4 +1,4 @@
-"""Walk through a pair of images in blocks of rows, as float64: no whole image is ever converted at once."""
+"""Go through a pair of images in blocks of rows, as float64, so that no whole image is ever converted at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import Float64, Shaped
 
 from ensir.images.colours import LUMA
 
-ROWS = 64  # of a block: sums are formed block by block, so another number changes their last bits
+ROWS = 64  # of a block; sums are formed block by block, so that another number changes their last bits
 
 
 def row_blocks(
@@ -19,7 +19,7 @@ def row_blocks(
     as_luma: bool = False,
     overlap: int = 0,
 ) -> Iterator[tuple[Float64[np.ndarray, "row width"], Float64[np.ndarray, "row width"]]]:
-    """Yield the same rows of one channel of both images, block by block, and of each block channel by channel.
+    """Yield the same rows of one channel of both images: block by block and, in each block, channel by channel.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def row_blocks(
     Yields
     ------
     target, result : C-contiguous float64 arrays, (row, width)
-        Up to `ROWS` + `overlap` rows, valid until the next block is asked for.
+        Up to `ROWS` + `overlap` rows, valid until the next block.
 
     Raises
     ------

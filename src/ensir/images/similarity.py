@@ -1,7 +1,7 @@
 """How similar a result is to its target: PSNR and SSIM.
 
 Both are (height, width, channel) arrays, in 0–255 unless another peak is given. They are converted to float64 in blocks
-of rows: arrays of any dtype and memory layout will do, as they are stored, and no copy of an image is made.
+of rows: arrays of any dtype and memory layout can be used as stored, and no image is copied.
 """
 
 from __future__ import annotations

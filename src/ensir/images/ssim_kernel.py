@@ -1,7 +1,7 @@
 """The kernel of SSIM: local means, variances and covariance by a separable Gaussian, in one pass over the rows.
 
 Wang et al. (2004). The index needs four smoothed moments only: of x, y, x² + y² and xy. All sums are formed in a fixed
-order and none is contracted to a fused multiply-add, so that every machine finds the same bits; of equal images
+order and none is contracted to a fused multiply-add, so that every machine finds the same bits; for equal images,
 numerator and denominator are the same number, and the index is exactly 1.
 """
 
@@ -16,7 +16,7 @@ RADIUS, SIGMA = 5, 1.5  # pixels
 WINDOW = 2 * RADIUS + 1
 _gaussian = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / SIGMA) ** 2)
 TAP_0, TAP_1, TAP_2, TAP_3, TAP_4, TAP_5 = map(float, (_gaussian / _gaussian.sum())[RADIUS:])
-TILE = 64  # columns smoothed at once: what one row of windows covers stays in the fastest cache
+TILE = 64  # columns smoothed at once, so that the rows of one window stay in the fastest cache
 SPAN = TILE + 2 * RADIUS  # columns that they need
 STRIP = (ROWS + 2 * RADIUS) * TILE
 

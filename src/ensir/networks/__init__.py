@@ -1,1 +1,1 @@
-"""Networks, and all that learns or descends: autoencoders, refiners, their trainings, how they are read and run."""
+"""Networks: autoencoders and refiners, how they are trained, read and run, and how mean-shift restorers descend."""

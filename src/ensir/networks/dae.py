@@ -1,8 +1,8 @@
-"""Denoising autoencoders: networks that take Gaussian noise of one σ from an image.
+"""Denoising autoencoders: networks that remove Gaussian noise of one σ from an image.
 
-Trained to the least squared error, a DAE r of noise σ finds the local mean of the photographs around an image, so that
-(r(x) − x) / σ² is the gradient of the logarithm of their smoothed density (Alain and Bengio 2014, Miyasawa 1961): the
-prior of both mean-shift restorers. All networks here take and give RGB in 0–255.
+Trained for the least squared error, a DAE r of noise σ finds the local mean of the photographs around an image, so
+that (r(x) − x) / σ² is the gradient of the logarithm of their smoothed density (Alain and Bengio 2014, Miyasawa 1961):
+the prior of both mean-shift restorers. All networks here take and return RGB in 0–255.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Architecture:
 
 
 class HalfResolution(nn.Module):
-    """Our own DAE: residual blocks on pixels folded 2×2 into channels, a seventh of the published one's work.
+    """Our own DAE: residual blocks on pixels folded 2×2 into channels, at a seventh of the cost of the published one.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ class HalfResolution(nn.Module):
             for _ in range(architecture.blocks)
         )
         self.tail = nn.Conv2d(width, 12, 3, padding=1)
-        for block in [*self.body, nn.Sequential(self.tail)]:  # each starts as the identity
+        for block in [*self.body, nn.Sequential(self.tail)]:  # each is the identity at the start
             for parameter in list(block.parameters())[-2:]:
                 nn.init.zeros_(parameter)
 
     def forward(self, x: Images) -> Images:
-        """Return the images with less noise; odd sides are continued by their last row or column."""
+        """Return the images with less noise; odd sides are extended by their last row or column."""
         height, width = x.shape[2:]
         even = functional.pad(x, (0, width % 2, 0, height % 2), mode="replicate")
         folded = self.head(functional.pixel_unshuffle(even / 255, 2))
@@ -80,7 +80,7 @@ class HalfResolution(nn.Module):
 class Published(nn.Module):
     """The DAE of the DAEP and DMSP releases: 20 layers of 64 channels, batch normalisation folded into them.
 
-    Receptive field 41 pixels. Its files hold BGR; `read` turns the first and the last layer around.
+    Receptive field 41 pixels. Its files are for BGR; `read` reverses the channels of the first and the last layer.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Published(nn.Module):
 
 @dataclass(frozen=True)
 class DAE:
-    """A network and what its file tells of it.
+    """A network, and what its file says about it.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class DAE:
         Images of RGB in 0–255 → the same with less noise.
     architecture : str
     sigma : float or None
-        Standard deviation of the noise that it was trained for, in levels of 0–255; None where the file does not say.
+        Standard deviation of the noise that it was trained for, in levels of 0–255; None where the file has none.
     """
 
     network: nn.Module
@@ -153,7 +153,7 @@ def denoiser(network: nn.Module, device: str, precision: str) -> Callable[[Image
     network : torch module
     device : "cpu" or "cuda"
     precision : "float32" or "bfloat16"
-        Of the arithmetic; what comes out is float32.
+        Precision of the arithmetic; the output is float32.
     """
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -165,7 +165,7 @@ def denoiser(network: nn.Module, device: str, precision: str) -> Callable[[Image
 
 
 def _turned(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Name the layers of a published file as ours, for RGB instead of BGR."""
+    """Rename the layers of a published file to ours, and convert them from BGR to RGB."""
     turned = {}
     for name, value in weights.items():
         layer = re.fullmatch(r"conv(\d+)\.(weight|bias)", name)
@@ -180,7 +180,7 @@ def _turned(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write(path: Path, network: HalfResolution, sigma: float, facts: dict[str, Any]) -> None:
-    """Write a DAE of our own, at once in its place.
+    """Write a DAE of our own, atomically.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def write(path: Path, network: HalfResolution, sigma: float, facts: dict[str, An
     sigma : float
         In levels of 0–255.
     facts : dict
-        What else the file shall tell: plain data.
+        What else the file shall say about it, as plain data.
     """
-    told = {"architecture": asdict(network.architecture), "sigma": sigma, **facts}
-    named_weights.write(path, network, told)
+    architecture = asdict(network.architecture)
+    named_weights.write(path, network, {"architecture": architecture, "sigma": sigma, **facts})

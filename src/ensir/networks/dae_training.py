@@ -1,4 +1,4 @@
-"""Train a denoising autoencoder on a folder of photographs: to the least squared error on random patches."""
+"""Train a denoising autoencoder on a folder of photographs, for the least squared error on random patches."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def train(
     course: Training,
     progress: Progress,
     device: str = "auto",
-    anew: bool = False,
+    restart: bool = False,
 ) -> None:
-    """Train, from the checkpoint on where there is one.
+    """Train a DAE, resuming from the checkpoint where there is one.
 
     Parameters
     ----------
     output : Path
-        Where the weights go, as ``.safetensors``: their moving average.
+        Where the moving average of the weights goes, as ``.safetensors``.
     checkpoint, curve : Path
         See `training.train`.
     photographs : list of str
@@ -69,13 +69,13 @@ def train(
     course : Training
     progress : callable
     device : "auto", "cpu" or "cuda"
-    anew : bool
+    restart : bool
         See `training.train`.
 
     Raises
     ------
     InputError
-        Images too few, too small, or not 8-bit RGB; a checkpoint of another training.
+        Too few or too small images, or not 8-bit RGB; a checkpoint of another training.
     """
     device = devices.choose(device)
     learned, validated, digest = _read(photographs, course)
@@ -89,12 +89,12 @@ def train(
         course,
         objective,
         lambda network: psnr(network, validated, course.sigma),
-        training.fixed(course, __name__, anew) | {"photographs": digest},
+        training.fixed(course, __name__, restart) | {"photographs": digest},
         checkpoint,
         curve,
         progress,
         device,
-        anew,
+        restart,
     )
     facts = {
         "training": asdict(course),
@@ -111,25 +111,25 @@ def train(
 
 
 def _read(paths: Sequence[str], course: Training) -> tuple[Photographs, Photographs, str]:
-    """Return the photographs to learn from, those kept back (evenly spread by name), and a digest of all."""
-    found = {}
+    """Return the photographs to learn from, those held out (evenly spread by name), and a digest of all."""
+    photographs = {}
     for path in sorted(paths):
         image = image_files.read(path)
         if image.dtype != np.uint8 or image.shape[2] != 3:
             raise InputError(f"{path}: is not 8-bit RGB; a DAE is trained on 8-bit colour photographs")
         if min(image.shape[:2]) < course.patch:
             raise InputError(f"{path}: is smaller than a patch of {course.patch} pixels; leave it out")
-        found[Path(path).stem] = image
-    names, kept = sorted(found), training.kept_back(list(found), course.validation)
+        photographs[Path(path).stem] = image
+    names, kept = sorted(photographs), training.kept_back(list(photographs), course.validation)
     digest = hashlib.sha256()
     for name in names:
-        digest.update(found[name].data)
-    learned = {name: found[name] for name in names if name not in kept}
-    return learned, {name: found[name] for name in kept}, digest.hexdigest()
+        digest.update(photographs[name].data)
+    learned = {name: photographs[name] for name in names if name not in kept}
+    return learned, {name: photographs[name] for name in kept}, digest.hexdigest()
 
 
 def _patches(photographs: Photographs, course: Training, step: int) -> tuple[dae.Images, dae.Images]:
-    """Draw patches, each pixel of a photograph with the same chance, turned and mirrored; and their noise."""
+    """Draw patches, every pixel equally likely, rotated and mirrored at random, and their noise."""
     random = np.random.default_rng([course.seed, step])
     pixels = np.array([image.shape[0] * image.shape[1] for image in photographs.values()], np.float64)
     held, side = list(photographs.values()), course.patch
@@ -155,14 +155,14 @@ def psnr(network: nn.Module, photographs: Photographs, sigma: float) -> float:
         Standard deviation of the noise, in levels of 0–255.
     """
     device = next(network.parameters()).device
-    found = []
+    values = []
     for name, image in photographs.items():
         target = _middle(image)
         noisy = target + seeded(0, name).normal(0, sigma, target.shape).astype(np.float32)
         with torch.inference_mode():
             restored = network(torch.from_numpy(noisy).permute(2, 0, 1)[None].to(device))
-        found.append(similarity.psnr(target, restored[0].permute(1, 2, 0).cpu().numpy()))
-    return float(np.mean(found))
+        values.append(similarity.psnr(target, restored[0].permute(1, 2, 0).cpu().numpy()))
+    return float(np.mean(values))
 
 
 def _middle(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "high wide 3"]:

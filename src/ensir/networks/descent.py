@@ -1,7 +1,7 @@
 """The descent that both mean-shift restorers follow.
 
-A restorer gives the gradient of its objective; the descent adds momentum, draws the noise of each step, keeps a
-trace, and can be stopped and taken up again at any step with the same result.
+A restorer provides the gradient of its objective; the descent adds momentum, draws the noise of each step, keeps a
+trace, and can be stopped and resumed at any step with the same result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ensir.networks.observation import Observation
 from ensir.storage.atomic import remove, replaced
 
 MOMENTUM, RATE = 0.9, 0.1
-SAVED = 20  # steps from one saved state to the next
+SAVED = 20  # steps between saved states
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +36,7 @@ class Row:
     Attributes
     ----------
     step : int
-        From one on.
+        Its number, from one.
     data : float
         Mean squared residual of the observation, before the step.
     prior : float
@@ -44,7 +44,7 @@ class Row:
     sigma : float
         Standard deviation of the noise, given or estimated, in levels of 0–255.
     psnr : float or None
-        Of the image after the step, rounded to 8 bits, in dB; None where the target is not known.
+        PSNR of the image after the step, rounded to 8 bits, in dB; None where the target is not known.
     """
 
     step: int
@@ -61,7 +61,7 @@ class Objective(Protocol):
     """Standard deviation of the noise of each step, in levels of 0–255."""
 
     extra: dict[str, torch.Tensor]
-    """What else changes from step to step, and is saved with the image: a kernel that is being found."""
+    """What else changes from step to step and is saved with the image: a kernel that is being estimated."""
 
     def gradient(self, x: Image, noisy: Image, step: int) -> tuple[Image, dict[str, float]]:
         """Return the gradient at x, and `data`, `prior` and `sigma` of the trace."""
@@ -70,12 +70,12 @@ class Objective(Protocol):
 
 @dataclass
 class Descent:
-    """An image on its way.
+    """An image during its descent.
 
     Attributes
     ----------
     x, velocity : float32 tensor, (3, height, width)
-        With the border.
+        Including the border.
     rows : list of Row
         The trace: one row per step taken.
     before : int
@@ -105,11 +105,11 @@ def descend(
     objective : Objective
     steps : int
     seed : int
-        The noise of a step depends on it, the image's name and the number of the step alone.
+        The noise of a step depends on nothing but the seed, the image's name and the number of the step.
     state : State or None
-        Where to go on from, and to save to.
+        Where to resume from, and to save to.
     target : float array, (height, width, 1 or 3), or None
-        Grey or RGB in 0–255, for the trace; a grey one is compared with the mean of the channels.
+        Grey or RGB in 0–255, for the trace; a grey target is compared with the mean of the channels.
     progress : callable
 
     Returns
@@ -143,7 +143,7 @@ def _psnr(
 
 
 def picture(observation: Observation, descent: Descent) -> Float32[np.ndarray, "height width 3"]:
-    """Return the image as it is, without the border, RGB in 0–255."""
+    """Return the image as it is now, without the border, RGB in 0–255."""
     return observation.inner(descent.x).permute(1, 2, 0).cpu().numpy()
 
 
@@ -164,7 +164,7 @@ class State:
     ----------
     folder : Path
     identity : dict
-        All that the descent depends on, as plain data: it names the file, so that no other descent is taken for it.
+        Everything that the descent depends on, as plain data: it names the file, so that descents are not confused.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]):
@@ -172,7 +172,7 @@ class State:
         self.path = folder / f"{name}.npz"
 
     def save(self, descent: Descent, objective: Objective) -> None:
-        """Write the file, at once in its place."""
+        """Write the file, atomically."""
         tensors = {"x": descent.x, "velocity": descent.velocity, **objective.extra}
         arrays: dict[str, Any] = {name: value.cpu().numpy() for name, value in tensors.items()}
         arrays["rows"] = json.dumps([asdict(row) for row in descent.rows])
@@ -180,11 +180,11 @@ class State:
             np.savez(file, **arrays)
 
     def load(self, descent: Descent, objective: Objective, steps: int) -> None:
-        """Take up a descent where the file left it, if there is one that has not gone farther than so many steps."""
+        """Resume a descent from the file, if there is one that has not taken more steps than wanted."""
         try:
             with np.load(self.path, allow_pickle=False) as held:
-                arrays = {name: torch.from_numpy(held[name]).to(descent.x.device) for name in held.files
-                          if name != "rows"}  # fmt: skip
+                names = [name for name in held.files if name != "rows"]
+                arrays = {name: torch.from_numpy(held[name]).to(descent.x.device) for name in names}
                 rows = [Row(**row) for row in json.loads(held["rows"].item())]
         except FileNotFoundError:
             return
@@ -196,8 +196,8 @@ class State:
         descent.x, descent.velocity = arrays.pop("x"), arrays.pop("velocity")
         descent.rows, descent.before = rows, len(rows)
         objective.extra.update(arrays)
-        log.info("goes on after step %d", len(rows))
+        log.info("resuming after step %d", len(rows))
 
     def remove(self) -> None:
-        """Delete the file, if it is there."""
+        """Delete the file, if it exists."""
         remove(self.path)

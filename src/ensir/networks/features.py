@@ -1,7 +1,7 @@
 """What a pre-trained network sees in an image: the prior g = G(I_d) that guides a refiner.
 
-A prior is a picture of features of any size, or, averaged or by its nature, one vector for the whole image: a picture
-of one pixel. Networks come from local files; nothing is downloaded.
+A prior is a picture of features, of any size, or one vector for the whole image, which is a picture of one pixel.
+Networks come from local files; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from ensir.storage import digests
 
 Images = Float[Tensor, "image 3 height width"]  # RGB, [0, 1]
 Features = Float[Tensor, "image feature high wide"]
-CLIP_FILES = ("config.json", "model.safetensors")
+
 CLIP_MEAN, CLIP_DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-SMALLEST = 8  # side of an image from which the number of features is found
+SMALLEST = 8  # side of the image that is used to find the number of features
 
 
 class Prior:
-    """G, ready to be asked.
+    """G, ready to run.
 
     Parameters
     ----------
     settings : dict
         ``kind`` and ``spatial`` of the section `prior`, as plain data.
     files : list of str
-        What its network is read from; none for ``kind: none``.
+        Files of its network; empty for ``kind: none``.
     device : "cpu" or "cuda"
 
     Attributes
@@ -44,7 +44,7 @@ class Prior:
     channels : int
         Features of a pixel, or of the image; zero for ``kind: none``.
     identity : dict
-        What tells it from others, as plain data.
+        What identifies it, as plain data.
     """
 
     def __init__(self, settings: dict[str, Any], files: Sequence[str], device: str):
@@ -58,13 +58,15 @@ class Prior:
         if kind == "clip":
             self.network = Clip(files[0], spatial, device)
         else:
-            look = Penultimate(files[0], device)
-            self.network = look if spatial else lambda images: look(images).mean((2, 3), keepdim=True)
+            penultimate = Penultimate(files[0], device)
+            self.network = (
+                penultimate if spatial else lambda images: penultimate(images).mean((2, 3), keepdim=True)
+            )
         self.identity |= {"spatial": spatial, "files": [digests.sha256(file) for file in files]}
         self.channels = self(torch.zeros(1, 3, SMALLEST, SMALLEST, device=device)).shape[1]  # type: ignore[union-attr]
 
     def __call__(self, images: Images) -> Features | None:
-        """Return the features of images, float32 and without their gradient; None for ``kind: none``."""
+        """Return the features of images, as float32 without gradients; None for ``kind: none``."""
         if self.network is None:
             return None
         with torch.no_grad():
@@ -72,7 +74,7 @@ class Prior:
 
 
 class Penultimate:
-    """Features of a restoration network: what its last convolution gets.
+    """Features of a restoration network: the input of its last convolution.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ class Penultimate:
         self.layers = [layer for layer in self.network.modules() if isinstance(layer, nn.Conv2d)]
         if not self.layers:
             raise InputError(
-                f"{path}: has no convolution, whose features could be taken; choose another network"
+                f"{path}: has no convolution whose features could be used; choose another network"
             )
 
     def __call__(self, images: Images) -> Features:
@@ -128,12 +130,12 @@ class Penultimate:
         finally:
             for hook in hooks:
                 hook.remove()
-        found = seen[-1]
+        last = seen[-1]
         kept = [
             math.ceil(side * length / (side + more))
-            for side, length, more in zip((height, width), found.shape[2:], spare, strict=True)
+            for side, length, more in zip((height, width), last.shape[2:], spare, strict=True)
         ]
-        return found[:, :, : kept[0], : kept[1]]
+        return last[:, :, : kept[0], : kept[1]]
 
 
 class Clip:
@@ -177,20 +179,20 @@ class Clip:
         )
 
     def __call__(self, images: Images) -> Features:
-        """Return the features of images, each shrunk to the square that CLIP looks at."""
+        """Return the features of images, each resized to the square that CLIP takes."""
         square = functional.interpolate(
             images, (self.side, self.side), mode="bicubic", antialias=True, align_corners=False
         )
-        found = self.model((square - self.mean) / self.deviation)
+        output = self.model((square - self.mean) / self.deviation)
         if not self.spatial:
-            return found.image_embeds[:, :, None, None]
-        patches = found.last_hidden_state[:, 1:].transpose(1, 2)
+            return output.image_embeds[:, :, None, None]
+        patches = output.last_hidden_state[:, 1:].transpose(1, 2)
         side = math.isqrt(patches.shape[2])
         return patches.unflatten(2, (side, side))
 
 
 def is_dae(path: str) -> bool:
-    """Tell whether a file holds a denoising autoencoder, of ours or of the DAEP and DMSP releases."""
+    """Return whether a file holds a denoising autoencoder, of ours or of the DAEP and DMSP releases."""
     if not path.endswith(".safetensors"):
         return False
     weights, metadata = named_weights.read(path)

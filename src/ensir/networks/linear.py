@@ -31,16 +31,16 @@ class Operator(Protocol):
 
 
 class Blur:
-    """Convolution with a kernel, where the kernel lies wholly inside: (height − size + 1, width − size + 1) remain.
+    """Convolution where the kernel lies wholly inside the image: (height − size + 1, width − size + 1) pixels remain.
 
-    Computed by Fourier transforms of the image's own size: what wraps around lies outside of what remains.
+    Computed by Fourier transforms of the image's own size: what wraps around is not among the pixels that remain.
 
     Parameters
     ----------
     kernel : float tensor, (size, size)
         On the device and of the dtype of the images; the sides may differ.
     size : (height, width)
-        Of what is blurred.
+        Size of the images that are blurred.
     """
 
     def __init__(self, kernel: Float[Tensor, "high wide"], size: tuple[int, int]):
@@ -66,12 +66,12 @@ class Blur:
 
 
 class Resize:
-    """Bicubic resizing as MATLAB's `imresize` does it, unrounded; antialiased when it shrinks.
+    """Bicubic resizing as in MATLAB's `imresize`, but unrounded; antialiased when shrinking.
 
     Parameters
     ----------
     size : (height, width)
-        Of what is resized.
+        Size of the images that are resized.
     scale : float
         Factor of both sides; the new sides are rounded up.
     like : float tensor
@@ -86,12 +86,12 @@ class Resize:
         return self.rows @ x @ self.columns.T
 
     def adjoint(self, y: Image) -> Image:
-        """Return an image of the size before."""
+        """Return an image of the original size."""
         return self.rows.T @ y @ self.columns
 
 
 class Mask:
-    """Missing pixels are zero.
+    """Multiplication with a mask: missing pixels become zero.
 
     Parameters
     ----------
@@ -112,15 +112,15 @@ class Mask:
 
 
 def pad(y: Image, border: tuple[int, int]) -> Image:
-    """Continue an image by its border pixels: so many rows above and below, columns left and right."""
+    """Extend an image by its border pixels: rows above and below, columns left and right."""
     high, wide = border
     return functional.pad(y[None], (wide, wide, high, high), mode="replicate")[0]
 
 
 def fill(y: Image, known: Float[Tensor, "height width"]) -> Image:
-    """Fill missing pixels with the mean of their known neighbours, from ever farther away; known ones stay.
+    """Fill missing pixels with the mean of their known neighbours; known pixels stay.
 
-    The first round is a normalised 3×3 box filter; what it cannot reach waits for the next.
+    Each round is a normalised 3×3 box filter; pixels that it cannot reach are filled in a later round.
     """
     box = torch.ones(1, 1, 3, 3, dtype=y.dtype, device=y.device)
     known = known[None, None]

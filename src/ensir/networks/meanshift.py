@@ -1,4 +1,4 @@
-"""Mean-shift restorers: an observation and the gradient of an objective → a descent, kept in case of a kill."""
+"""Mean-shift restorers: an observation and the gradient of an objective → a descent, saved in case it is killed."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
 
 class MeanShift:
-    """Restores one image after the other; see the restorers `daep` and `dmsp` for what they follow.
+    """Restores one image after the other; the restorers `daep` and `dmsp` define the gradient that is followed.
 
     Parameters
     ----------
     settings : dict
         The model's section, the ``path`` of the weights, the ``device``, and ``unfinished``: the folder that keeps
-        descents until all images are restored, so that a job that was killed goes on; None keeps nothing.
+        descents until all images are restored, so that a killed job can resume; None keeps nothing.
     module : str
-        The module of the restorer: descents that its code began are not taken up by other code.
+        The module of the restorer: a descent is only resumed by the code that began it.
     trained_for : float
-        Noise of the DAE, in levels of 0–255, where neither its file nor the settings tell it.
+        Noise of the DAE, in levels of 0–255, where neither its file nor the settings say it.
     objective : callable
         (observation, denoise, noise, settings) → the gradient for one image.
     given : callable
-        (observation, settings) → what of an observation the restorer is told.
+        (observation, settings) → the observation as the restorer may know it.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class MeanShift:
         return self._objective(observation, self.denoise, self.noise, self.settings)
 
     def given(self, observation: Observation) -> Observation:
-        """Return what of an observation the restorer is told."""
+        """Return an observation as the restorer may know it."""
         return self._given(observation, self.settings)
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
@@ -106,7 +106,7 @@ class MeanShift:
     def finish(
         self, observation: Observation, descent: Descent, image: Shaped[np.ndarray, "height width channel"]
     ) -> Float32[np.ndarray, "high wide channel"]:
-        """Return a restored image in the code values and the channels of its input."""
+        """Return a restored image with the code values and channels of its input."""
         restored = picture(observation, descent)
         if image.shape[2] == 1:
             restored = restored.mean(axis=2, keepdims=True)
@@ -135,10 +135,10 @@ class MeanShift:
     def state(
         self, observation: Observation, target: Float[np.ndarray, "height width channel"] | None = None
     ) -> State | None:
-        """Return where the descent of an image is kept until all images are restored, with the trace to its target."""
+        """Return the file that keeps the descent of an image, and its trace, until all images are restored."""
         if not self.settings.get("unfinished"):
             return None
-        unseen = ("path", "device", "unfinished", "steps")  # a descent of more steps begins as one of fewer
+        unseen = ("path", "device", "unfinished", "steps")  # more steps continue a descent of fewer
         identity = {
             "restorer": self.module,
             "settings": {name: value for name, value in self.settings.items() if name not in unseen},

@@ -1,4 +1,4 @@
-"""Files of our own networks: ``.safetensors`` that tell, as JSON, what they hold."""
+"""Files of our own networks: ``.safetensors`` whose metadata say, as JSON, what they hold."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def write(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:
-    """Write the weights of a network and facts about it (plain data), at once in its place."""
+    """Write the weights of a network and facts about it, as plain data, atomically."""
     from safetensors.torch import save
 
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}

@@ -26,13 +26,13 @@ class Observation:
     Attributes
     ----------
     name : str
-        The image's name: the noise of the steps is drawn from it.
+        The image's name, on which the noise of the steps depends.
     y : float32 tensor, (3, height, width)
         The degraded image, RGB in 0–255.
     sigma : float
-        Standard deviation of its noise, in levels of 0–255; zero where it has none, or none is known.
+        Standard deviation of its noise, in levels of 0–255; zero where it has none, or it is unknown.
     kernel : float32 tensor, (size, size), or None
-        Blur kernel of odd sides, by which the image was convolved.
+        Blur kernel with odd sides, with which the image was convolved.
     known : float32 tensor, (height, width), or None
         One where a pixel is known, zero where it is missing.
     scale : int
@@ -47,27 +47,29 @@ class Observation:
     scale: int = 1
 
     def masked(self, known: torch.Tensor) -> Observation:
-        """Return it with some of its pixels missing: (height, width), false where they are."""
+        """Return the observation with missing pixels: `known` is (height, width), false where they are missing."""
         if not known.any():
-            raise InputError(f"image {self.name!r}: not one of its pixels is known; fix the mask")
+            raise InputError(f"image {self.name!r}: none of its pixels is known; fix the mask")
         return replace(self, known=known.to(self.y))
 
     def identity(self) -> dict[str, Any]:
-        """Return what tells it from other observations, as plain data."""
-        told: dict[str, Any] = {"name": self.name, "sigma": self.sigma, "scale": self.scale}
+        """Return what identifies the observation, as plain data."""
+        facts: dict[str, Any] = {"name": self.name, "sigma": self.sigma, "scale": self.scale}
         for part in ("y", "kernel", "known"):
             value = getattr(self, part)
-            told[part] = value if value is None else hashlib.sha256(value.cpu().numpy().tobytes()).hexdigest()
-        return told
+            facts[part] = (
+                value if value is None else hashlib.sha256(value.cpu().numpy().tobytes()).hexdigest()
+            )
+        return facts
 
     @property
     def border(self) -> tuple[int, int]:
-        """Rows and columns on each side that are restored beyond the image: the kernel looks there."""
+        """Rows and columns on each side that are restored beyond the image, since the kernel reaches there."""
         high, wide = (1, 1) if self.kernel is None else self.kernel.shape
         return high // 2, wide // 2
 
     def start(self) -> Image:
-        """Return a first estimate: missing pixels filled, the border continued, or bicubic upscaling."""
+        """Return a first estimate: missing pixels filled in and the border extended, or bicubic upscaling."""
         if self.scale > 1:
             return linear.Resize(self.size, self.scale, self.y).apply(self.y).clamp(0, 255)
         y = self.y if self.known is None else linear.fill(self.y, self.known)
@@ -91,12 +93,12 @@ class Observation:
 
 
 def observe(degraded: Degraded, device: str) -> Observation:
-    """Put a degraded image on a device, with what its dataset tells of the degradation.
+    """Put a degraded image on a device, with what its dataset says about the degradation.
 
     Raises
     ------
     InputError
-        Nothing is known, or an image is both small and degraded otherwise.
+        Nothing is known, or an image is both downscaled and degraded in another way.
     """
     assert degraded.image is not None
     unit = np.iinfo(degraded.image.dtype).max / 255
@@ -108,8 +110,8 @@ def observe(degraded: Degraded, device: str) -> Observation:
         )
     if degraded.scale > 1 and known.get("kind") not in (None, "downscale"):
         raise InputError(
-            f"image {degraded.name!r}: is to be enlarged, and its input has more than that to fix "
-            f"({known['kind']}); only inputs that were made smaller alone can be"
+            f"image {degraded.name!r}: is to be enlarged, but its input is also degraded in another way "
+            f"({known['kind']}); only inputs that were downscaled and nothing else can be enlarged"
         )
     image = np.broadcast_to(degraded.image, (*degraded.image.shape[:2], 3)) / unit
 

@@ -1,7 +1,7 @@
 """What a `.pt2` file may hold, checked before PyTorch reads it.
 
-`torch.export.load` is not safe on files of strangers: it unpickles, evaluates sizes written as Python expressions,
-takes any function below `torch` as an operator and loads compiled code. What passes here is a graph of ATen operators
+`torch.export.load` is not safe for untrusted files: it unpickles, evaluates sizes written as Python expressions,
+accepts any function in `torch` as an operator and loads compiled code. What passes here is a graph of ATen operators
 and of arithmetic on sizes, with plain tensors. Everything else is refused, whether harmful or not.
 """
 
@@ -36,7 +36,7 @@ ALLOWED = {
     "in_spec": (TREE, "takes"),
     "out_spec": (TREE, "makes"),
 }
-NOT_RUN = ("metadata", "guards_code")  # texts that are for people, or that we do not ask for
+NOT_RUN = ("metadata", "guards_code")  # texts for people, or that are not evaluated here
 
 
 def check(content: bytes) -> None:

@@ -1,8 +1,8 @@
-"""PTG-RM: a refiner of restored images, guided by what another, pre-trained network sees in the degraded one.
+"""PTG-RM: a refiner of restored images, guided by what another, pre-trained network sees in the degraded ones.
 
 Xu, Kong, Hu, Liu and Bao (CVPR 2024). With the degraded image I_d, the base model's Î_c = F(I_d) and the guide
-g = G(I_d), the refined image is I_d + (Î_c − I_d)·I_m + I_r: the mask I_m takes the base model's change back where it
-did harm, I_r adds what it missed. All images are RGB in [0, 1]; both sides are multiples of 4, and at least 8.
+g = G(I_d), the refined image is I_d + (Î_c − I_d)·I_m + I_r: the mask I_m reverts the base model's change where it did
+harm, and I_r adds what it missed. All images are RGB in [0, 1]; both sides are multiples of 4, and at least 8.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ Images = Float[Tensor, "image 3 height width"]  # RGB, [0, 1]
 Position = Float[Tensor, "image 2 height width"]  # rows and columns, each from −1 to 1 over the whole picture
 Guide = Float[Tensor, "image guide high wide"]  # of any size; one pixel for a whole picture is a 1-D prior
 Features = Float[Tensor, "image feature quarter_height quarter_width"]
+CodeValues = Shaped[np.ndarray, "height width channel"]
+Picture = Float32[np.ndarray, "height width 3"]  # RGB, [0, 1]
 
 WIDTH = 16  # features, at a quarter of the resolution
 GUIDED, POSITION = 64, 16  # channels of T(g) and of the position embedding
@@ -36,16 +38,16 @@ TRUSTED = 4.0  # of I_m before the sigmoid, at the start: 98 % of the base model
 
 @dataclass(frozen=True)
 class Architecture:
-    """Size of a refiner, and what it goes without.
+    """Size of a refiner, and the components that it lacks.
 
     Attributes
     ----------
     guide : int
-        Channels of the prior g; zero: it has none.
+        Channels of the prior g; zero without a prior.
     without : tuple of str
         Some of `COMPONENTS`: spatial-varying enhancement, channel attention, spatial attention, position embedding.
     plain : bool
-        Nothing of all that, but a plain convolutional network of the same size, to compare with.
+        Instead of all that, a plain convolutional network of the same size, for comparison.
     """
 
     guide: int
@@ -53,12 +55,12 @@ class Architecture:
     plain: bool = False
 
     def make(self) -> Refiner | Plain:
-        """Return a network with its first weights: it begins as (nearly) the base model's image."""
+        """Return a network with its first weights, with which it returns (nearly) the base model's image."""
         return Plain() if self.plain else Refiner(self)
 
 
 def convolution(before: int, after: int, side: int = 3, stride: int = 1) -> nn.Conv2d:
-    """Return a convolution that keeps the size, but for its stride."""
+    """Return a convolution that keeps the size, apart from its stride."""
     return nn.Conv2d(before, after, side, stride, side // 2)
 
 
@@ -66,7 +68,7 @@ def convolution(before: int, after: int, side: int = 3, stride: int = 1) -> nn.C
 
 
 class Refiner(nn.Module):
-    """R: features of both images, enhanced and attended to as the prior guides it, and back to an image.
+    """R: encodes both images, enhances and attends to their features, guided by the prior, and decodes them.
 
     Parameters
     ----------
@@ -129,7 +131,7 @@ class Decoder(nn.Module):
 
 
 class Transform(nn.Module):
-    """T: two linear maps of the prior, then the same for every pixel (1-D), or resized to the features (2-D)."""
+    """T: two linear maps of the prior, which is the same for every pixel (1-D), or resized to the features (2-D)."""
 
     def __init__(self, guide: int):
         super().__init__()
@@ -145,7 +147,7 @@ class Transform(nn.Module):
 
 
 class Guidance(nn.Module):
-    """What is laid beside the features: T(g) and the position embedding S, where there are any."""
+    """What is concatenated with the features: T(g) and the position embedding S, where there are any."""
 
     def __init__(self, guide: int, position: int):
         super().__init__()
@@ -157,20 +159,20 @@ class Guidance(nn.Module):
         )
 
     def forward(self, size: tuple[int, int], place: Position, guide: Guide | None) -> list[Features]:
-        """Return T(g) and S, those that there are."""
-        found = []
+        """Return T(g) and S, as far as there are any."""
+        beside = []
         if self.transform is not None:
-            found.append(self.transform(guide, size))
+            beside.append(self.transform(guide, size))
         if self.embedding is not None:
-            found.append(self.embedding(place))
-        return found
+            beside.append(self.embedding(place))
+        return beside
 
 
 # ── A: spatial-varying enhancement ───────────────────────────────────────────────────────────────────────────
 
 
 class Enhancement(nn.Module):
-    """PTG-SVE: f̂ = M·R_s(f) + (1 − M)·R_l(f), short or long range as the prior tells, pixel by pixel."""
+    """PTG-SVE: f̂ = M·R_s(f) + (1 − M)·R_l(f), short or long range as the prior suggests, pixel by pixel."""
 
     def __init__(self, guide: int, guided: int, position: int):
         super().__init__()
@@ -196,7 +198,7 @@ class Residual(nn.Module):
         self.body = nn.Sequential(convolution(width, width), nn.ReLU(), convolution(width, width))
 
     def forward(self, value: Features) -> Features:
-        """Return the value, and what the block adds."""
+        """Return the value plus what the block adds."""
         return value + self.body(value)
 
 
@@ -220,7 +222,7 @@ class Transformer(nn.Module):
         self.gated = nn.Conv2d(hidden, width, 1, bias=False)
 
     def forward(self, value: Features) -> Features:
-        """Return the value, and what both halves add."""
+        """Return the value plus what both halves add."""
         value = value + self._attend(self._normal(value, 0))
         gate, passed = self.gates(self._normal(value, 1)).chunk(2, 1)
         return value + self.gated(functional.gelu(gate) * passed)
@@ -285,7 +287,7 @@ def filtered(
     return (taps * kernels.view(images, channels, KERNEL**2, height, width)).sum(2)
 
 
-# ── to compare with ──────────────────────────────────────────────────────────────────────────────────────────
+# ── a plain network, for comparison ──────────────────────────────────────────────────────────────────────────
 
 
 class Plain(nn.Module):
@@ -300,7 +302,7 @@ class Plain(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, base: Images, degraded: Images, position: Position, guide: Guide | None) -> Images:
-        """Return the refined images, not clipped; position and guide are not looked at."""
+        """Return the refined images, not clipped; position and guide are not used."""
         folded = functional.pixel_unshuffle(torch.cat([base, degraded], 1), 4)
         return base + functional.pixel_shuffle(self.tail(self.body(self.head(folded))), 4)
 
@@ -310,14 +312,14 @@ class Plain(nn.Module):
 
 @dataclass(frozen=True)
 class Trained:
-    """A refiner and what its file tells of it.
+    """A refiner, and what its file says about it.
 
     Attributes
     ----------
     network : torch module
     architecture : Architecture
     facts : dict
-        How it was trained: plain data.
+        How it was trained, as plain data.
     """
 
     network: nn.Module
@@ -336,8 +338,8 @@ def read(path: str | Path) -> Trained:
     weights, metadata = named_weights.read(path)
     try:
         facts = json.loads(metadata["ensir"])
-        told = facts["refiner"]
-        architecture = Architecture(told["guide"], tuple(told["without"]), told["plain"])
+        own = facts["refiner"]
+        architecture = Architecture(own["guide"], tuple(own["without"]), own["plain"])
         network = architecture.make()
         network.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -349,14 +351,11 @@ def read(path: str | Path) -> Trained:
 
 
 def write(path: Path, network: nn.Module, architecture: Architecture, facts: dict[str, Any]) -> None:
-    """Write a refiner, at once in its place."""
+    """Write a refiner, atomically."""
     named_weights.write(path, network, {"refiner": asdict(architecture), **facts})
 
 
-CodeValues = Shaped[np.ndarray, "height width channel"]
-
-
-Picture = Float32[np.ndarray, "height width 3"]  # RGB, [0, 1]
+# ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def picture(image: CodeValues, white: int) -> Picture:
@@ -370,7 +369,9 @@ def enlarged(degraded: CodeValues, scale: int) -> CodeValues:
 
 
 def position(height: int, width: int) -> Float32[np.ndarray, "height width 2"]:
-    """Return where each pixel of a picture lies: row and column, from −1 to 1."""
-    rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) if side > 1 else np.zeros(1, np.float32)
-                     for side in (height, width))  # fmt: skip
+    """Return the position of each pixel of a picture: row and column, from −1 to 1."""
+    rows, columns = (
+        np.linspace(-1, 1, side, dtype=np.float32) if side > 1 else np.zeros(1, np.float32)
+        for side in (height, width)
+    )
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=2)

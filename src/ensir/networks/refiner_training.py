@@ -1,7 +1,7 @@
-"""Train a refiner: a base model's predictions and their inputs, beside the targets, all from stores.
+"""Train a refiner on a base model's predictions, their inputs and the targets, all from stores.
 
-The loss is Charbonnier's of the refined image, and that of a network's features where one is given. The base model
-stays as it is: the loss of its own output, which the paper adds where both are trained, would be a constant.
+The loss is Charbonnier's on the refined image, plus that of a network's features where one is given. The base model is
+not trained: the loss of its own output, which the paper adds where both are trained, would be a constant.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ensir.networks.refiner import Architecture, CodeValues, enlarged, picture, 
 from ensir.networks.training import VALIDATED, Course, Progress
 from ensir.storage import digests, reading
 
-HELD = 128  # images of the training set that are kept in memory
+HELD = 128  # images of the training set kept in memory
 CHARBONNIER = 1e-3  # its ε
 PERCEPTUAL = 0.1  # weight of the features' loss
 
@@ -36,7 +36,7 @@ PERCEPTUAL = 0.1  # weight of the features' loss
 class Training(Course):
     """How a refiner is trained: on patches whose side is a multiple of 4."""
 
-    cooldown: float = 1.0  # the rate falls from the first step on
+    cooldown: float = 1.0  # the learning rate falls from the first step
 
 
 class Triple(NamedTuple):
@@ -101,12 +101,14 @@ class Examples:
         return 255 if self.parts[0][0].bits == 8 else 65535
 
     def digest(self) -> str:
-        """Return a digest of all that is learned from."""
-        told = [value.column(column) for part, base in self.parts
-                for value, column in ((part, "digest"), (part, "input_digest"), (base, "digest"))]  # fmt: skip
-        return hashlib.sha256(
-            "\n".join(str(digest) for column in told for digest in column).encode()
-        ).hexdigest()
+        """Return a digest of all images to learn from."""
+        columns = [
+            store.column(name)
+            for part, base in self.parts
+            for store, name in ((part, "digest"), (part, "input_digest"), (base, "digest"))
+        ]
+        text = "\n".join(str(digest) for column in columns for digest in column)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def train(
@@ -121,76 +123,61 @@ def train(
     perceptual: str | None,
     progress: Progress,
     device: str = "auto",
-    anew: bool = False,
+    restart: bool = False,
 ) -> None:
-    """Train a refiner, from the checkpoint on where there is one.
+    """Train a refiner, resuming from the checkpoint where there is one.
 
     Parameters
     ----------
     output : Path
-        Where the weights go, as ``.safetensors``: their moving average.
+        Where the moving average of the weights goes, as ``.safetensors``.
     checkpoint, curve : Path
         See `training.train`.
     examples : Examples
     prior : dict
         ``kind`` and ``spatial`` of the prior.
     prior_files : list of str
-        What its network is read from.
+        Files of its network.
     architecture : dict
-        ``without`` and ``plain`` of `ptgrm.Architecture`.
+        ``without`` and ``plain`` of `refiner.Architecture`.
     course : Training
     perceptual : str or None
-        File of the network whose features are compared, too.
+        File of a network whose features are compared, too.
     progress : callable
     device : "auto", "cpu" or "cuda"
-    anew : bool
+    restart : bool
         See `training.train`.
 
     Raises
     ------
     InputError
-        Images too few or too small; a network that cannot be read; a checkpoint of another training.
+        Too few or too small images; a network that cannot be read; a checkpoint of another training.
     """
     device = devices.choose(device)
     guide = features.Prior(prior, prior_files, device)
     made = Architecture(guide.channels, tuple(architecture["without"]), architecture["plain"])
     compared = features.Penultimate(perceptual, device) if perceptual else None
     kept = training.kept_back(list(examples.places), course.validation)
-    for name, size in examples.sizes.items():
-        if min(size) < course.patch:
-            raise InputError(
-                f"image {name!r} of {examples.dataset} is smaller than a patch of {course.patch} pixels; leave it out"
-            )
+    _check_sizes(examples, course.patch)
     learned = sorted(examples.places.keys() - set(kept))
-
-    def objective(network: Callable[..., Tensor], step: int) -> Tensor:
-        target, base, degraded, place = (
-            value.to(device) for value in patches(examples, learned, course, step)
-        )
-        refined = network(base, degraded, place, guide(degraded))
-        loss = charbonnier(refined, target)
-        if compared is not None:
-            loss = loss + PERCEPTUAL * functional.l1_loss(compared(refined), compared(target))
-        return loss
-
     identity = {
         "architecture": asdict(made) | {"without": list(made.without)},
         "prior": guide.identity,
         "examples": examples.digest(),
         "perceptual": digests.sha256(perceptual) if perceptual else None,
-        **training.fixed(course, __name__, anew),
+        **training.fixed(course, __name__, restart),
     }
     network, rows = training.train(
         made.make,
         course,
-        objective,
+        _objective(examples, learned, course, guide, compared, device),
         lambda network: psnr(network, guide, examples, kept, device),
         identity,
         checkpoint,
         curve,
         progress,
         device,
-        anew,
+        restart,
     )
     facts = {
         "prior": guide.identity,
@@ -204,6 +191,38 @@ def train(
     refiner.write(output, network, made, facts)
 
 
+def _check_sizes(examples: Examples, patch: int) -> None:
+    """Raise an InputError if an image is smaller than a patch."""
+    for name, size in examples.sizes.items():
+        if min(size) < patch:
+            raise InputError(
+                f"image {name!r} of {examples.dataset} is smaller than a patch of {patch} pixels; leave it out"
+            )
+
+
+def _objective(
+    examples: Examples,
+    learned: Sequence[str],
+    course: Training,
+    guide: features.Prior,
+    compared: features.Penultimate | None,
+    device: str,
+) -> training.Objective:
+    """Return the loss of a step: on its patches, with the features of a network where one is given."""
+
+    def objective(network: Callable[..., Tensor], step: int) -> Tensor:
+        target, base, degraded, place = (
+            value.to(device) for value in patches(examples, learned, course, step)
+        )
+        refined = network(base, degraded, place, guide(degraded))
+        loss = charbonnier(refined, target)
+        if compared is not None:
+            loss = loss + PERCEPTUAL * functional.l1_loss(compared(refined), compared(target))
+        return loss
+
+    return objective
+
+
 def charbonnier(x: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
     """Return the mean of √((x − y)² + ε²) (Charbonnier 1994), ε = 1e-3."""
     return torch.sqrt((x - y) ** 2 + CHARBONNIER**2).mean()
@@ -212,9 +231,9 @@ def charbonnier(x: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"]) -> Float
 def patches(
     examples: Examples, names: Sequence[str], course: Training, step: int
 ) -> tuple[Float[Tensor, "image channel patch patch"], ...]:
-    """Draw patches of target, base, input and position, each pixel of an image with the same chance.
+    """Draw patches of target, base, input and position, every pixel of an image equally likely.
 
-    The image is turned and mirrored, then cut: positions are those in the image that has been turned.
+    The image is rotated and mirrored, then cut: positions are those in the rotated image.
     """
     random = np.random.default_rng([course.seed, step])
     pixels = np.array([np.prod(examples.sizes[name]) for name in names], np.float64)
@@ -240,7 +259,7 @@ def psnr(
     network: nn.Module, guide: features.Prior, examples: Examples, names: Sequence[str], device: str
 ) -> float:
     """Return the mean PSNR in dB of the refined middle of images, neither rounded nor clipped."""
-    found = []
+    values = []
     for name in names:
         triple = examples.get(name)
         height, width = triple.target.shape[:2]
@@ -259,5 +278,5 @@ def psnr(
         with torch.inference_mode():
             refined = network(base, degraded, place, guide(degraded)).cpu()
         y, x = (255 * image[0].permute(1, 2, 0).numpy() for image in (target, refined))
-        found.append(similarity.psnr(y, x))
-    return float(np.mean(found))
+        values.append(similarity.psnr(y, x))
+    return float(np.mean(values))

@@ -1,8 +1,7 @@
-"""Run a network over images of any size: padding, overlapping pieces, batches, less memory when there is not enough.
+"""Run a network over images of any size: in overlapping pieces, with padding, in batches, with less memory if need be.
 
-A piece is cut where the network's own windows fall (multiples of what it asks for), and each pixel of the result
-comes from the piece in which it lies farthest from an edge: no seam shows where the network looks no further than
-half the overlap.
+Pieces start at multiples of what the network requires, in step with its own windows, and each pixel of the result comes
+from the piece in which it is farthest from an edge: no seams show if the network sees no further than half the overlap.
 """
 
 from __future__ import annotations
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Size = tuple[int, int]  # height, width
 Images = Float32[np.ndarray, "image channel height width"]  # in [0, 1], RGB order
+SIDE = 512  # longest side of a piece, where nothing else is set
 log = logging.getLogger(__name__)
-
-SIDE = 512  # longest side of a piece, where nothing else is said
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network, ready to run, and what it asks of its inputs.
+    """A network, ready to run, and what it requires of its inputs.
 
     Attributes
     ----------
@@ -42,17 +40,17 @@ class Network:
     run : callable
         (image, channel, height, width) float32 in [0, 1] → (image, channel, height · scale, width · scale), likewise.
     channels : int
-        1 or 3: of the output, and of an image that goes in.
+        1 or 3: channels of the output, and of an input image.
     scale : int or None
-        Size of the output over the size of the input; None where only a run can tell.
+        Size of the output over the size of the input; None where only a run can show it.
     multiple : (height, width)
         Both sides of an input are multiples of these.
     least : (height, width)
         The smallest input.
     whole : bool
-        Pieces harm: images are to be restored whole, whatever their size.
+        Images must be restored whole, whatever their size.
     fixed : bool
-        Takes inputs of the size `least` and no other.
+        Takes no other inputs than those of the size `least`.
     """
 
     name: str
@@ -66,7 +64,7 @@ class Network:
 
 
 class Runner:
-    """Restores images by a network.
+    """Restores images with a network.
 
     Parameters
     ----------
@@ -123,7 +121,7 @@ class Runner:
     # ── memory ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, x: Images, scale: int) -> Images:
-        """Run the network over images; after each lack of memory again with fewer at once, then with smaller pieces."""
+        """Run the network over images; where memory runs out, again with fewer at once, then with smaller pieces."""
         while True:
             try:
                 return self._in_pieces(x, scale)
@@ -143,21 +141,21 @@ class Runner:
             sys.modules["torch"].cuda.empty_cache()
         if self.batch > 1:
             self.batch = self.batch // 2
-            log.warning("%s: out of memory; goes on with batches of %d", self.network.name, self.batch)
+            log.warning("%s: out of memory; continuing with batches of %d", self.network.name, self.batch)
             return
         side = min(max(self.tile), max(size)) // 2
         smaller = self._aligned((side, side))
         if self.network.whole or self.network.fixed or not self._room(smaller) or smaller == self.tile:
             raise InputError(
-                f"{self.network.name}: out of memory; take a smaller `tile` and `overlap`, or another device"
+                f"{self.network.name}: out of memory; use a smaller `tile` and `overlap`, or another device"
             )
         self.tile = smaller
-        log.warning("%s: out of memory; goes on with pieces of %d pixels", self.network.name, max(smaller))
+        log.warning("%s: out of memory; continuing with pieces of %d pixels", self.network.name, max(smaller))
 
     # ── pieces ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _aligned(self, size: Size) -> Size:
-        """Round a size down to what the network takes."""
+        """Round a size down to one that the network takes."""
         height, width = (
             max(least, side // multiple * multiple)
             for side, multiple, least in zip(size, self.network.multiple, self.network.least, strict=True)
@@ -165,7 +163,7 @@ class Runner:
         return height, width
 
     def _room(self, tile: Size) -> bool:
-        """Tell whether pieces that share the overlap get on."""
+        """Return whether pieces that share the overlap advance by a multiple at least."""
         return all(
             side - self.overlap >= multiple
             for side, multiple in zip(tile, self.network.multiple, strict=True)
@@ -218,7 +216,7 @@ class Span(NamedTuple):
 
 
 def spans(length: int, size: int, overlap: int, multiple: int) -> list[Span]:
-    """Cover a length by runs of one size that start at multiples and share at least `overlap` pixels.
+    """Cover a length with runs of one size that start at multiples and share at least `overlap` pixels.
 
     Parameters
     ----------
@@ -230,7 +228,7 @@ def spans(length: int, size: int, overlap: int, multiple: int) -> list[Span]:
     Returns
     -------
     list of Span
-        What they keep covers the length once, divided in the middle of what neighbours share.
+        The kept parts cover the length once; neighbours are divided in the middle of what they share.
     """
     if length <= size:
         return [Span(0, length, 0, length)]
@@ -248,7 +246,7 @@ def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether PyTorch or ONNX Runtime lacked memory, on the GPU or on the CPU."""
+    """Return whether PyTorch or ONNX Runtime ran out of memory, on the GPU or on the CPU."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

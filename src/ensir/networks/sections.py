@@ -11,9 +11,28 @@ from ensir.images.degradations import check_inputs
 from ensir.networks.shipped import SHIPPED_DAES
 from ensir.section import Context, Name, Problem, Section, sections, texts, unknown
 
+LEARNING_RATE = 1e-3  # of Adam, where nothing else is set
+CLIP_FILES = ("config.json", "model.safetensors")  # of a folder in which transformers saves a CLIP
+NETWORKS = r"^[A-Za-z0-9][A-Za-z0-9_-]*$|\.(pth|pt|ckpt|safetensors)$"
+NETWORKS_TITLE = (
+    "sigma11, sigma25, name of one of `denoisers`, or path that ends in .pth, .pt, .ckpt or .safetensors"
+)
+
+Weights = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$|\.safetensors$",
+        title="sigma11, sigma25, name of one of `denoisers`, or path that ends in .safetensors",
+    ),
+]
+Precision = Annotated[
+    Literal["float32", "bfloat16"], Field(description="precision of the network's arithmetic")
+]
+Component = Literal["sve", "channel", "spatial", "position"]
+
 
 class Computed(Section):
-    """What all models have that run on a GPU where there is one."""
+    """What all models have that run on a GPU, where there is one."""
 
     device: Literal["auto", "cpu", "cuda"] | None = Field(
         None, description="where it runs; null: as `compute.device` says"
@@ -41,26 +60,6 @@ class NetworkModel(Computed, Tiled):
     """What all networks have."""
 
     batch: int = Field(1, ge=1, description="images or pieces of one size that go through at once")
-
-
-Weights = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$|\.safetensors$",
-        title="sigma11, sigma25, name of one of `denoisers`, or path that ends in .safetensors",
-    ),
-]
-
-
-Precision = Annotated[
-    Literal["float32", "bfloat16"], Field(description="precision of the network's arithmetic")
-]
-
-
-NETWORKS = r"^[A-Za-z0-9][A-Za-z0-9_-]*$|\.(pth|pt|ckpt|safetensors)$"
-NETWORKS_TITLE = (
-    "sigma11, sigma25, name of one of `denoisers`, or path that ends in .pth, .pt, .ckpt or .safetensors"
-)
 
 
 class NoPrior(Section):
@@ -103,14 +102,14 @@ Prior = Annotated[NoPrior | ClipPrior | RestorationPrior | BasePrior, Field(disc
 
 
 class RefinerTraining(Section):
-    """How a refiner is trained, on images that no experiment with it refers to or tests on."""
+    """How a refiner is trained, on images that are in no reference or test set of an experiment with it."""
 
     dataset: Name = Field(description="name of the dataset to learn from, targets and inputs")
-    steps: int = Field(20_000, ge=1, description="steps; a training that was stopped goes on")
+    steps: int = Field(20_000, ge=1, description="steps; an interrupted training resumes")
     patch: int = Field(64, ge=16, description="side of a square patch, in pixels, a multiple of 4")
     batch: int = Field(8, ge=1, description="patches of one step")
-    learning_rate: float = Field(1e-3, gt=0, description="of Adam, lowered along half a cosine")
-    validation: int = Field(8, ge=1, description="images that are kept back to measure the PSNR")
+    learning_rate: float = Field(LEARNING_RATE, gt=0, description="of Adam, lowered along half a cosine")
+    validation: int = Field(8, ge=1, description="images held out to measure the PSNR")
     every: int = Field(500, ge=1, description="steps from one measurement to the next")
     patience: int | None = Field(
         None, ge=1, description="measurements without a better PSNR after which it stops; null: never"
@@ -126,11 +125,8 @@ class RefinerTraining(Section):
 
     @property
     def course(self) -> dict[str, Any]:
-        """What its weights depend on beside its files, as plain data."""
+        """What its weights depend on besides its files, as plain data."""
         return self.model_dump(exclude={"dataset", "perceptual"})
-
-
-Component = Literal["sve", "channel", "spatial", "position"]
 
 
 class Refiner(Tiled):
@@ -145,7 +141,7 @@ class Refiner(Tiled):
         None,
         pattern=r"\.safetensors$",
         title="path that ends in .safetensors",
-        description="what `ensir ptgrm train` or another run has trained, with the same prior",
+        description="weights from `ensir ptgrm train` or another run, with the same prior",
     )
     without: list[Component] = Field(
         [],
@@ -164,7 +160,7 @@ class Refiner(Tiled):
 
     @property
     def seen(self) -> dict[str, Any]:
-        """What its images depend on, as plain data: its files are inputs, and stand elsewhere."""
+        """What its images depend on, as plain data, without its files, which are inputs."""
         return {
             "prior": self.prior.model_dump(exclude={"network", "path"}),
             "architecture": {"without": sorted(self.without), "plain": self.plain},
@@ -174,12 +170,12 @@ class Refiner(Tiled):
 
     @property
     def traced(self) -> dict[str, Any]:
-        """See `Section`; the files of its networks are inputs, and stand elsewhere."""
+        """See `Section`; without the files of its networks, which are inputs."""
         return {"kind": self.model_dump()["kind"], **self.seen}
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check how a refiner is guided, and what it learns from."""
+        """Check what guides a refiner, and what it learns from."""
         yield from super().check(context)
         key, section, datasets = context.key, context.section, sections(context.config, "datasets")
         training, weights = section.get("training"), section.get("weights")
@@ -187,26 +183,31 @@ class Refiner(Tiled):
             yield Problem(
                 f"{key}.training", "give either `training` or `weights`" + ", not both" * bool(training)
             )
-        prior = section.get("prior")
-        told = prior if isinstance(prior, dict) else {}
-        if section.get("plain") is True and told.get("kind") != "none":
-            yield Problem(f"{key}.prior", "a plain network looks at none; say `prior: {kind: none}`")
+        prior = section["prior"] if isinstance(section.get("prior"), dict) else {}
+        training = training if isinstance(training, dict) else {}
+        if section.get("plain") is True and prior.get("kind") != "none":
+            yield Problem(f"{key}.prior", "a plain network uses none; set `prior: {kind: none}`")
         refined = section.get(cls.refines)
-        if told.get("kind") == "base" and isinstance(refined, str):
-            if not getattr(context.models.get(refined), "gives_features", False):
-                yield Problem(f"{key}.prior.kind", f"'base' takes the features of {refined!r}, which must be a model "
-                              "of kind `dae` or `checkpoint`")  # fmt: skip
-        taught = training if isinstance(training, dict) else {}
+        base = context.models.get(refined) if isinstance(refined, str) else None
+        if (
+            prior.get("kind") == "base"
+            and isinstance(refined, str)
+            and not getattr(base, "gives_features", False)
+        ):
+            yield Problem(
+                f"{key}.prior.kind",
+                f"'base' takes the features of {refined!r}, which must be a model of kind `dae` or `checkpoint`",
+            )
         for where, network in (
-            ("prior.network", told.get("network")),
-            ("training.perceptual", taught.get("perceptual")),
+            ("prior.network", prior.get("network")),
+            ("training.perceptual", training.get("perceptual")),
         ):
             if isinstance(network, str) and "." not in network:
                 yield from check_weights(context, where, network)
-        patch = taught.get("patch")
+        patch = training.get("patch")
         if type(patch) is int and patch % 4:
             yield Problem(f"{key}.training.patch", f"{patch} must be a multiple of 4")
-        for learned in texts(taught, "dataset"):
+        for learned in texts(training, "dataset"):
             if learned not in datasets:
                 yield Problem(
                     f"{key}.training.dataset", unknown(f"{learned!r} is not in datasets", learned, datasets)
@@ -228,12 +229,12 @@ class Denoiser(Section):
 
     photographs: str = Field(description="glob of the images to learn from, 8-bit RGB")
     sigma: float = Field(gt=0, description="standard deviation of the noise, in levels of 0–255")
-    steps: int = Field(20_000, ge=1, description="steps; a training that was stopped goes on")
+    steps: int = Field(20_000, ge=1, description="steps; an interrupted training resumes")
     width: int = Field(64, ge=1, description="channels of the hidden layers")
     blocks: int = Field(5, ge=1, description="residual blocks of two layers each, between a first and a last")
     patch: int = Field(64, ge=16, description="side of a square patch, in pixels")
     batch: int = Field(8, ge=1, description="patches of one step")
-    learning_rate: float = Field(1e-3, gt=0, description="of Adam, lowered over the last steps")
+    learning_rate: float = Field(LEARNING_RATE, gt=0, description="of Adam, lowered over the last steps")
     precision: Precision = "float32"
     seed: int = Field(0, ge=0, description="seed of the first weights, the patches and their noise")
 
@@ -246,7 +247,7 @@ class Denoiser(Section):
 
 
 def check_weights(context: Context, field: str, weights: Any) -> Iterator[Problem]:
-    """Check that weights which are no file are those of a denoising autoencoder that there is."""
+    """Check that weights, unless they are a file, name a denoising autoencoder that exists."""
     names = [*SHIPPED_DAES, *sections(context.config, "denoisers")]
     if isinstance(weights, str) and not weights.endswith(".safetensors") and weights not in names:
         yield Problem(f"{context.key}.{field}", unknown(f"{weights!r} is not in denoisers", weights, names))

@@ -1,4 +1,4 @@
-"""The denoising autoencoders that ship with the package; `weights/README.md` tells how they were made."""
+"""The denoising autoencoders that ship with the package; see `weights/README.md` for how they were made."""
 
 from pathlib import Path
 

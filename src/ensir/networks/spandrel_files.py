@@ -1,4 +1,4 @@
-"""Published weights: files are read as tensors and nothing else; spandrel finds their architecture."""
+"""Published weights: files are read as tensors and nothing else; spandrel identifies their architecture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_weights(path: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Truncated, or more than weights: such a file could run anything, and is refused before it does.
+        Truncated, or more than weights: such a file could execute anything, and is refused before it does.
     """
     import pickle
 
@@ -39,7 +39,7 @@ def read_weights(path: str) -> dict[str, Any]:
         if asked is None:
             raise _damaged(path, error) from error
         raise InputError(
-            f"{path}: holds more than weights ({asked[1]}) and is refused, since loading it could run anything; "
+            f"{path}: holds more than weights ({asked[1]}) and is refused, since loading it could execute anything; "
             "save the state_dict alone, or as .safetensors"
         ) from error
     except Exception as error:
@@ -55,7 +55,7 @@ def _damaged(path: str, error: Exception) -> InputError:
 
 
 def identify(weights: dict[str, Any], path: str) -> ImageModelDescriptor[Module]:
-    """Find the architecture of named weights, and load them into it.
+    """Identify the architecture of named weights, and load them into it.
 
     Raises
     ------
@@ -77,13 +77,13 @@ def identify(weights: dict[str, Any], path: str) -> ImageModelDescriptor[Module]
         ) from error
     if not isinstance(model, spandrel.ImageModelDescriptor) or model.input_channels != model.output_channels:
         raise InputError(
-            f"{path}: {model.architecture.name} does not make one picture of one of the same kind"
+            f"{path}: {model.architecture.name} does not turn one picture into another of the same kind"
         )
     return model
 
 
 def import_spandrel() -> Any:
-    """Import spandrel, also where the torchvision that it imports was built for another PyTorch."""
+    """Import spandrel, even if the torchvision that it imports was built for another PyTorch."""
     devices.fix_torchvision()
     try:
         import spandrel

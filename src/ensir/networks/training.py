@@ -1,7 +1,7 @@
-"""A training that can be stopped at any step and goes on as if it had not been.
+"""A training that can be stopped at any step and resumed as if it had not been.
 
-What step n learns from depends on the seed and on n alone. The checkpoint holds float32 weights whatever the
-precision of the arithmetic, their moving average, which is what counts in the end, and the state of the optimiser.
+What step n learns from depends on nothing but the seed and n. The checkpoint holds the weights, in float32 whatever the
+precision of the arithmetic, their moving average, which is the result, and the state of the optimiser.
 """
 
 from __future__ import annotations
@@ -20,48 +20,47 @@ import torch
 from torch import Tensor, nn
 
 from ensir.errors import InputError
+from ensir.networks.sections import LEARNING_RATE
 from ensir.storage import provenance
 from ensir.storage.atomic import replaced
 
 Progress = Callable[[int, int], None]
-Objective = Callable[
-    [Callable[..., Tensor], int], Tensor
-]  # the network in its precision, the step → the loss
+Objective = Callable[[Callable[..., Tensor], int], Tensor]  # network in its precision, step → loss
 CURVE = ("step", "seconds", "learning_rate", "loss", "psnr")
-VALIDATED = 256  # side of the middle of a validation image
+VALIDATED = 256  # side of the middle of a validation image, in pixels
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """How the steps of a training follow each other, and what each of them sees.
+    """The course of a training: its steps, and what each of them sees.
 
     Attributes
     ----------
     steps : int
-        Steps in all; a finished training goes on where it is given more.
+        Steps in all; given more steps, a finished training continues.
     learning_rate : float
-        Of Adam; held, then lowered to zero along half a cosine over the last `cooldown` of all steps.
+        Learning rate of Adam; constant, then lowered to zero along half a cosine over the last `cooldown` of all steps.
     cooldown : float
         Share of the steps.
     average : float
         Decay of the moving average of the weights.
     every : int
-        Steps from one checkpoint and measurement to the next.
+        Steps between checkpoints and measurements.
     patience : int or None
-        Stop after so many measurements in a row without a better PSNR, and take the weights of the best one; None: take
+        Stop after this many measurements in a row without a better PSNR, and use the weights of the best one; None: use
         those of the last step.
     precision : "float32" or "bfloat16"
-        Of the arithmetic; the weights stay float32.
+        Precision of the arithmetic; the weights stay float32.
     seed : int
     patch, batch : int
         Side of a square patch, in pixels; patches of a step.
     validation : int
-        Images that are kept back to measure the PSNR.
+        Images held out to measure the PSNR.
     """
 
     steps: int
-    learning_rate: float = 1e-3
+    learning_rate: float = LEARNING_RATE
     cooldown: float = 0.3
     average: float = 0.998
     every: int = 500
@@ -80,7 +79,7 @@ class Course:
 
 @dataclass
 class Measurement:
-    """A row of the curve: the loss since the last one, and the PSNR in dB on what is kept back."""
+    """A row of the curve: the mean loss since the last one, and the PSNR in dB on held-out images."""
 
     step: int
     seconds: float
@@ -99,9 +98,9 @@ def train(
     curve: Path,
     progress: Progress,
     device: str,
-    anew: bool = False,
+    restart: bool = False,
 ) -> tuple[nn.Module, list[Measurement]]:
-    """Train a network, from the checkpoint on where there is one.
+    """Train a network, resuming from the checkpoint where there is one.
 
     Parameters
     ----------
@@ -109,32 +108,32 @@ def train(
         Makes the network with its first weights, from PyTorch's random numbers.
     course : Course
     objective : callable
-        Gets the network, to be called in its precision, and the number of the step; returns the loss.
+        Called with the network, in its precision, and the number of the step; returns the loss.
     quality : callable
-        Returns the PSNR in dB of a network on what is kept back.
+        Returns the PSNR in dB of a network on held-out images.
     identity : dict
-        Plain data: what must not change between two runs of one training.
+        What must not change between two runs of one training, as plain data.
     checkpoint, curve : Path
-        Both written at every measurement; the curve as CSV, since the first step.
+        Both are written at every measurement; the curve is CSV, and starts at the first step.
     progress : callable
     device : "cpu" or "cuda"
-    anew : bool
-        Begin from the start where the checkpoint is of another training, instead of refusing it.
+    restart : bool
+        Start over if the checkpoint belongs to another training, instead of refusing it.
 
     Returns
     -------
     network : torch module
-        With the weights that count.
+        With its final weights.
     curve : list of Measurement
 
     Raises
     ------
     InputError
-        A checkpoint of another training, or of more steps, or none at all.
+        The checkpoint belongs to another training, has more steps, or cannot be read.
     """
     state = _State(make, course, identity, device)
     if checkpoint.exists():
-        state.load(checkpoint, anew)
+        state.load(checkpoint, restart)
     started = time.monotonic() - state.seconds
     losses: list[Tensor] = []
     while state.step < course.steps and not state.exhausted:
@@ -155,7 +154,7 @@ def train(
 
 
 class _State:
-    """All that a checkpoint holds."""
+    """Everything that a checkpoint holds."""
 
     def __init__(self, make: Callable[[], nn.Module], course: Course, identity: dict[str, Any], device: str):
         torch.manual_seed(course.seed)
@@ -169,7 +168,7 @@ class _State:
 
     @property
     def exhausted(self) -> bool:
-        """Whether too many measurements in a row have brought nothing better."""
+        """Whether too many measurements in a row have brought no better PSNR."""
         if not self.course.patience or not self.curve:
             return False
         best = max(range(len(self.curve)), key=lambda i: self.curve[i].psnr)
@@ -183,7 +182,9 @@ class _State:
         loss.backward()
         self.optimiser.step()
         self.step += 1
-        decay = min(self.course.average, self.step / (self.step + 10))  # the first steps are soon forgotten
+        decay = min(
+            self.course.average, self.step / (self.step + 10)
+        )  # the first steps soon lose their weight
         with torch.no_grad():
             for kept, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 kept.lerp_(new, 1 - decay)
@@ -216,19 +217,19 @@ class _State:
         with replaced(path) as partial:
             torch.save(held, partial)
 
-    def load(self, path: Path, anew: bool) -> None:
+    def load(self, path: Path, restart: bool) -> None:
         try:
             held = torch.load(path, map_location=self.device, weights_only=True)
             same = held["identity"] == self.identity
         except Exception as error:
             raise InputError(f"{path}: cannot be read as a checkpoint ({error}); remove it") from error
-        if not same and anew:
-            log.info("%s is of another training: begins anew", path)
+        if not same and restart:
+            log.info("%s belongs to another training: starting over", path)
             return
         if not same:
             raise InputError(
-                f"{path}: is of another training (its data, network, loss, course or seed differ); "
-                "remove it to start anew, or choose another output"
+                f"{path}: belongs to another training (its data, network, loss, course or seed differ); "
+                "remove it to start over, or choose another output"
             )
         if held["step"] > self.course.steps:
             raise InputError(
@@ -239,22 +240,22 @@ class _State:
         self.optimiser.load_state_dict(held["optimiser"])
         self.step, self.seconds, self.best = held["step"], held["seconds"], held["best"]
         self.curve = [Measurement(**row) for row in held["curve"]]
-        log.info("goes on after step %d", self.step)
+        log.info("resuming after step %d", self.step)
 
 
-def fixed(course: Course, module: str, anew: bool) -> dict[str, Any]:
-    """Return what of a course must not change between two runs of one training.
+def fixed(course: Course, module: str, restart: bool) -> dict[str, Any]:
+    """Return what must not change about a course between two runs of one training.
 
-    By hand, a finished training may be given more steps. A rule's result tells of its configuration alone: there the
-    number of steps is fixed, too, and so is the code.
+    By hand, a finished training may be given more steps. The result of a rule depends on nothing but its configuration:
+    there, the number of steps is fixed, too, and so is the code.
 
     Parameters
     ----------
     course : Course
     module : str
         The module that trains.
-    anew : bool
-        Whether a rule trains, which begins anew where something has changed.
+    restart : bool
+        Whether a rule trains, which starts over if something has changed.
 
     Returns
     -------
@@ -262,13 +263,13 @@ def fixed(course: Course, module: str, anew: bool) -> dict[str, Any]:
         Plain data.
     """
     held = asdict(course)
-    if anew:
+    if restart:
         return held | {"source": provenance.source_digest(module)}
     return {name: value for name, value in held.items() if name != "steps"}
 
 
 def kept_back(names: Sequence[str], count: int) -> list[str]:
-    """Return the images that measure a training and do not teach it: evenly spread by name.
+    """Return the images that are held out to measure a training: evenly spread by name.
 
     Raises
     ------
@@ -277,7 +278,7 @@ def kept_back(names: Sequence[str], count: int) -> list[str]:
     """
     if len(names) <= count:
         raise InputError(
-            f"{len(names)} images with different names; more than {count} are needed, which are kept back to "
+            f"{len(names)} images with different names; more than {count} are needed, since {count} are held out to "
             "measure the PSNR"
         )
     ordered = sorted(names)

@@ -1,4 +1,4 @@
-"""Digests of the code that a job runs: a job is run anew where they change."""
+"""Digests of the code that a job runs: where one changes, the job is rerun."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def figure_code(figure: str, methods: Iterable[CombiningMethod]) -> str:
 
 
 def functions_code(sections: Iterable[Section]) -> dict[str, str]:
-    """Return the digest of each file that functions of the user's are imported from, by module."""
+    """Return the digest of each file that the user's functions are imported from, by module."""
     modules = {function.partition(":")[0] for section in sections for function in section.functions}
     return {module: file_digest_of_module(module) for module in sorted(modules)}
 
 
 def _modules(kinds: Iterable[Section]) -> list[str]:
-    """Return the modules in which kinds stand, and those of the statistics that a fit is made of, sorted."""
-    found = set[str]()
+    """Return the modules that define kinds, and those of the statistics that a fit is made from, sorted."""
+    modules = set[str]()
     for kind in kinds:
-        found.add(type(kind).__module__)
+        modules.add(type(kind).__module__)
         if isinstance(kind, CombiningMethod) and kind.made == "fit" and kind.statistics:
-            found.add(kind.statistics.module)
-    return sorted(found)
+            modules.add(kind.statistics.module)
+    return sorted(modules)

@@ -1,4 +1,4 @@
-"""Garbage: results that no configuration needs any more."""
+"""Garbage: results that no configuration needs any longer."""
 
 from __future__ import annotations
 
@@ -15,47 +15,49 @@ NOT_DIGESTED = ("denoisers", "refiners", "images", "scores", "seconds", "figures
 
 
 def needed(plan: Plan) -> set[Path]:
-    """Return every result of a configuration, whether it is there or not."""
-    layout, found = plan.layout, set[str]()
+    """Return every result of a configuration, whether it exists or not."""
+    layout, results = plan.layout, set[str]()
 
     def add_store(store: str, dataset: str) -> None:
-        found.update(layout.part(store, part) for part in plan.parts(dataset))
-        found.add(layout.seal(store))
+        results.update(layout.part(store, part) for part in plan.parts(dataset))
+        results.add(layout.seal(store))
 
     for _, dataset, models in plan.used():
         add_store(layout.dataset(dataset), dataset)
         for model in models:
             add_store(layout.predictions(dataset, model), dataset)
     for denoiser in plan.config.denoisers:
-        found |= {layout.denoiser(denoiser), layout.denoiser_curve(denoiser)}
+        results |= {layout.denoiser(denoiser), layout.denoiser_curve(denoiser)}
     for refiner, refinement in plan.networks.refiners().items():
         if training := refinement.settings.training:
-            found |= {layout.refiner(refiner), layout.refiner_curve(refiner)}
+            results |= {layout.refiner(refiner), layout.refiner_curve(refiner)}
             add_store(refinement.store(layout, training.dataset), training.dataset)
             if refinement.method:
                 fused = (refinement.experiment, training.dataset, refinement.method)
-                found.update(layout.fuse_seconds(*fused, part) for part in plan.parts(training.dataset))
+                results.update(layout.fuse_seconds(*fused, part) for part in plan.parts(training.dataset))
     for name, experiment in plan.config.experiments.items():
-        found.add(layout.figures(name))
+        results.add(layout.figures(name))
         for dataset in experiment.tests:
             for method in (*experiment.models, *experiment.methods):
-                found.update(layout.scores(name, dataset, method, part) for part in plan.parts(dataset))
+                results.update(layout.scores(name, dataset, method, part) for part in plan.parts(dataset))
         for method, options in experiment.methods.items():
             if options.made and options.statistics:
-                found.add(layout.statistics(name, options.statistics.name))
+                results.add(layout.statistics(name, options.statistics.name))
             if options.made == "lut":
-                found.add(layout.lut(name, method))
+                results.add(layout.lut(name, method))
                 for shard in range(plan.config.compute.shards):
-                    found.add(layout.weights(name, method, shard))
-                    found.add(layout.estimate_seconds(name, method, shard))
+                    results.add(layout.weights(name, method, shard))
+                    results.add(layout.estimate_seconds(name, method, shard))
             if options.made == "fit":
-                found |= {layout.fit(name, method), layout.fit_seconds(name, method)}
+                results |= {layout.fit(name, method), layout.fit_seconds(name, method)}
             for dataset in experiment.tests:
                 add_store(layout.fused(name, dataset, method), dataset)
-                found.add(layout.images(name, dataset, method))
-                found.update(layout.fuse_seconds(name, dataset, method, part) for part in plan.parts(dataset))
-    found |= {layout.sources(path) for path in list(found)} | {layout.renewed}
-    return set(map(Path, found))
+                results.add(layout.images(name, dataset, method))
+                results.update(
+                    layout.fuse_seconds(name, dataset, method, part) for part in plan.parts(dataset)
+                )
+    results |= {layout.sources(path) for path in list(results)} | {layout.renewed}
+    return set(map(Path, results))
 
 
 def garbage(layout: Layout, plans: list[Plan]) -> Iterator[Path]:
@@ -66,7 +68,7 @@ def garbage(layout: Layout, plans: list[Plan]) -> Iterator[Path]:
     layout : Layout
         The results folder.
     plans : list of Plan
-        Of every configuration whose results are to stay.
+        The plans of all configurations whose results are to be kept.
     """
     kept = set[Path]().union(*map(needed, plans))
     digests = {Path(layout.digest(str(path))) for path in kept}
@@ -87,13 +89,13 @@ def _unneeded(path: Path, kept: set[Path], above: set[Path]) -> Iterator[Path]:
 
 
 def size(path: Path) -> int:
-    """Return the bytes that a file or folder takes."""
+    """Return the size of a file or folder in bytes."""
     if not path.is_dir():
         return path.stat().st_size
     return sum(os.lstat(Path(folder) / name).st_size for folder, _, names in os.walk(path) for name in names)
 
 
 def clear(paths: list[Path]) -> None:
-    """Delete results, their digests first: nothing vouches for what is half gone."""
+    """Delete results, but their digests first, so that none vouches for a result that is half deleted."""
     for path in sorted(paths, key=lambda path: "digests" not in path.parts):
         remove(path)

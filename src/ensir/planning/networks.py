@@ -1,4 +1,4 @@
-"""The networks of a configuration: their files, and the refiners with what they refine."""
+"""The networks of a configuration: their files, and refiners with what they refine."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ensir.images import image_files
-from ensir.networks.sections import BasePrior, ClipPrior, Refiner, RestorationPrior
+from ensir.networks.sections import CLIP_FILES, BasePrior, ClipPrior, Refiner, RestorationPrior
 from ensir.networks.shipped import SHIPPED_DAES
 from ensir.storage.layout import Layout
 from ensir.storage.paths import existing, readable
 
 if TYPE_CHECKING:
     from ensir.planning.plan import Plan
-
-CLIP_FILES = ("config.json", "model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Refinement:
     Attributes
     ----------
     key : str
-        Its section, dotted.
+        Dotted key of its section.
     settings : Refiner
     model : str or None
         The model whose predictions are refined, or
@@ -64,7 +62,7 @@ class Networks:
     # ── files ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def weights(self, key: str, weights: str) -> str:
-        """Return the weights of a network: a denoising autoencoder of the package or to be trained, or a file."""
+        """Return the weights of a network: a denoising autoencoder that ships or is trained here, or a file."""
         if weights in SHIPPED_DAES:
             return SHIPPED_DAES[weights]
         if weights in self.config.denoisers:
@@ -102,7 +100,7 @@ class Networks:
         return []
 
     def perceptual(self, name: str) -> list[str]:
-        """Return the file of the network whose features a refiner's training compares; none where it does not."""
+        """Return the file of the network whose features a refiner's training compares; empty where it has none."""
         refinement = self.refiners()[name]
         training = refinement.settings.training
         if training is None or training.perceptual is None:
@@ -112,7 +110,7 @@ class Networks:
     # ── refiners ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _refiners(self) -> dict[str, Refinement]:
-        """Return the refiners that experiments use, by name: that of a model, or `experiment/method`."""
+        """Return the refiners that experiments use, by name: the name of a model, or `experiment/method`."""
         return dict(pair for name in self.config.experiments for pair in self.refiners_of(name))
 
     def refiners_of(self, experiment: str) -> Iterator[tuple[str, Refinement]]:
@@ -131,14 +129,14 @@ class Networks:
     def with_bases(self, models: Sequence[str]) -> list[str]:
         """Return models, and those whose predictions they refine."""
         listed = list(models)
-        for name in listed:  # which grows
+        for name in listed:  # grows inside the loop
             model = self.config.models[name]
             if isinstance(model, Refiner) and model.refined not in listed:
                 listed.append(model.refined)
         return listed
 
     def overlapping(self) -> Iterator[str]:
-        """Say which images teach a refiner and are in a reference or test set of its experiment too."""
+        """Report images that a refiner is trained on and that are in a reference or test set of its experiment, too."""
         for name, experiment in self.config.experiments.items():
             for _, refinement in self.refiners_of(name):
                 if refinement.settings.training is None:
@@ -155,5 +153,5 @@ class Networks:
 
 
 def identity(image: str, file: str) -> tuple[str, str]:
-    """Tell an image from others: by its file, or by its name where it is in no file."""
+    """Return what identifies an image: its file, or its name where it has none."""
     return ("file", os.path.realpath(file)) if file else ("name", image)

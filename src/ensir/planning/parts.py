@@ -17,8 +17,8 @@ def assign(names: Sequence[str], images_per_part: int, stores: Sequence[str]) ->
         All image names of the dataset.
     images_per_part : int
     stores : list of str
-        Folders whose parts are remembered: the dataset's store, then those of its predictions, for where a part of
-        the dataset is gone.
+        Folders whose parts are remembered: the dataset's store, then those of its predictions, in case a part of the
+        dataset is gone.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def assign(names: Sequence[str], images_per_part: int, stores: Sequence[str]) ->
         try:
             held = json.loads(metadata.read_text())["attributes"]["images"]
         except (ValueError, KeyError):
-            continue  # damaged: it will be made anew
+            continue  # damaged: it will be made again
         if left.issuperset(held) and metadata.parent.name == part_name(held):
             parts[metadata.parent.name] = held
             left -= set(held)

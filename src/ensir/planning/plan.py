@@ -1,4 +1,4 @@
-"""What there is to do: the images, files and parts of a configuration. Reads no pixel, writes nothing."""
+"""What there is to do: the images, files and parts of a configuration. No pixels are read, and nothing is written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Plan:
         self.sizes = cache(self._sizes)
 
     def check(self) -> None:
-        """List every folder that an experiment needs; all that is missing is one error.
+        """List every folder that an experiment needs; everything that is missing is reported as one error.
 
         Raises
         ------
@@ -52,9 +52,9 @@ class Plan:
     def problems(self) -> list[str]:
         """Return what is missing, a line each."""
         found = []
-        for look, names in self._looks():
+        for list_files, names in self._listings():
             try:
-                look(*names)
+                list_files(*names)
             except InputError as error:
                 found.append(str(error))
         for further in (self._ambiguous, self._unpictured, self.networks.overlapping):
@@ -65,11 +65,11 @@ class Plan:
                 found.append(str(error))
         return list(dict.fromkeys(found))
 
-    def _looks(self) -> Iterator[tuple[Callable[..., object], tuple[str, ...]]]:
+    def _listings(self) -> Iterator[tuple[Callable[..., object], tuple[str, ...]]]:
         """Yield calls that list files, each of which may find something wrong."""
         for _, dataset, models in self.used():
-            for look in (self.parts, self.inputs, self.sizes, self.kernel):
-                yield look, (dataset,)
+            for list_files in (self.parts, self.inputs, self.sizes, self.kernel):
+                yield list_files, (dataset,)
             for model in models:
                 yield self.predictions, (dataset, model)
                 yield self.network, (model,)
@@ -79,7 +79,7 @@ class Plan:
             yield self.networks.perceptual, (name,)
 
     def used(self) -> Iterator[tuple[str, str, list[str]]]:
-        """Yield (experiment, dataset, models) for every dataset of every experiment, those that refiners need too."""
+        """Yield (experiment, dataset, models) for every dataset of every experiment, and those that refiners need."""
         for name, experiment in self.config.experiments.items():
             models = self.networks.with_bases(experiment.models)
             for dataset in (experiment.reference, *experiment.tests):
@@ -92,18 +92,18 @@ class Plan:
     # ── datasets ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _targets(self, dataset: str) -> dict[str, str]:
-        """Return the file of each target by image name; empty strings where images are in no file."""
+        """Return the file of each target by image name; an empty string for images without a file."""
         key = f"datasets.{dataset}"
         return _readable(self.config.datasets[dataset].targets(key), f"{key}.target")
 
     def _inputs(self, dataset: str) -> dict[str, str]:
-        """Return the file of each degraded input by image name; none where there are no such files."""
+        """Return the file of each degraded input by image name; empty where there are no such files."""
         key = f"datasets.{dataset}"
-        found = _readable(self.config.datasets[dataset].inputs(key), f"{key}.input")
-        return image_files.match(self.targets(dataset), found, f"{key}.input") if found else {}
+        files = _readable(self.config.datasets[dataset].inputs(key), f"{key}.input")
+        return image_files.match(self.targets(dataset), files, f"{key}.input") if files else {}
 
     def kernel(self, dataset: str) -> list[str]:
-        """Return the file that holds the blur kernel of a dataset; none where it has no such file."""
+        """Return the file that holds the blur kernel of a dataset; empty where it has no such file."""
         return self.config.datasets[dataset].kernel(f"datasets.{dataset}")
 
     def _parts(self, dataset: str) -> dict[str, list[str]]:
@@ -112,12 +112,12 @@ class Plan:
         stores = [self.layout.dataset(dataset), *sorted(glob.glob(self.layout.predictions(dataset, "*")))]
         return assign(list(self.targets(dataset)), per_part, stores)
 
-    def files(self, found: dict[str, str], dataset: str, part: str) -> list[str]:
-        """Return the files of one part's images, in order; empty where there are none."""
-        return [found[name] for name in self.parts(dataset)[part] if found.get(name)]
+    def files(self, paths: dict[str, str], dataset: str, part: str) -> list[str]:
+        """Return the files of one part's images, in order, from those of all; empty where there are none."""
+        return [paths[name] for name in self.parts(dataset)[part] if paths.get(name)]
 
     def _sizes(self, dataset: str) -> dict[str, tuple[int, int]]:
-        """Where images are cropped: return the size that target, input and all folder predictions of one share."""
+        """Return the size that target, input and folder predictions of each image share; empty without `crop`."""
         settings = self.config.datasets[dataset]
         if not settings.cropped:
             return {}
@@ -143,15 +143,15 @@ class Plan:
     def _predictions(self, dataset: str, model: str) -> dict[str, str]:
         """Return the file of each prediction by image name; empty where the model runs here."""
         key = f"models.{model}"
-        found = _readable(self.config.models[model].predictions(key, dataset), f"{key}.path")
-        return image_files.match(self.targets(dataset), found, f"{key}.path") if found else {}
+        files = _readable(self.config.models[model].predictions(key, dataset), f"{key}.path")
+        return image_files.match(self.targets(dataset), files, f"{key}.path") if files else {}
 
     def shared(self, dataset: str, model: str) -> dict[str, str | None] | None:
-        """Return where the predictions of a shared store are, and its digest, asking no URL; None for other models."""
+        """Return where predictions are shared, and their digest, without a request; None for other models."""
         return self.config.models[model].shared(f"models.{model}", dataset)
 
     def network(self, model: str) -> list[str]:
-        """Return the file of a model's network, then those that belong to it; empty where it has none."""
+        """Return the file of a model's network, then the files that belong to it; empty where it has none."""
         return self.config.models[model].network(f"models.{model}", self.networks)
 
     # ── experiments ──────────────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +168,7 @@ class Plan:
         }
 
     def _ambiguous(self) -> Iterator[str]:
-        """Say which statistics of one name are counted by several modules: those of different packages may be."""
+        """Report statistics of one name that are counted by several modules, as those of different packages may be."""
         for name, experiment in self.config.experiments.items():
             counted: dict[str, set[str]] = {}
             for method in experiment.methods.values():
@@ -182,7 +182,7 @@ class Plan:
                     )
 
     def _unpictured(self) -> Iterator[str]:
-        """Say which images and files that the figures name are not there."""
+        """Report images and files that the figures name, but that do not exist."""
         for name, experiment in self.config.experiments.items():
             key, figures = f"experiments.{name}.figures", experiment.figures
             for dataset, image in figures.images.items():
@@ -206,5 +206,5 @@ class Plan:
 
 
 def _readable(files: dict[str, str], key: str) -> dict[str, str]:
-    """Return files by name, if Snakemake can read the paths of all."""
+    """Return files by name, if Snakemake can read all their paths."""
     return {name: readable(file, key) for name, file in files.items()}

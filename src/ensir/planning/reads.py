@@ -1,4 +1,4 @@
-"""What each rule of the workflow reads, in the order of the stages: results, files, and what of the configuration."""
+"""What each rule of the workflow reads, in the order of the stages: results, files and keys of the configuration."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Read:
     Attributes
     ----------
     results : dict
-        Results with digests, by name: the digests tell what changed, whatever the dates of the results.
+        Results with digests, by name: their digests show what has changed, whatever their dates.
     files : dict
         Other results, by name.
     sources : dict
-        Files of the user's, by name: records tell whether their content has changed, whatever their dates.
+        The user's files, by name: records show whether their content has changed, whatever their dates.
     """
 
     results: dict[str, str | list[str]] = field(default_factory=dict)
@@ -72,13 +72,13 @@ class Reads:
     # ── sources ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def made_of(self, result: str, read: Read) -> dict[str, Any]:
-        """Ingest, train, predict: the files of the user's that a result is made of; see `ensir.storage.sources`."""
+        """Ingest, train, predict: the user's files that a result is made from; see `ensir.storage.sources`."""
         files = self._sources(read)
         state = self._state(result, tuple(files))
         return {"record": self.layout.sources(result), "generation": state.generation, "files": files}
 
     def renewable(self) -> list[str]:
-        """Renew: the records of results whose files have another date, and the same content."""
+        """Renew: the records of results whose files have new dates, but the same content."""
         records = []
         for result, read in self._made():
             state = self._state(result, tuple(self._sources(read)))
@@ -88,7 +88,7 @@ class Reads:
         return sorted(records)
 
     def _made(self) -> Iterator[tuple[str, Read]]:
-        """Yield every result that is made of files of the user's, and what it reads."""
+        """Yield every result that is made from the user's files, and what it reads."""
         layout = self.layout
         for _, dataset, models in self.plan.used():
             for part in self.plan.parts(dataset):
@@ -104,7 +104,7 @@ class Reads:
                 yield layout.refiner(refiner), self.train_refiner(refiner)
 
     def _sources(self, read: Read) -> list[str]:
-        """Return the files of the user's, without weights that are results themselves."""
+        """Return the user's files, without weights that are results themselves."""
         files = [file for files in read.sources.values() for file in files]
         return [file for file in files if not file.startswith(f"{self.layout.root}/")]
 
@@ -122,7 +122,7 @@ class Reads:
         )
 
     def sizes(self, dataset: str, part: str) -> list[tuple[int, int]]:
-        """Ingest: what of each target is kept, where images are cropped."""
+        """Ingest: the size that each target is cropped to; empty without `crop`."""
         sizes = self.plan.sizes(dataset)
         return [sizes[name] for name in self.plan.parts(dataset)[part] if sizes]
 
@@ -157,11 +157,11 @@ class Reads:
         return Read(results, sources={"files": files, "network": plan.network(model)})
 
     def device(self, model: str) -> str:
-        """Predict: where a network runs, which shows in no result: a resource, so that a change reruns nothing."""
+        """Predict: where a network runs, which affects no result: a resource, so that a change reruns nothing."""
         return getattr(self.config.models[model], "device", None) or self.config.compute.device
 
     def adopted(self) -> list[str]:
-        """Adopt: the models whose predictions stand in shared stores."""
+        """Adopt: the models whose predictions are in shared stores."""
         return [name for name, model in self.config.models.items() if model.adopted]
 
     def adopt(self, dataset: str, part: str) -> Read:
@@ -195,7 +195,7 @@ class Reads:
         return Read({"parts": _flat(self.reference(experiment))})
 
     def statistics(self, experiment: str, method: str) -> str:
-        """Estimate, fit, merge: the statistics that a method is made of."""
+        """Estimate, fit, merge: the statistics that a method is made from."""
         declared = self.method(experiment, method).statistics
         assert declared is not None
         return self.layout.statistics(experiment, declared.name)
@@ -205,7 +205,7 @@ class Reads:
         return Read({"statistics": self.statistics(experiment, method)})
 
     def fit_source(self, experiment: str, method: str) -> Parts | tuple[str, str]:
-        """Fit: the module and the store of the statistics that the method names, or all parts of the reference."""
+        """Fit: the module and the store of the statistics that the method declares, or all parts of the reference."""
         declared = self.method(experiment, method).statistics
         if declared:
             return declared.module, self.layout.statistics(experiment, declared.name)
@@ -235,18 +235,18 @@ class Reads:
         return paths[made](experiment, method) if made else None
 
     def fused_models(self, experiment: str, method: str) -> list[str]:
-        """Fuse: the names of what is combined: the models; of a refiner, the one thing that it refines."""
+        """Fuse: the names of what is combined: the models or, for a refiner, what it refines."""
         section = self.method(experiment, method)
         return (
             [section.refined] if isinstance(section, Refiner) else self.config.experiments[experiment].models
         )
 
     def network(self, experiment: str, method: str) -> list[str]:
-        """Fuse: the files of the network that a method is; empty where it is none."""
+        """Fuse: the files of a method that is a network; empty for others."""
         return self.method(experiment, method).network(f"{experiment}/{method}", self.plan.networks)
 
     def fuse(self, experiment: str, dataset: str, method: str, part: str) -> Read:
-        """Fuse: one part of a test set, of each model's predictions, or of what is refined; the LUT, fit or network."""
+        """Fuse: one part of a test set and of each model's predictions, or of what is refined; LUT, fit or network."""
         layout, refinement = self.layout, self.plan.networks.refiners().get(f"{experiment}/{method}")
         models = self.config.experiments[experiment].models
         stores = (
@@ -277,7 +277,7 @@ class Reads:
         return Read({name: self.layout.part(store, part) for name, store in stores.items()})
 
     def score_settings(self, experiment: str) -> dict[str, Any]:
-        """Score: what of the section values depend on; how they are printed is not among it."""
+        """Score: the keys of the section that values depend on, without how they are printed."""
         score = self.config.experiments[experiment].score
         metrics = {name: metric.traced for name, metric in score.metrics.items()}
         return {**score.model_dump(mode="json", exclude={"metrics"}), "metrics": metrics}
@@ -301,7 +301,7 @@ class Reads:
         ]
 
     def all_seconds(self) -> list[str]:
-        """Summarize: how long fits and fusing took. Times differ from run to run: no store or digest depends on them."""
+        """Summarize: how long fits and fusing took. No store or digest depends on these times, which vary."""
         files = [
             self.layout.fuse_seconds(*test, part)
             for test in self.targets.tests()
@@ -319,7 +319,7 @@ class Reads:
     # ── report, figures ──────────────────────────────────────────────────────────────────────────────────────
 
     def experiments(self) -> dict[str, Any]:
-        """Report: the sections of all experiments, as plain data; what figures show is no business of the tables."""
+        """Report: the sections of all experiments, as plain data, without what figures show."""
         return {
             name: experiment.model_dump(mode="json", exclude={"figures"})
             for name, experiment in self.config.experiments.items()
@@ -337,7 +337,7 @@ class Reads:
         }
 
     def sample(self, experiment: str, dataset: str) -> dict[str, Any]:
-        """Report, figures: the image of a test set that is pictured, its part, and all that was made of it."""
+        """Report, figures: the image of a test set that is pictured, its part, and all results of it."""
         image, part = self.plan.pictured(experiment, dataset)
         section, layout = self.config.experiments[experiment], self.layout
         return {
@@ -351,7 +351,7 @@ class Reads:
         }
 
     def samples(self) -> list[dict[str, Any]]:
-        """Report: of each test set, the image that is pictured."""
+        """Report: the image of each test set that is pictured."""
         return [
             self.sample(name, dataset)
             for name, experiment in self.config.experiments.items()
@@ -374,7 +374,7 @@ class Reads:
         return sorted(path for path in map(str, needed(self.plan)) if path.split("/")[1] not in NOT_DIGESTED)
 
     def used_sections(self) -> dict[str, Any]:
-        """Provenance: what of the configuration the results depend on."""
+        """Provenance: the keys of the configuration that results depend on."""
         used = list(self.plan.used())
         return {
             "datasets": {dataset: self.config.datasets[dataset].traced for _, dataset, _ in used},
@@ -383,15 +383,16 @@ class Reads:
         }
 
     def subject(self, figure: str, experiment: str, dataset: str, method: str) -> dict[str, Any]:
-        """Figures: what one is drawn of, as plain data; see `ensir.figures.Subject`."""
+        """Figures: what one is drawn from, as plain data; see `ensir.figures.Subject`."""
         section = self.config.experiments[experiment]
         kind = registry.section("figures", figure)
         methods = {
-            name: told.traced
-            for name, told in section.methods.items()
-            if kind.suits(told) and method in ("", name)
+            name: options.traced
+            for name, options in section.methods.items()
+            if kind.suits(options) and method in ("", name)
         }
-        told = {"models": section.models, "methods": methods, "score": section.score.model_dump(mode="json")}
+        score = section.score.model_dump(mode="json")
+        keys = {"models": section.models, "methods": methods, "score": score}
         sources = {
             "scores": lambda: self.scores(experiment, dataset),
             "sample": lambda: self.sample(experiment, dataset),
@@ -404,7 +405,7 @@ class Reads:
             "experiment": experiment,
             "dataset": dataset,
             "method": method,
-            "section": {key: told[key] for key in kind.told},
+            "section": {key: keys[key] for key in kind.told},
             "options": section.figures.options(figure).model_dump(mode="json"),
             "results": {word: sources[word]() for word in kind.reads},
         }
@@ -428,7 +429,7 @@ class Reads:
         return read
 
     def caption(self, figure: str, experiment: str, dataset: str, method: str) -> str:
-        """Figures: what Snakemake's report says below one."""
+        """Figures: the caption of one in Snakemake's report."""
         return self.config.experiments[experiment].figures.options(figure).captioned(dataset, method)
 
 

@@ -41,7 +41,7 @@ class Targets:
         return datasets + self.sealed_predictions() + fused
 
     def image_folders(self) -> list[str]:
-        """Return the folders of PNG files that are asked for."""
+        """Return the folders of the PNG files that experiments ask for."""
         return [self.layout.images(*test) for test in self.tests() if self.config.experiments[test[0]].png]
 
     def luts(self) -> list[str]:
@@ -73,7 +73,7 @@ class Targets:
 
 
 def _subjects(kind: type[PaperFigure], tests: list[str], methods: list[str]) -> list[tuple[str, ...]]:
-    """Return of what a figure is drawn in an experiment: names of test sets, methods or both."""
+    """Return what a figure is drawn for in an experiment: names of test sets, methods or both."""
     match kind.of:
         case ("dataset",):
             return [(dataset,) for dataset in tests]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from ensir.cells.key import unit
 from ensir.cells.lut import ESTIMATED, FAILED, FEW, LUT
 from ensir.scoring.scores import Cell, Scores, Table, baseline, competitors, first_metric, metrics_of, ranked
 
@@ -72,7 +73,7 @@ def lut_row(lut: LUT) -> list[Cell]:
         Cell(f"{values:,}", values),
         Cell(f"{share_of_values:.1%}", share_of_values),
         *(Cell(f"{number:,.0f}", number) for number in (_median(steps), float(steps.max(initial=0)))),
-        Cell(f"{math.sqrt(squared_error) / (1 if lut.bits == 8 else 257):.2f}", squared_error),
+        Cell(f"{math.sqrt(squared_error) / unit(lut.bits):.2f}", squared_error),
     ]
 
 

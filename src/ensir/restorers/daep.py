@@ -1,6 +1,6 @@
 """DAEP, denoising autoencoder priors (Bigdeli and Zwicker, VISAPP 2018).
 
-Gradient descent of a data term plus the squared length of the mean-shift vector, x − r(x + n), which vanishes where
+Gradient descent on a data term plus the squared length of the mean-shift vector, x − r(x + n), which vanishes where
 the smoothed density of photographs has a mode. Its gradient is taken through the DAE by back-propagation.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ensir.networks.meanshift import MeanShift
     from ensir.networks.observation import Observation
 
-STRENGTH = 4 * 6.875  # of the prior against the data, as released
+STRENGTH = 4 * 6.875  # of the prior relative to the data, as released
 
 
 class DaepModel(MeanShiftModel):
@@ -35,7 +35,7 @@ class DaepModel(MeanShiftModel):
 
 
 def Restorer(settings: dict[str, Any], files: list[str]) -> MeanShift:
-    """Return what deblurs, enlarges, fills holes, denoises."""
+    """Return a restorer that deblurs, enlarges, fills in missing pixels and denoises."""
     from ensir.networks.meanshift import MeanShift
 
     return MeanShift(settings, __name__, trained_for=25.0, objective=lambda *given: DAEP(*given[:3]))
@@ -104,7 +104,7 @@ class DAEP:
         if self.blur:
             residual = self.blur.apply(x) - y
             return residual, self.blur.adjoint(residual)
-        if self.down and self.up:  # as released: bicubic upscaling in the place of the adjoint
+        if self.down and self.up:  # as released: bicubic upscaling instead of the adjoint
             residual = self.down.apply(x) - y
             return residual, self.up.apply(residual)
         residual = x - y if self.observation.known is None else self.observation.known * (x - y)

@@ -10,7 +10,7 @@ import numpy as np
 from ensir.errors import InputError
 from ensir.storage import digests, provenance, reading, writing
 from ensir.storage.layout import Place
-from ensir.storage.shared import Found, Gathered, SharedStore, images_of
+from ensir.storage.shared import Gathered, SharedImage, SharedStore, images_of
 
 Progress = Callable[[int, int], None]
 NAMED = 5  # images that an error names
@@ -27,7 +27,7 @@ def adopt(
     digest: str | None,
     progress: Progress,
 ) -> None:
-    """Write a part of a prediction store whose predictions stand in a shared store.
+    """Write a part of a prediction store whose predictions are in a shared store.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def adopt(
     model : str
         Name of the model.
     settings : dict
-        What of the model's section its predictions depend on, as plain data.
+        The keys of the model's section that its predictions depend on, as plain data.
     location : str
         Path or URL of the shared store.
     digest : str or None
@@ -48,13 +48,13 @@ def adopt(
     Raises
     ------
     InputError
-        The shared store has no prediction for an image, or one for another target or input, is damaged, or is another.
+        The shared store lacks a prediction, has one for another target or input, is damaged, or has another digest.
     """
     part, shared = reading.Part(dataset_part), SharedStore(location, digest)
-    found = find(part, shared)
-    columns = {name: shared.columns(name, *COLUMNS) for name in dict.fromkeys(where.part for where in found)}
+    images = find(part, shared)
+    columns = {name: shared.columns(name, *COLUMNS) for name in dict.fromkeys(where.part for where in images)}
     height, width, offset, image_digest = (
-        [columns[where.part][i][where.position] for where in found] for i in range(len(COLUMNS))
+        [columns[where.part][i][where.position] for where in images] for i in range(len(COLUMNS))
     )
     sizes = [(int(h), int(w)) for h, w in zip(height, width, strict=True)]
     source = {
@@ -62,7 +62,7 @@ def adopt(
         "arrays": {name: shared.metadata(name, "value") for name in columns},
         "digests": {key: sha for name in columns for key, sha in shared.chunks(name, "value").items()},
     }
-    places = [where.part for where in found]
+    places = [where.part for where in images]
     gathered = Gathered(source, places, offset, [h * w for h, w in sizes])
     shapes = [(*size, gathered.shape[0]) for size in sizes]
     attributes = {
@@ -94,13 +94,13 @@ def adopt(
         writer.close()
 
 
-def find(part: reading.Part, shared: SharedStore) -> list[Found]:
-    """Find a part's images in a shared store: by name, with the same target and, where both know it, input.
+def find(part: reading.Part, shared: SharedStore) -> list[SharedImage]:
+    """Find a part's images in a shared store: by name, with the same target and, where both record it, input.
 
     Raises
     ------
     InputError
-        The store holds no predictions, or images are missing, or are others: all of them at once.
+        The store holds no predictions, or images are missing or differ; all of them are reported at once.
     """
     kinds = {str(shared.attributes(key).get("kind")) for key in shared.parts} - {"prediction"}
     if kinds:
@@ -131,5 +131,5 @@ def _named(names: list[str]) -> str:
 
 
 def _made(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Tell how a part of a shared store was made."""
+    """Return how a part of a shared store was made."""
     return {name: attributes.get(name) for name in ("model", "settings", "parameters", "versions")}

@@ -19,11 +19,11 @@ def draw(
     Parameters
     ----------
     places : list of Place
-        Where the files go: SVG, PDF and PNG, and CSV for what is drawn.
+        Where the files go: SVG, PDF and PNG, and CSV for the numbers.
     figure : str
         Its kind.
     subject : dict
-        What it is drawn of, as plain data; see `ensir.figures.Subject`.
+        What it is drawn from, as plain data; see `ensir.figures.Subject`.
     progress : callable
     """
 
@@ -31,5 +31,5 @@ def draw(
         settings = subject["section"]["methods"][method]
         return registry.module("methods", settings["kind"]).Method(settings, made)
 
-    found = registry.module("figures", figure).draw(Subject(**subject, load=load, progress=progress))
-    style.write(found, places)
+    drawing = registry.module("figures", figure).draw(Subject(**subject, load=load, progress=progress))
+    style.write(drawing, places)

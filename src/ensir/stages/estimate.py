@@ -36,7 +36,7 @@ def estimate(
     settings : dict
         The method's section of the configuration, as plain data.
     shard, shards : int
-        Which run of cells, of how many.
+        Number of this run of cells, and how many there are.
     device : str
         "auto", "cpu" or "cuda".
     progress : callable
@@ -44,7 +44,7 @@ def estimate(
     Returns
     -------
     float
-        Seconds that the fit took: reading and writing are not in them, and no result holds them.
+        Seconds that the fit took, without reading and writing; no result contains them.
     """
     everything, _ = statistics.load(statistics_path)
     module = registry.module("methods", settings["kind"])
@@ -52,7 +52,7 @@ def estimate(
     settings = settle(everything, settings, device)
     everything = statistics.cells_of(everything, settings)
     cells = everything.without_folds().shard(shard, shards)
-    found = module.estimate_weights(cells, everything, settings, device, progress)
+    estimated = module.estimate_weights(cells, everything, settings, device, progress)
     seconds = time.perf_counter() - started
     attributes = {
         "kind": "weights",
@@ -65,18 +65,18 @@ def estimate(
     columns = {
         "key": cells.key,
         "channel": cells.channel,
-        "iterations": found.iterations,
-        "status": found.status,
+        "iterations": estimated.iterations,
+        "status": estimated.status,
     }
-    with writing.new_group(place, attributes, found.weights.nbytes * 4) as group:
-        writing.write_array(group, "weights", found.weights, ("cell", "model"))
+    with writing.new_group(place, attributes, estimated.weights.nbytes * 4) as group:
+        writing.write_array(group, "weights", estimated.weights, ("cell", "model"))
         for name, value in columns.items():
             writing.write_array(group, name, value, ("cell",))
     return seconds
 
 
 def settle(everything: Statistics, settings: dict[str, Any], device: str) -> dict[str, Any]:
-    """Replace every "auto" by what is best on images that are held out in turn, from the statistics alone."""
+    """Replace every "auto" with what is best on images held out in turn, from the statistics alone."""
     if "auto" not in settings.values():
         return settings
     width = settings["bin_width"]

@@ -1,4 +1,4 @@
-"""Fit: the reference with its predictions, or statistics of it → what a method without a LUT keeps of them."""
+"""Fit: the reference with its predictions, or its statistics → what a method without a LUT keeps of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fit(
         Names of the models.
     source : list of (str, list of str), or (str, str)
         Each part of the reference, and the parts of the models' predictions; or, for methods that are fitted to
-        statistics, the module of these and their store.
+        statistics, their module and their store.
     progress : callable
 
     Returns

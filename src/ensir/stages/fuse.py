@@ -42,7 +42,7 @@ def fuse(
 ) -> dict[str, float]:
     """Combine the predictions of a part and write the fused images, float32, neither rounded nor clipped.
 
-    The expected squared error of each value, if it is asked for, becomes a second array of the part.
+    The expected squared error of each value, if requested, becomes a second array of the part.
 
     Parameters
     ----------
@@ -61,20 +61,20 @@ def fuse(
     allow_overlap : list of str
         Names of images that may have been in the reference.
     expected_error : bool
-        Write `expected_squared_error (channel, pixel)`, too: float32, in squared code values, NaN in cells that no
-        reference value is in. Methods without a LUT expect nothing, and do not.
+        Write `expected_squared_error (channel, pixel)`, too: float32, in squared code values, NaN in cells without
+        reference values. Methods without a LUT write none.
     dask : dict
-        Who fuses: the section of the configuration, as plain data.
+        Where images are fused: the section `dask` of the configuration, as plain data.
     progress : callable
     network : list of str
-        Weights of a method that is a network, and files that belong to it.
+        Weights of a method that is a network, then the files that belong to it.
     device : "auto", "cpu" or "cuda"
-        Where that runs.
+        Where the network runs.
 
     Returns
     -------
     dict
-        Seconds that each image took, by name: reading and writing are not in them, and no result holds them.
+        Seconds that each image took, by name, without reading and writing; no result contains them.
 
     Raises
     ------
@@ -91,48 +91,14 @@ def fuse(
         expected_error=expected_error,
     )
     combiner, part, _ = _opened(task)
-    expecting = expected_error and isinstance(combiner, LutMethod)
-    if isinstance(combiner, reading.ChecksPart):
-        combiner.check(part)
-    if fitted:
-        made = combiner.lut if hasattr(combiner, "lut") else combiner.fit
-        check_disjoint(part, made, allow_overlap)
-    attributes = {
-        "kind": "fused",
-        "dataset": part.attributes["dataset"],
-        "method": method,
-        "settings": settings,
-        "models": models,
-        "fitted_digest": hashlib.sha256(digests.digests(Path(fitted)).encode()).hexdigest()
-        if fitted
-        else None,
-        "bits": part.bits,
-        "value_range": part.attributes["value_range"],
-        "network": [digests.sha256(file) for file in network],
-        "versions": provenance.versions("numpy", "numba"),
-    }
-    size = part.value.size * 4 * (2 if expecting else 1)
-    seconds = {}
-    with writing.new_group(place, attributes, size) as group, open_workers(dask) as workers:
-        writer = writing.ImageWriter(group, part.names, part.shapes, np.float32)
-        if expecting:
-            meaning = "expected squared error of the value, in squared code values"
-            errors = writing.PixelWriter(group, ERRORS, part.value.shape, np.float32, meaning)
-        for i, (fused, expected, took) in enumerate(workers.map(task.fused, range(len(part.names)))):
-            seconds[part.names[i]] = took
-            writer.append(fused)
-            if expecting:
-                errors.append(expected)
-            progress(i + 1, len(part.names))
-        writer.close()
-        if expecting:
-            errors.close()
-    return seconds
+    _check_images(part, combiner, fitted, allow_overlap)
+    attributes = _attributes(part, method, settings, models, fitted, network)
+    return _write(place, attributes, task, dask, progress)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is told, wherever it is. It opens the files itself, once for each `job`."""
+    """What a worker gets, wherever it is. It opens the files itself, once for each `job`."""
 
     job: str
     settings: str
@@ -153,27 +119,8 @@ class Task:
         return fused.reshape(rows), None if expected is None else expected.reshape(rows), seconds
 
 
-@lru_cache(maxsize=1)
-def _opened(task: Task) -> tuple[Any, reading.Part, list[reading.Part]]:
-    part, *predictions = map(reading.Part, [task.dataset_part, *task.prediction_parts])
-    reading.aligned([part, *predictions])
-    settings = json.loads(task.settings)
-    combiner = registry.module("methods", settings["kind"]).Method(settings, task.fitted)
-    if not isinstance(combiner, methods.UsesInput):
-        # what is compiled or unfolded once belongs to no image
-        first = np.stack([prediction.pixels(0, 1)[:, None] for prediction in predictions])
-        _combine(task, combiner)(first)
-    return combiner, part, predictions
-
-
-def _combine(task: Task, method: methods.Method) -> Callable[[Any], tuple[Any, Any]]:
-    if task.expected_error and isinstance(method, LutMethod):
-        return method.fuse_with_error
-    return lambda x: (method.fuse(x), None)
-
-
 def check_disjoint(part: reading.Part, made: Any, allowed: list[str]) -> None:
-    """Raise an InputError where a test image has the very pixels of a reference image of a LUT or fit."""
+    """Raise an InputError if a test image has the same pixels as a reference image of a LUT or fit."""
     reference = dict(zip(made.reference_digests, made.reference_images, strict=True))
     for name, digest in zip(part.names, part.column("digest"), strict=True):
         if str(digest) in reference and name not in allowed:
@@ -182,3 +129,82 @@ def check_disjoint(part: reading.Part, made: Any, allowed: list[str]) -> None:
                 f"reference {made.attributes['reference']!r}; exclude it, or name it in the experiment's "
                 "`allow_overlap`"
             )
+
+
+def _check_images(part: reading.Part, combiner: Any, fitted: str | None, allow_overlap: list[str]) -> None:
+    """Check that the method was not fitted to, or trained on, an image of the part."""
+    if isinstance(combiner, reading.ChecksPart):
+        combiner.check(part)
+    if fitted:
+        check_disjoint(part, combiner.lut if hasattr(combiner, "lut") else combiner.fit, allow_overlap)
+
+
+def _attributes(
+    part: reading.Part,
+    method: str,
+    settings: dict[str, Any],
+    models: list[str],
+    fitted: str | None,
+    network: Sequence[str],
+) -> dict[str, Any]:
+    """Return the attributes of a part of a fused store: what it is, and what it was made with."""
+    return {
+        "kind": "fused",
+        "dataset": part.attributes["dataset"],
+        "method": method,
+        "settings": settings,
+        "models": models,
+        "fitted_digest": hashlib.sha256(digests.digests(Path(fitted)).encode()).hexdigest()
+        if fitted
+        else None,
+        "bits": part.bits,
+        "value_range": part.attributes["value_range"],
+        "network": [digests.sha256(file) for file in network],
+        "versions": provenance.versions("numpy", "numba"),
+    }
+
+
+def _write(
+    place: Place, attributes: dict[str, Any], task: Task, dask: dict[str, Any], progress: Progress
+) -> dict[str, float]:
+    """Fuse and write image by image; return the seconds of each, by name."""
+    combiner, part, _ = _opened(task)
+    expecting = task.expected_error and isinstance(combiner, LutMethod)
+    size = part.value.size * 4 * (2 if expecting else 1)
+    seconds = {}
+    with writing.new_group(place, attributes, size) as group, open_workers(dask) as workers:
+        writer = writing.ImageWriter(group, part.names, part.shapes, np.float32)
+        if expecting:
+            meaning = "expected squared error of the value, in squared code values"
+            errors = writing.PixelWriter(group, ERRORS, part.value.shape, np.float32, meaning)
+        for i, (fused, expected, took) in enumerate(workers.map(task.fused, range(len(part.names)))):
+            seconds[part.names[i]] = took
+            writer.append(fused)
+            if expecting:
+                errors.append(expected)
+            progress(i + 1, len(part.names))
+        writer.close()
+        if expecting:
+            errors.close()
+    return seconds
+
+
+@lru_cache(maxsize=1)
+def _opened(task: Task) -> tuple[Any, reading.Part, list[reading.Part]]:
+    """Return the method, ready to run, the part of the dataset, and those of the predictions."""
+    part, *predictions = map(reading.Part, [task.dataset_part, *task.prediction_parts])
+    reading.aligned([part, *predictions])
+    settings = json.loads(task.settings)
+    combiner = registry.module("methods", settings["kind"]).Method(settings, task.fitted)
+    if not isinstance(combiner, methods.UsesInput):
+        # What is compiled or expanded once is not part of any image's time.
+        first = np.stack([prediction.pixels(0, 1)[:, None] for prediction in predictions])
+        _combine(task, combiner)(first)
+    return combiner, part, predictions
+
+
+def _combine(task: Task, method: methods.Method) -> Callable[[Any], tuple[Any, Any]]:
+    """Return a function of the predictions: the fused image, and its expected squared errors or None."""
+    if task.expected_error and isinstance(method, LutMethod):
+        return method.fuse_with_error
+    return lambda x: (method.fuse(x), None)

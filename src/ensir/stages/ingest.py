@@ -27,7 +27,7 @@ def ingest(
     sizes: list[tuple[int, int]] | None,
     progress: Progress,
 ) -> None:
-    """Write one part of a dataset; a kernel that stands in a file is stored with it.
+    """Write one part of a dataset; a kernel from a file is stored with it.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def ingest(
     targets, inputs : list of str
         Files of the targets and inputs, in the order of the names; empty where the dataset has no such files.
     sizes : list of (height, width) or None
-        With `crop`: what of each target is kept.
+        With `crop`: the size that each target is cropped to.
     progress : callable
 
     Raises

@@ -36,11 +36,11 @@ def merge(
     Raises
     ------
     InputError
-        The shards are not all cells of the statistics.
+        The shards do not make up all cells of the statistics.
     """
     groups = [reading.open_group(path, "weights") for path in shards]
     read = [reading.read_arrays(group, path) for group, path in zip(groups, shards, strict=True)]
-    found = CellWeights(
+    estimated = CellWeights(
         *(np.concatenate([r[name] for r in read]) for name in ("weights", "iterations", "status"))
     )
     settled: dict[str, Any] = groups[0].attrs["settings"]  # type: ignore[assignment]
@@ -55,7 +55,7 @@ def merge(
             )
     lut = assemble(
         cells,
-        found,
+        estimated,
         registry.module("methods", settled["kind"]).fill(everything, settled),
         reference_images=tuple(attributes["image"]),
         reference_digests=tuple(attributes["digest"]),

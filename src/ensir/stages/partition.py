@@ -39,10 +39,10 @@ def partition(
     place : Place
         Where the statistics go.
     statistics : str
-        The module that counts them: `counter`, `total` and `save` are called, and `HALO` rows above and below are read
+        The module that counts them: `counter`, `total` and `save` are called, and `HALO` rows above and below are read,
         where a value's cell depends on its neighbours.
     settings : dict
-        How they are counted: what the methods that use them need, such as the finest `bin_width`.
+        How they are counted, as the methods that use them need it: such as the finest `bin_width`.
     reference : str
         Name of the reference dataset.
     models : list of str
@@ -50,10 +50,10 @@ def partition(
     parts : list of (str, list of str)
         Each part of the reference, and the parts of the models' predictions.
     dask : dict
-        Who counts: the section of the configuration, as plain data.
+        Where chunks are counted: the section `dask` of the configuration, as plain data.
     progress : callable
     threads : int or None
-        Of this machine; None: as many as it has cores.
+        Threads on this machine; None: one per core.
     """
     from dask import delayed
 
@@ -85,13 +85,13 @@ def partition(
         ],
         "versions": provenance.versions("numpy", "numba", "dask"),
     }
-    order = np.argsort(columns["image"])  # whatever the parts
+    order = np.argsort(columns["image"])  # does not depend on the parts
     texts = {name: [texts[i] for i in order] for name, texts in columns.items()}
     kind.save(result, place, attributes, texts)
 
 
 def fold_of(names: Sequence[str]) -> dict[str, int]:
-    """Return the fold of each image: its own, or one of FOLDS by a hash of its name where there are more."""
+    """Return the fold of each image: its own or, with more than FOLDS images, one by a hash of its name."""
     if len(names) <= FOLDS:
         return {name: i for i, name in enumerate(sorted(names))}
     return {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % FOLDS for name in names}
@@ -107,7 +107,7 @@ def runs(part: reading.Part) -> list[range]:
 
 
 def reduced(tasks: list[Any], total: Callable[[list[Any]], Any]) -> Any:
-    """Add up delayed statistics in a tree: what waits in memory are occupied cells only."""
+    """Add up delayed statistics in a tree: nothing but occupied cells waits in memory."""
     import dask
 
     while len(tasks) > 1:

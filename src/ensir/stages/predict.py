@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ensir import registry, restorers
+from ensir.cells.key import unit
 from ensir.errors import InputError
 from ensir.execution import devices
 from ensir.images import image_files
@@ -48,14 +49,14 @@ def predict(
     model : str
         Name of the model.
     settings : dict
-        What of the model's section its predictions depend on, as plain data.
+        The keys of the model's section that its predictions depend on, as plain data.
     files : list of str
         Files of the predictions in the order of the images, for models that read them.
     crop : "center", "topleft" or None
-        What to keep of predictions that are larger than their (cropped) targets.
+        Which part to keep of predictions that are larger than their (cropped) targets.
     progress : callable
     network : list of str
-        The network's file, and others that belong to it; empty for models that are none.
+        The network's file, then the files that belong to it; empty for models that are not networks.
     device : "auto", "cpu" or "cuda"
         Where the network runs.
     batch : int
@@ -71,17 +72,10 @@ def predict(
     part = reading.Part(dataset_part)
     base = reading.Part(base_part) if base_part else None
     reading.aligned([part, *([base] if base else [])])
-    running = (
-        {
-            "path": network[0],
-            "beside": list(network[1:]),
-            "device": device,
-            "batch": batch,
-            "unfinished": str(place.partial / "descents"),
-        }
-        if network
-        else {}
-    )
+    running: dict[str, Any] = {}
+    if network:
+        running = {"path": network[0], "beside": list(network[1:]), "device": device, "batch": batch}
+        running["unfinished"] = str(place.partial / "descents")
     restorer = registry.module("restorers", settings["kind"]).Restorer({**settings, **running}, files)
     if isinstance(restorer, reading.ChecksPart):
         restorer.check(part)
@@ -97,25 +91,27 @@ def predict(
         "versions": provenance.versions("numpy"),
         **reading.identity(part),
     }
-    size = part.value.size * part.dtype.itemsize
+    origins = files or [f"model {model}, image {name!r}" for name in part.names]
+    predictions = iter(restorer.restore(ahead(_degraded(part, base))))
     started = time.monotonic()
-    with writing.new_group(place, attributes, size) as group:
-        writer = writing.ImageWriter(group, part.names, part.shapes, part.dtype)
-        predictions = iter(restorer.restore(ahead(_degraded(part, base))))
-        for i, (name, shape) in enumerate(zip(part.names, part.shapes, strict=True)):
-            origin = files[i] if files else f"model {model}, image {name!r}"
-            prediction = _fit(next(predictions), shape, crop, origin)
-            writer.append(writing.flatten(image_files.to_integers(prediction, part.dtype, origin)))
-            progress(i + 1, len(part.names))
-        writer.close()
-        if files:
-            writing.write_array(group, "file_digest", [digests.sha256(file) for file in files], ("image",))
-    next(predictions, None)  # what was kept in case of a kill is not needed any more
+    _write(place, attributes, part, predictions, origins, files, crop, progress)
+    next(predictions, None)  # lets the restorer delete what it kept in case the job was killed
     speed = len(part.names) / (time.monotonic() - started)
     log.info("%.3g images per second, peak memory %s", speed, devices.peak_memory())
 
 
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items, while a thread makes the next one."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as thread:
+        upcoming = thread.submit(next, iterator, end)
+        while (item := upcoming.result()) is not end:
+            upcoming = thread.submit(next, iterator, end)
+            yield item  # type: ignore[misc]  # the end is not yielded
+
+
 def _degraded(part: reading.Part, base: reading.Part | None) -> Iterator[restorers.Degraded]:
+    """Yield the images of a part as restorers get them."""
     for i, name in enumerate(part.names):
         yield restorers.Degraded(
             name=name,
@@ -129,25 +125,37 @@ def _degraded(part: reading.Part, base: reading.Part | None) -> Iterator[restore
         )
 
 
-def _extent(part: store.Part, name: str) -> tuple[float, float]:
-    """Return the darkest and the brightest level of a target, but for one pixel in a hundred each."""
-    unit = 1 if part.bits == 8 else 257
-    darkest, brightest = np.percentile(part.image(name), (1, 99)) / unit
+def _extent(part: reading.Part, name: str) -> tuple[float, float]:
+    """Return the darkest and the brightest level of a target, ignoring one value in a hundred at each end."""
+    darkest, brightest = np.percentile(part.image(name), (1, 99)) / unit(part.bits)
     return float(darkest), float(brightest)
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """Yield items; a thread makes the next one meanwhile."""
-    iterator, end = iter(items), object()
-    with ThreadPoolExecutor(1) as thread:
-        upcoming = thread.submit(next, iterator, end)
-        while (item := upcoming.result()) is not end:
-            upcoming = thread.submit(next, iterator, end)
-            yield item  # type: ignore[misc]  # the end is not yielded
+def _write(
+    place: Place,
+    attributes: dict[str, Any],
+    part: reading.Part,
+    predictions: Iterator[np.ndarray],
+    origins: Sequence[str],
+    files: list[str],
+    crop: str | None,
+    progress: Progress,
+) -> None:
+    """Write predictions as they come, as integers of the target's depth; origins name them in error messages."""
+    size = part.value.size * part.dtype.itemsize
+    with writing.new_group(place, attributes, size) as group:
+        writer = writing.ImageWriter(group, part.names, part.shapes, part.dtype)
+        for i, (shape, origin) in enumerate(zip(part.shapes, origins, strict=True)):
+            prediction = _fit(next(predictions), shape, crop, origin)
+            writer.append(writing.flatten(image_files.to_integers(prediction, part.dtype, origin)))
+            progress(i + 1, len(part.names))
+        writer.close()
+        if files:
+            writing.write_array(group, "file_digest", [digests.sha256(file) for file in files], ("image",))
 
 
 def _fit(prediction: np.ndarray, shape: tuple[int, int, int], crop: str | None, origin: str) -> np.ndarray:
-    """Check a prediction against the shape of its target; crop it where that is asked for."""
+    """Check a prediction against the shape of its target; crop it where this is wanted."""
     if prediction.ndim == 2:
         prediction = prediction[:, :, None]
     if crop and prediction.ndim == 3:

@@ -13,7 +13,7 @@ from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
 
 FORMAT_VERSION = 1
-TOLD = ("settings", "options", "settled", "parameters", "versions", "dataset_digest", "model_digests")
+RECORDED = ("settings", "options", "settled", "parameters", "versions", "dataset_digest", "model_digests")
 
 
 def record(place: Place, layout: Layout, config: dict[str, Any], results: list[str]) -> None:
@@ -24,7 +24,7 @@ def record(place: Place, layout: Layout, config: dict[str, Any], results: list[s
     place : Place
     layout : Layout
     config : dict
-        What of the configuration the results depend on, defaults included, as plain data.
+        The keys of the configuration that results depend on, defaults included, as plain data.
     results : list of str
         Every result that the configuration needs and that has a digest.
     """
@@ -34,7 +34,7 @@ def record(place: Place, layout: Layout, config: dict[str, Any], results: list[s
             **provenance.origin(),
             "machine": platform.platform(),
             "python": platform.python_version(),
-            "packages": {found.name: found.version for found in sorted(metadata.distributions(), key=_name)},
+            "packages": {one.name: one.version for one in sorted(metadata.distributions(), key=_name)},
             "config": config,
         },
         "results": {path: _made(path, Path(layout.digest(path))) for path in sorted(results)},
@@ -48,11 +48,11 @@ def _name(distribution: metadata.Distribution) -> str:
 
 
 def _made(path: str, digest: Path) -> dict[str, Any]:
-    """Tell of one result: the digest of its digests, where, when and from which code, and what it says of itself."""
+    """Describe one result: the digest of its digests; where, when and with which code it was made; its attributes."""
     origin = Layout.origin_of(digest)
     made = {"sha256": digests.sha256(digest), **(json.loads(origin.read_text()) if origin.is_file() else {})}
     attributes = _attributes(Path(path))
-    return made | {name: attributes[name] for name in TOLD if name in attributes}
+    return made | {name: attributes[name] for name in RECORDED if name in attributes}
 
 
 def _attributes(path: Path) -> dict[str, Any]:

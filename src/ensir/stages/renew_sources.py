@@ -1,4 +1,4 @@
-"""Renew sources: the records of files with another date and the same content → the same with their new dates."""
+"""Renew sources: records of files that have a new date, but the same content → the same records with the new dates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ensir.storage.layout import Place
 
 
 def renew_sources(place: Place, records: list[str], progress: Callable[[int, int], None]) -> None:
-    """Compare content, and renew the records of files that are what they were.
+    """Compare content, and renew the records of files that have not changed.
 
     Parameters
     ----------

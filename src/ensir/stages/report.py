@@ -41,7 +41,7 @@ def report(
     curves : dict
         For each experiment, the CSV files of its refiners' trainings, by name.
     megabytes : int
-        Size of the page, at most: where there are many or large pictures, they are shown smaller.
+        Largest size of the page: many or large pictures are shown smaller.
     threads : int
         Threads that encode pictures.
     progress : callable

@@ -1,4 +1,4 @@
-"""Score: fused images or predictions beside their targets → the metrics of every image."""
+"""Score: fused images or predictions, and their targets → the metrics of every image."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def compare(
     Parameters
     ----------
     name : str
-        Of the image, for error messages.
+        Name of the image, for error messages.
     target : integer array, (height, width, channel)
     result : integer or float array of the same shape
         In the code values of the target.
@@ -103,8 +103,8 @@ def compare(
 
     @cache
     def levels() -> list[np.ndarray]:
-        found = [image.astype(np.float64) / unit(bits) for image in (target, result)]
-        return [luma(image) for image in found] if as_luma else found
+        images = [image.astype(np.float64) / unit(bits) for image in (target, result)]
+        return [luma(image) for image in images] if as_luma else images
 
     values = {}
     for metric, section in settings["metrics"].items():

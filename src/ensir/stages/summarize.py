@@ -15,8 +15,8 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     all_scores, summary : Place
         Where the two tables go.
     scores : list of str
-        Tables of single parts and methods. Experiments, datasets, methods and metrics stand in the order in which they
-        come first, images by name: how a test set is divided into parts shows in no bit.
+        Tables of single parts and methods. Experiments, datasets, methods and metrics keep the order in which they
+        first appear, images are sorted by name: the tables do not depend on how a test set is divided into parts.
     """
     import pandas as pd
 

@@ -1,6 +1,6 @@
 """Tables: scores → the tables of a paper, each as CSV, Markdown and LaTeX.
 
-Of each experiment: `comparison` (methods beside base models), `differences` (with intervals), `bin_width` and
+For each experiment: `comparison` (methods and base models), `differences` (with intervals), `bin_width` and
 `max_steps` (where methods differ in nothing else), `runtime` (where it was measured).
 """
 
@@ -49,11 +49,11 @@ def tables(place: Place, experiments: dict[str, Any], scores: str, summary: str)
     scores, summary : str
         The CSV files of all scores, and of their means.
     """
-    found = read(scores, summary)
+    everything = read(scores, summary)
     with written(place) as folder:
         for name, experiment in experiments.items():
             (folder / name).mkdir(parents=True)
-            for sheet in sheets(name, experiment, found):
+            for sheet in sheets(name, experiment, everything):
                 write(folder / name, sheet)
 
 
@@ -68,21 +68,21 @@ def sheets(name: str, experiment: dict[str, Any], scores: Scores) -> Iterator[Sh
         yield runtime(name, experiment, scores)
 
 
-# ── which methods stand in which table ───────────────────────────────────────────────────────────────────────
+# ── which methods are in which table ─────────────────────────────────────────────────────────────────────────
 
 
 def families(experiment: dict[str, Any], option: str) -> dict[str, dict[Any, str]]:
-    """Return methods that differ in one option only: by the first one's name, the method of each value."""
-    found: dict[str, dict[Any, str]] = {}
+    """Return methods that differ in one option only: the method of each value, by the name of the first method."""
+    alike: dict[str, dict[Any, str]] = {}
     for method, settings in experiment["methods"].items():
         if option in settings:
             others = json.dumps({**settings, option: None}, sort_keys=True)
-            found.setdefault(others, {}).setdefault(settings[option], method)
+            alike.setdefault(others, {}).setdefault(settings[option], method)
     return {
         next(iter(family.values())): dict(
             sorted(family.items(), key=lambda item: (str(item[0]).isalpha(), item[0]))
         )
-        for family in found.values()
+        for family in alike.values()
         if len(family) > 1
     }
 
@@ -116,7 +116,7 @@ def best_base_model(
 
 
 def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
-    """Compare methods and base models: dataset × metric, marked where a method is not clearly apart."""
+    """Compare methods and base models: dataset × metric, marked where a method does not clearly differ."""
     names = compared(experiment)
     marks: dict[tuple[str, str, str], str] = {}
     for method, dataset, metric, baselines in _differences(name, experiment, scores):
@@ -153,7 +153,7 @@ def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
 
 
 def differences(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
-    """Tell how far each method is from the average and from the best base model, with intervals."""
+    """Show how far each method is from the average and from the best base model, with intervals."""
     printed = metrics_of(experiment)
     signs = [*([NOT_ABOVE_AVERAGE] if baseline(experiment) else []), NOT_ABOVE_BEST]
     cells: dict[tuple[str, str], list[Cell]] = {}
@@ -199,9 +199,9 @@ def _differences(
             ]
             images = sorted(scores.values.get((name, dataset, best, metric), {}))
             gains = [scores.gain((name, dataset, method, metric), other) for method, _, other in pairs]
-            found = intervals(np.array([[gain.get(i, math.nan) for i in images] for gain in gains]))
+            computed = intervals(np.array([[gain.get(i, math.nan) for i in images] for gain in gains]))
             for method in methods:
-                mine = {s: (o, f) for (m, s, o), f in zip(pairs, found, strict=True) if m == method}
+                mine = {s: (o, i) for (m, s, o), i in zip(pairs, computed, strict=True) if m == method}
                 yield method, dataset, metric, mine
 
 
@@ -264,7 +264,7 @@ def runtime(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
 def times(
     name: str, experiment: dict[str, Any], scores: Scores, methods: Collection[str]
 ) -> list[tuple[str, str]]:
-    """Return which times were measured: (dataset, metric) of fits on the reference and of fusing the tests."""
+    """Return the measured times: (dataset, metric) of fits on the reference and of fusing the test sets."""
     wanted = [
         (experiment["reference"], "fit_seconds"),
         *((dataset, "seconds") for dataset in experiment["tests"]),

@@ -20,12 +20,12 @@ def train_denoiser(
     device: str,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Train a denoising autoencoder, or go on where a job of the same settings and code was stopped.
+    """Train a denoising autoencoder, or resume where a job with the same settings and code was stopped.
 
     Parameters
     ----------
     place : Place
-        Where the weights go; no other process trains them meanwhile.
+        Where the weights go; locked against other processes that train them.
     checkpoint, curve : str
         Files of the state between two steps, and of loss and PSNR, step by step.
     photographs : list of str
@@ -44,5 +44,5 @@ def train_denoiser(
             course=dae_training.Training.of(settings),
             progress=progress,
             device=device,
-            anew=True,
+            restart=True,
         )

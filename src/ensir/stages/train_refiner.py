@@ -25,12 +25,12 @@ def train_refiner(
     device: str,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Train a refiner, or go on where a job of the same settings and code was stopped.
+    """Train a refiner, or resume where a job with the same settings and code was stopped.
 
     Parameters
     ----------
     place : Place
-        Where the weights go; no other process trains them meanwhile.
+        Where the weights go; locked against other processes that train them.
     checkpoint, curve : str
         Files of the state between two steps, and of loss and PSNR, step by step.
     dataset_parts, base_parts : list of str
@@ -40,7 +40,7 @@ def train_refiner(
     perceptual : str or None
         File of the network whose features of output and target are compared.
     prior, architecture, course : dict
-        How it is guided, built and trained: of its section, as plain data.
+        How it is guided, built and trained, from its section, as plain data.
     device : "auto", "cpu" or "cuda"
     progress : callable
     """
@@ -57,5 +57,5 @@ def train_refiner(
             course=refiner_training.Training(**course),
             progress=progress,
             device=device,
-            anew=True,
+            restart=True,
         )

@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 
 
 def write_images(place: Place, fused_parts: list[str], progress: Progress) -> None:
-    """Write fused images as PNG files of the images' names, rounded and clipped to 8 or 16 bit.
+    """Write fused images as PNG files named after them, rounded and clipped to 8 or 16 bit.
 
     Parameters
     ----------

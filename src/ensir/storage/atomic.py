@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def written(place: Place, size: int = 0) -> Iterator[Path]:
-    """Write a result under a partial name, then put it in its place with one rename.
+    """Write a result under a partial name, then rename it to its place.
 
-    Holds a lock on the place meanwhile: another process that writes the same result waits. Whatever
-    killed writers left behind for this place is removed. The digest file comes last.
+    Holds a lock on the place meanwhile: another process that writes the same result waits. What killed writers left
+    behind for this place is removed. The digest file is written last.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def written(place: Place, size: int = 0) -> Iterator[Path]:
     Raises
     ------
     InputError
-        Too little disk.
+        Too little disk space.
     """
     with locked(place) as slug:
         for stale in place.partial.glob(f"{glob.escape(slug)}.*"):
@@ -59,7 +59,7 @@ def written(place: Place, size: int = 0) -> Iterator[Path]:
 
 @contextmanager
 def locked(place: Place) -> Iterator[str]:
-    """Hold the lock on a place, once nobody else does; yields the name under which its work in progress goes."""
+    """Wait for the lock on a place and hold it; yields the name for its work in progress."""
     from filelock import FileLock, Timeout
 
     slug = os.path.relpath(place.path).replace("../", "").strip("/").replace("/", "~")
@@ -69,7 +69,7 @@ def locked(place: Place) -> Iterator[str]:
     lock = FileLock(place.partial / f"{slug}.lock")
     try:
         lock.acquire(blocking=False)
-    except Timeout:  # flock: the holder is alive, a dead one would have let go
+    except Timeout:  # flock: the holder is alive, since a process that dies releases its lock
         log.warning("waiting: another process is writing %s", place.path)
         lock.acquire()
     try:
@@ -80,7 +80,7 @@ def locked(place: Place) -> Iterator[str]:
 
 @contextmanager
 def replaced(path: str | Path) -> Iterator[Path]:
-    """Write a single file outside a results folder: under a hidden name, then with one rename in its place."""
+    """Write a single file outside a results folder: under a hidden name, then renamed to its place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -115,13 +115,13 @@ def _swap_in(partial: Path, place: Place) -> None:
 
 
 def _to_disk(file: Path) -> None:
-    """Wait until a file would outlive a power cut: a rename could, without what the file holds."""
+    """Flush a file to disk: after a power cut, a rename could otherwise survive without the file's content."""
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder, if it is there."""
+    """Delete a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,4 +1,4 @@
-"""Zarr stores in which every chunk must be there, for Zarr reads a missing one as zeros, and be what it was."""
+"""Zarr stores in which a missing chunk, which Zarr would read as zeros, or a changed one is an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHUNK = re.compile(r"(^|/)c(/\d+)*$")  # the key of a chunk, in Zarr's version 3
 
 
 class CompleteStore(WrapperStore[Store]):
-    """Any store of Zarr's; all its arrays were written whole."""
+    """Wraps a Zarr store whose arrays were all written whole."""
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -25,14 +25,14 @@ class CompleteStore(WrapperStore[Store]):
         FileNotFoundError
             A chunk is missing.
         """
-        found = await super().get(key, prototype, byte_range)
-        if found is None and CHUNK.search(key):
+        content = await super().get(key, prototype, byte_range)
+        if content is None and CHUNK.search(key):
             raise FileNotFoundError(f"{key} is missing")
-        return found
+        return content
 
 
 class CheckedStore(WrapperStore[Store]):
-    """Any store of Zarr's, of which nothing is read but whole objects with known digests.
+    """Wraps a Zarr store, of which only whole objects with known digests are read.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ class CheckedStore(WrapperStore[Store]):
             It is missing, or is not what its digest says.
         """
         assert byte_range is None, "objects are read whole"
-        found = await super().get(key, prototype)
-        if found is None:
+        content = await super().get(key, prototype)
+        if content is None:
             raise ValueError(f"{key} is missing")
-        if hashlib.sha256(found.to_bytes()).hexdigest() != self.files.get(key):
+        if hashlib.sha256(content.to_bytes()).hexdigest() != self.files.get(key):
             raise ValueError(f"{key} is not what was published there (its digest differs)")
-        return found
+        return content

@@ -23,10 +23,10 @@ def sha256(path: str | Path) -> str:
 
 def files(path: Path) -> list[Path]:
     """List the files below a folder that belong to the store, sorted; links are followed."""
-    found = []
+    paths = []
     for folder, _, names in os.walk(path, followlinks=True):
-        found += [Path(folder) / name for name in names if name != TIMESTAMP]
-    return sorted(found)
+        paths += [Path(folder) / name for name in names if name != TIMESTAMP]
+    return sorted(paths)
 
 
 def digests(path: Path, name: str = "") -> str:
@@ -42,14 +42,14 @@ def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]
     Parameters
     ----------
     path : path
-        A results folder, a store, a part, a LUT or any folder between them.
+        A results folder, a store, a part, a LUT, or any folder in between.
     layout : Layout
         The results folder that holds it.
 
     Yields
     ------
     (Path, list of str)
-        Each result found, and what is wrong with it: nothing, if the list is empty.
+        Each result, and its problems; an empty list where it is intact.
     """
     asked = Path(os.path.abspath(path))
     for digest in sorted((Path(layout.root) / "digests").rglob("*.sha256")):
@@ -60,12 +60,12 @@ def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]
 
 
 def check_before_reading(result: str | Path) -> None:
-    """Compare a result's file, or the metadata of a store, with its digest; chunks carry checksums of their own.
+    """Compare a result's file, or the metadata of a store, with its digest; chunks have checksums of their own.
 
     Parameters
     ----------
     result : path
-        Outside a results folder it has no digest, and nothing is compared.
+        Outside a results folder, it has no digest and is not compared.
 
     Raises
     ------
@@ -89,17 +89,17 @@ def check_before_reading(result: str | Path) -> None:
 
 def _digest_of(result: Path) -> Path | None:
     """Find the digest file of a result; None where it is in no results folder."""
-    found = (Path(Layout(str(folder)).digest(str(result))) for folder in result.parents)
-    return next(filter(Path.is_file, found), None)
+    candidates = (Path(Layout(str(folder)).digest(str(result))) for folder in result.parents)
+    return next(filter(Path.is_file, candidates), None)
 
 
 def read(digest: str | Path) -> dict[str, str]:
-    """Return the SHA-256 of each file that a digest file speaks for, by name.
+    """Return the SHA-256 of each file that a digest file lists, by name.
 
     Raises
     ------
     InputError
-        It is empty or no digest file, as a power cut may leave it.
+        It is empty or no digest file, as may happen in a power cut.
     """
     lines = Path(digest).read_text(errors="replace").splitlines()
     if not lines or not all(LINE.fullmatch(line) for line in lines):

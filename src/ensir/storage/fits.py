@@ -1,4 +1,4 @@
-"""Fits: what a method keeps of the reference where no LUT holds it. Plain arrays in a Zarr group; no code is stored."""
+"""Fits: what a method without a LUT keeps of the reference. Plain arrays in a Zarr group; no code is stored."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Fit:
     attributes: dict[str, Any]
 
     def check(self, x: Shaped[np.ndarray, "model channel pixel"]) -> None:
-        """Raise an InputError where predictions are of another number or depth than those of the fit."""
+        """Raise an InputError if predictions have another number or depth than those of the fit."""
         bits = x.dtype.itemsize * 8
         if (len(x), bits) != (len(self.models), self.bits):
             raise InputError(
@@ -49,7 +49,7 @@ class Fit:
 
 
 def save(fit: Fit, dimensions: dict[str, tuple[str, ...]], place: Place) -> None:
-    """Write a fit; `dimensions` names those of each of its arrays."""
+    """Write a fit; `dimensions` are the names of the dimensions of each array."""
     attributes = {**fit.attributes, "kind": "fit", "models": list(fit.models), "bits": fit.bits}
     with writing.new_group(place, attributes, sum(array.nbytes for array in fit.arrays.values())) as group:
         for name, array in fit.arrays.items():

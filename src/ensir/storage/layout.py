@@ -14,7 +14,7 @@ class Place:
     Attributes
     ----------
     path : Path
-        The file or folder to be published.
+        The file or folder to be written.
     digest : Path or None
         The sha256sum-style file that goes with it.
     partial : Path
@@ -59,7 +59,7 @@ class Layout:
         return f"{self.root}/refiners/{refiner}.csv"
 
     def checkpoint(self, weights: str) -> str:
-        """Return where the training of weights stands: no output, since it outlives a job that is killed."""
+        """Return the checkpoint of a training: no output of its job, since it must survive when the job is killed."""
         return f"{self.root}/.partial/{os.path.relpath(weights, self.root).removesuffix('.safetensors')}.checkpoint"
 
     def predictions(self, dataset: str, model: str) -> str:
@@ -99,15 +99,15 @@ class Layout:
         return f"{self.root}/fits/{experiment}/{method}.zarr"
 
     def fit_seconds(self, experiment: str, method: str) -> str:
-        """Return how long a fit took."""
+        """Return the table of how long a fit took."""
         return f"{self.root}/seconds/fit/{experiment}/{method}.csv"
 
     def estimate_seconds(self, experiment: str, method: str, shard: str | int) -> str:
-        """Return how long the weights of one shard took."""
+        """Return the table of how long the weights of one shard took."""
         return f"{self.root}/seconds/estimate/{experiment}/{method}/{shard}.csv"
 
     def fuse_seconds(self, experiment: str, dataset: str, method: str, part: str) -> str:
-        """Return how long each image of a part took to fuse."""
+        """Return the table of how long each image of a part took to fuse."""
         return f"{self.root}/seconds/fuse/{experiment}/{dataset}/{method}/{part}.csv"
 
     def scores(self, experiment: str, dataset: str, method: str, part: str) -> str:
@@ -134,7 +134,7 @@ class Layout:
         return f"{self.root}/figures/{experiment}"
 
     def figure(self, experiment: str, figure: str, what: str) -> str:
-        """Return the files of one figure, without their endings; `what` is a test set, a method or both."""
+        """Return the path of one figure's files, without suffixes; `what` is a test set, a method or both."""
         return f"{self.figures(experiment)}/{figure}/{what}"
 
     @property
@@ -144,7 +144,7 @@ class Layout:
 
     @property
     def report(self) -> str:
-        """The page that people look at."""
+        """The report, an HTML page."""
         return f"{self.root}/report.html"
 
     def digest(self, path: str) -> str:
@@ -152,17 +152,17 @@ class Layout:
         return f"{self.root}/digests/{os.path.relpath(path, self.root)}.sha256"
 
     def sources(self, path: str) -> str:
-        """Return the record of the source files that a result was made of."""
+        """Return the record of the source files that a result was made from."""
         return f"{self.root}/sources/{os.path.relpath(path, self.root)}.json"
 
     @property
     def renewed(self) -> str:
-        """The list of records that were renewed last: their files have another date, and the same content."""
+        """The list of the records renewed last: those whose files have new dates, but the same content."""
         return f"{self.root}/sources/renewed.json"
 
     @staticmethod
     def origin_of(digest: str | os.PathLike) -> Path:
-        """Return the file beside a digest that tells where, when and from which code its result was made."""
+        """Return the file beside a digest that records where, when and with which code its result was made."""
         return Path(digest).with_suffix(".json")
 
     def place(self, path: str | os.PathLike) -> Place:
@@ -171,10 +171,10 @@ class Layout:
         return Place(Path(path), Path(self.digest(path)), Path(self.root) / ".partial")
 
     def file(self, path: str | os.PathLike) -> Place:
-        """Return where a single file for people (a table, a page) goes: it needs no digest."""
+        """Return where a single file for users goes, such as a table or a page: it needs no digest."""
         return Place(Path(path), None, Path(self.root) / ".partial")
 
     def result_of(self, digest: str | os.PathLike) -> Path:
-        """Return the result that a digest file speaks for."""
+        """Return the result of a digest file."""
         relative = os.path.relpath(digest, f"{self.root}/digests")
         return Path(self.root) / relative.removesuffix(".sha256")

@@ -1,4 +1,4 @@
-"""Paths that a configuration names: there, and readable by Snakemake."""
+"""Checks that the files named in a configuration exist, and that Snakemake can read their paths."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ensir.errors import InputError
 
 
 def existing(path: str, key: str, fix: str = "fix the path") -> str:
-    """Return the path of a file that is there, and that Snakemake can read.
+    """Return the path of a file, if the file exists and Snakemake can read the path.
 
     Raises
     ------
     InputError
-        It is not; the key names the place in the configuration.
+        It does not, or cannot; the message names the key in the configuration.
     """
     if not Path(path).is_file():
         raise InputError(f"{key}: {path}: no such file; {fix}")
@@ -21,7 +21,7 @@ def existing(path: str, key: str, fix: str = "fix the path") -> str:
 
 
 def readable(path: str, key: str) -> str:
-    """Return a path, unless Snakemake would take it for one with wildcards or variables."""
+    """Return a path, unless Snakemake would find wildcards or variables in it."""
     if set(path) & set("{}<>"):
         raise InputError(f"{key}: {path}: Snakemake reads no path with one of {{ }} < > in it; rename it")
     return path

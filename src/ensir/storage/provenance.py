@@ -30,12 +30,12 @@ def versions(*packages: str) -> dict[str, str]:
 @cache
 def installed_digest() -> str:
     """Return a digest of the name and version of every installed package."""
-    installed = sorted(f"{found.name}=={found.version}" for found in metadata.distributions())
+    installed = sorted(f"{package.name}=={package.version}" for package in metadata.distributions())
     return hashlib.sha256("\n".join(installed).encode()).hexdigest()[:16]
 
 
 def origin() -> dict[str, str]:
-    """Return where and when this is, and which code runs: what no digest may depend on."""
+    """Return host, time and commit of this run, on which no digest may depend."""
     return {
         "host": socket.gethostname(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -47,12 +47,8 @@ def origin() -> dict[str, str]:
 def commit() -> str:
     """Return the git commit of our source, with "-dirty" where files differ from it; empty outside of git."""
     git = ["git", "-C", str(PACKAGE)]
-    tracked = [
-        *git,
-        "ls-files",
-        "--error-unmatch",
-        "__init__.py",
-    ]  # not of somebody's repository around an .venv
+    # Fails where the source is not tracked, such as inside a .venv in another repository.
+    tracked = [*git, "ls-files", "--error-unmatch", "__init__.py"]
     described = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         subprocess.run(tracked, capture_output=True, check=True)
@@ -61,33 +57,28 @@ def commit() -> str:
         return ""
 
 
-@cache  # asked for by every job of a plan
+@cache  # every job of a plan needs it
 def source_digest(*modules: str) -> str:
-    """Return a digest of the code of some modules and of all that they import and that computes.
+    """Return a digest of the code of some modules and of everything that they import and that computes.
 
     What computes are the modules of `COUNTED` and those of other packages' kinds. Storage, execution and planning do
-    not count, for a change of theirs that shows in results raises a format version; neither do sections of the
-    configuration, whose values reach a stage as parameters, nor comments, docstrings and layout.
+    not count, since a change of theirs that affects results raises a format version; neither do sections of the
+    configuration, whose values reach a stage as parameters, nor comments, docstrings and formatting.
 
     Parameters
     ----------
     *modules : str
         Such as ``"ensir.stages.predict"``.
     """
-    found: set[str] = set()
+    seen: set[str] = set()
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module not in found:
-            found.add(module)
+        if module not in seen:
+            seen.add(module)
             waiting += filter(_counts, _imports(module))
-    code = "\n".join(f"{module} {_code(module)}" for module in sorted(found))
+    code = "\n".join(f"{module} {_code(module)}" for module in sorted(seen))
     return hashlib.sha256(code.encode()).hexdigest()[:16]
-
-
-def _counts(module: str) -> bool:
-    package, _, rest = module.partition(".")
-    return package != "ensir" or rest.partition(".")[0] in COUNTED
 
 
 def templates_digest() -> str:
@@ -96,19 +87,25 @@ def templates_digest() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
+def _counts(module: str) -> bool:
+    """Return whether a module computes."""
+    package, _, rest = module.partition(".")
+    return package != "ensir" or rest.partition(".")[0] in COUNTED
+
+
 @cache
 def _path(module: str) -> Path | None:
-    """Return the source file of a module, importing none; None where there is no such module, or no source of it."""
+    """Return the source file of a module, without importing it; None without such a module, or without its source."""
     package, *below = module.split(".")
     try:
-        found = importlib.util.find_spec(package)
+        spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return None
-    if found is None:
+    if spec is None:
         return None
-    paths = [Path(found.origin or "")]
+    paths = [Path(spec.origin or "")]
     if below:
-        bases = [Path(folder).joinpath(*below) for folder in found.submodule_search_locations or ()]
+        bases = [Path(folder).joinpath(*below) for folder in spec.submodule_search_locations or ()]
         paths = [path for base in bases for path in (base / "__init__.py", base.with_suffix(".py"))]
     return next((path for path in paths if path.suffix == ".py" and path.is_file()), None)
 
@@ -143,7 +140,7 @@ class _WithoutDocstrings(ast.NodeTransformer):
 
 @cache
 def _is_section(module: str, name: str) -> bool:
-    """Whether a class extends `Section`, directly or not, as far as the source tells."""
+    """Return whether a class extends `Section`, directly or not, as far as the source shows."""
     if (module, name) == ("ensir.section", "Section"):
         return True
     if _path(module) is None:
@@ -160,16 +157,16 @@ def _is_section(module: str, name: str) -> bool:
 
 @cache
 def _imports(module: str) -> list[str]:
-    """Return the modules of our package, and of its own, that a module imports, at its top or inside functions."""
-    found = []
+    """Return the modules of our package, and of its own, that a module imports, at the top or inside functions."""
+    names = []
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.ImportFrom) and (origin := _origin(module, node)):
             for alias in node.names:
                 submodule = f"{origin}.{alias.name}"
-                found.append(submodule if _path(submodule) else origin)
+                names.append(submodule if _path(submodule) else origin)
         elif isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names if _is_related(module, alias.name)]
-    return [name for name in found if _path(name)]
+            names += [alias.name for alias in node.names if _is_related(module, alias.name)]
+    return [name for name in names if _path(name)]
 
 
 def _origin(module: str, node: ast.ImportFrom) -> str:
@@ -183,4 +180,5 @@ def _origin(module: str, node: ast.ImportFrom) -> str:
 
 
 def _is_related(module: str, other: str) -> bool:
+    """Return whether a module is of our package, or of the same package as another."""
     return other.partition(".")[0] in ("ensir", module.partition(".")[0])

@@ -1,4 +1,4 @@
-"""Read the store: a Zarr v3 hierarchy of parts, each written by one job, whole or not at all.
+"""Read stores: Zarr v3 hierarchies of parts, each written by one job, whole or not at all.
 
 A part holds whole images, each flattened row-major, one after the other: ``value (channel, pixel)`` with
 ``image``, ``height``, ``width`` and ``offset`` (CF's contiguous ragged array). Stores of one dataset align value
@@ -34,7 +34,7 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
     ----------
     path : path
     kind : str
-        What it must be, as its attribute ``kind`` says.
+        What its attribute ``kind`` must be.
 
     Raises
     ------
@@ -50,16 +50,16 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
         group = zarr.open_group(CompleteStore(zarr.storage.LocalStore(path, read_only=True)), mode="r")
     except Exception as error:
         raise InputError(
-            f"{path}: cannot be opened ({error}); `ensir verify` tells more; delete it and run again"
+            f"{path}: cannot be opened ({error}); `ensir verify` shows more; delete it and run again"
         ) from error
-    version, found = group.attrs.get("format_version"), group.attrs.get("kind")
+    version, held = group.attrs.get("format_version"), group.attrs.get("kind")
     if version != FORMAT_VERSION:
         raise InputError(
             f"{path}: has format {version}, and this version reads {FORMAT_VERSION} only; "
             "delete it and run again, or use the version that wrote it"
         )
-    if kind and found != kind:
-        raise InputError(f"{path}: holds {found!r}, not {kind!r}")
+    if kind and held != kind:
+        raise InputError(f"{path}: holds {held!r}, not {kind!r}")
     return group
 
 
@@ -99,7 +99,7 @@ class Part:
         Image names.
     shapes : list of (height, width, channel)
     value : zarr.Array or Gathered
-        (channel, pixel); gathered from a shared store, where the part only refers to one.
+        (channel, pixel); gathered from a shared store where the part only refers to one.
     attributes : dict
 
     Raises
@@ -149,7 +149,7 @@ class Part:
         return int(self.attributes["bits"])
 
     def pixels(self, start: int, stop: int) -> Shaped[np.ndarray, "channel pixel"]:
-        """Read a run of pixels; the last chunk is kept, so that a walk along the part decodes each chunk once."""
+        """Read a run of pixels; the last chunk is kept, so that reading the part in order decodes each chunk once."""
         return self._read(start, stop)
 
     @cached_property
@@ -186,7 +186,7 @@ class Part:
 
 
 def pixel_reader(array: zarr.Array | Gathered, path: str) -> PixelReader:
-    """Return a function that reads a run of pixels of an array (channel, pixel), and keeps the last chunk."""
+    """Return a function that reads a run of pixels of an array (channel, pixel) and keeps the last chunk."""
     size = array.chunks[1]
 
     @lru_cache(maxsize=1)
@@ -208,7 +208,7 @@ def pixel_reader(array: zarr.Array | Gathered, path: str) -> PixelReader:
 
 
 def identity(part: Part) -> dict[str, Any]:
-    """Return the attributes by which predictions for a part of a dataset are known again, wherever they lie."""
+    """Return the attributes that identify predictions for a part of a dataset, wherever they are stored."""
     return {
         "images": part.names,
         "target_digests": part.column("digest").tolist(),
@@ -217,7 +217,7 @@ def identity(part: Part) -> dict[str, Any]:
 
 
 def known_sources(path: str) -> list[str] | None:
-    """Return the SHA-256 of the files that a part was made of, as it says itself; None where there is no such part."""
+    """Return the SHA-256 of the files that a part says it was made from; None where there is no such part."""
     if not Path(path, "zarr.json").is_file():
         return None
     part = Part(path)

@@ -1,4 +1,4 @@
-"""The images of a reference beside their predictions, whatever parts hold them."""
+"""The images of a reference and their predictions, whichever parts hold them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ensir.storage import reading
 
 
 class Reference:
-    """The images of a reference beside their predictions, in the order of their names, whatever part holds them.
+    """The images of a reference and their predictions, in the order of their names, whichever parts hold them.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class Reference:
     Attributes
     ----------
     names, digests : list of str
-        Of the images: their names, and the digests of their targets.
+        Names of the images, and digests of their targets.
     shapes : list of (height, width, channel)
     bits : int
         8 or 16.

@@ -1,6 +1,6 @@
-"""Shared stores: sealed stores at paths and URLs, of which no byte is believed without its digest.
+"""Shared stores: sealed stores at paths and URLs, of which no byte is trusted without its digest.
 
-The root of a sealed store holds the SHA-256 of every file below it: so its own digest vouches for the whole.
+The root of a sealed store holds the SHA-256 of every file below it, so that its own digest vouches for the whole.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("s3", "http", "https")
 ROOT = "zarr.json"
-SIGNING = (  # whatever of these is set: S3 requests are signed
+SIGNING = (  # if one of these is set, S3 requests are signed
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -36,19 +36,19 @@ SIGNING = (  # whatever of these is set: S3 requests are signed
 
 
 def is_url(location: str) -> bool:
-    """Tell a URL from a path."""
+    """Return whether a location is a URL, not a path."""
     return "://" in location
 
 
 def objects_at(location: str, writable: bool = False) -> ObjectStore:
     """Return the objects below a path or URL.
 
-    Credentials come from the environment (`AWS_*`) alone; without any, requests are not signed: public buckets.
+    Credentials come from the environment (`AWS_*`) alone; without any, requests are not signed, as for public buckets.
 
     Raises
     ------
     InputError
-        No such folder, or a URL that cannot be read from or written to.
+        No such folder, or a URL of a kind that cannot be read from or written to.
     """
     from obstore.store import LocalStore, from_url
 
@@ -94,12 +94,12 @@ def get(objects: ObjectStore, key: str, location: str) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of an error: obstore's go on for pages."""
+    """Return the first line of an error: obstore's are pages long."""
     return str(error).partition("\n")[0]
 
 
-class Found(NamedTuple):
-    """An image of a store: its part and position there, the digests of its target and, where it has one, its input."""
+class SharedImage(NamedTuple):
+    """An image of a store: its part, its position there, and the digests of its target and of its input, if any."""
 
     part: str
     position: int
@@ -107,20 +107,20 @@ class Found(NamedTuple):
     input: str
 
 
-def images_of(part: str, attributes: dict[str, Any]) -> dict[str, Found]:
-    """Return the images that the attributes of a part of predictions tell of, by name."""
+def images_of(part: str, attributes: dict[str, Any]) -> dict[str, SharedImage]:
+    """Return the images that the attributes of a part of predictions list, by name."""
     names = attributes.get("images", [])
     nothing = [""] * len(names)
     targets, inputs = (attributes.get(f"{what}_digests") or nothing for what in ("target", "input"))
     rows = zip(names, targets, inputs, strict=True)
     return {
-        str(name): Found(part, i, str(target), str(degraded))
+        str(name): SharedImage(part, i, str(target), str(degraded))
         for i, (name, target, degraded) in enumerate(rows)
     }
 
 
 class SharedStore:
-    """A sealed store at a path or URL; its root is read at once, and nothing else.
+    """A sealed store at a path or URL; only its root is read at once.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class SharedStore:
     Raises
     ------
     InputError
-        No store, not complete, another one than was asked for, or one that only refers to a third.
+        No store, incomplete, not the one with that digest, or one that only refers to another.
     """
 
     def __init__(self, location: str, digest: str | None = None):
@@ -153,7 +153,7 @@ class SharedStore:
         except FileNotFoundError:
             raise InputError(
                 f"{location}: no store, or one that is not complete (it has no {ROOT}); fix the location, or "
-                "publish it again: what is there already is not uploaded twice"
+                "publish it again: what is already there is not uploaded twice"
             ) from None
         self.digest = hashlib.sha256(text).hexdigest()
         if digest and digest != self.digest:
@@ -167,7 +167,7 @@ class SharedStore:
             self.files: dict[str, str] = root["attributes"]["files"]
             metadata = root["consolidated_metadata"]["metadata"]
             self._attributes = {part: metadata[part]["attributes"] for part in self.parts}
-            self.images: dict[str, Found] = {}
+            self.images: dict[str, SharedImage] = {}
             for part, attributes in self._attributes.items():
                 self.images |= images_of(part, attributes)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -210,20 +210,20 @@ class SharedStore:
 
     def problems(self, part: str) -> list[str]:
         """Read every object of a part; return what is missing or has changed."""
-        found = []
+        problems = []
         for key, sha in self.files.items():
             if key.startswith(f"{part}/"):
                 try:
                     changed = hashlib.sha256(get(self.objects, key, self.location)).hexdigest() != sha
                 except FileNotFoundError:
-                    found.append(f"{key}: missing")
+                    problems.append(f"{key}: missing")
                 else:
-                    found += [f"{key}: changed"] if changed else []
-        return found
+                    problems += [f"{key}: changed"] if changed else []
+        return problems
 
 
 def checked(location: str, files: dict[str, str]) -> CheckedStore:
-    """Return a store for Zarr that reads objects with these digests alone."""
+    """Return a store for Zarr that only reads objects with these digests."""
     from zarr.storage import ObjectStore
 
     from ensir.storage.complete import CheckedStore
@@ -233,18 +233,18 @@ def checked(location: str, files: dict[str, str]) -> CheckedStore:
 
 @contextmanager
 def clear_errors(location: str) -> Iterator[None]:
-    """Tell of a shared store that is damaged, has changed or cannot be reached."""
+    """Report a shared store that is damaged, has changed or cannot be reached as one InputError."""
     try:
         yield
     except Exception as error:
         raise InputError(
-            f"{location}: {reason(error)}; `ensir verify {location}` tells more; where another store was put in its "
+            f"{location}: {reason(error)}; `ensir verify {location}` shows more; where another store was put in its "
             "place, delete what was adopted from it and run again"
         ) from error
 
 
 class Gathered:
-    """Values (channel, pixel) of images that stand in a shared store, put one after the other as they are read.
+    """Values (channel, pixel) of images in a shared store, put one after the other as they are read.
 
     Parameters
     ----------
@@ -252,14 +252,14 @@ class Gathered:
         `location`, the path or URL of the store; `arrays`, the metadata of `value` by part; `digests`, the SHA-256 of
         the chunks by key.
     parts : list of str
-        For each image, the part that it stands in.
+        For each image, the part that holds it.
     offsets, pixels : list of int
         For each image, its first pixel there, and its number of pixels.
 
     Attributes
     ----------
     shape, dtype, chunks, size, basename
-        As of the Zarr array that it stands for.
+        As of the Zarr array that it replaces.
     """
 
     basename = "value"
@@ -284,9 +284,9 @@ class Gathered:
         self.size = self.shape[0] * self.shape[1]
 
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
-        """Read a run of pixels; of each part of the shared store, what it holds of them in one go."""
+        """Read a run of pixels; each part of the shared store is read once."""
         start, stop, _ = key[1].indices(self.shape[1])
-        found = np.empty((self.shape[0], stop - start), self.dtype)
+        pixels = np.empty((self.shape[0], stop - start), self.dtype)
         for part, runs in groupby(self._runs(start, stop), key=lambda run: run.part):
             here = list(runs)
             low, high = min(run.there for run in here), max(run.there + run.pixels for run in here)
@@ -294,11 +294,11 @@ class Gathered:
                 values = np.asarray(self.arrays[part][:, low:high])
             for run in here:
                 at, there = run.here - start, run.there - low
-                found[:, at : at + run.pixels] = values[:, there : there + run.pixels]
-        return found
+                pixels[:, at : at + run.pixels] = values[:, there : there + run.pixels]
+        return pixels
 
     def _runs(self, start: int, stop: int) -> list[_Run]:
-        """Divide a run of pixels by the images that it goes through."""
+        """Divide a run of pixels by the images that it covers."""
         first = int(np.searchsorted(self.first, start, side="right")) - 1
         runs = []
         for i in range(first, len(self.images)):

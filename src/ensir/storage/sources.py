@@ -1,7 +1,7 @@
-"""Source files: what they were when a result was made of them, so that one that was replaced is noticed, whatever its date.
+"""Source files: what they were when a result was made, so that a replaced file is noticed, whatever its date.
 
-A record beside the results holds the size, inode, time and SHA-256 of every file of the user's that a result was made
-of, and its generation: how often the result was made again because their content had changed.
+A record beside the results holds the size, inode, time and SHA-256 of each of the user's files that a result was made
+from, and its generation: how often the result was made again because their content had changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Stamp = tuple[int, int, int]  # size in bytes, inode, time of the last change in
 
 
 class Record(NamedTuple):
-    """What a result was made of.
+    """What a result was made from.
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ class Record(NamedTuple):
 
 
 class State(NamedTuple):
-    """Whether the sources of a result are what it was made of.
+    """Whether the sources of a result have changed since it was made.
 
     Attributes
     ----------
     generation : int
-        The one that the result should be of.
+        The generation that the result should have.
     settled : bool
-        Whether stamps alone show it. Where content had to be compared, the record can be renewed.
+        Whether stamps alone show it; where content had to be compared, the record can be renewed.
     """
 
     generation: int
@@ -50,13 +50,13 @@ class State(NamedTuple):
 
 
 def stamp(file: str | Path) -> Stamp:
-    """Return what tells a file from the one that replaces it, without reading it."""
-    found = os.stat(file)
-    return found.st_size, found.st_ino, found.st_mtime_ns
+    """Return what distinguishes a file from one that replaces it, without reading it."""
+    status = os.stat(file)
+    return status.st_size, status.st_ino, status.st_mtime_ns
 
 
 def read(record: str | Path) -> Record | None:
-    """Read a record; None where there is none, or it is damaged: content is compared then."""
+    """Read a record; None where there is none, or it is damaged, in which case content is compared."""
     try:
         held = json.loads(Path(record).read_text(encoding="utf-8"))
         files = {path: ((size, inode, time), sha) for path, (size, inode, time, sha) in held["files"].items()}
@@ -66,15 +66,15 @@ def read(record: str | Path) -> Record | None:
 
 
 def write(record: str | Path, made: Record) -> None:
-    """Write a record, at once in its place."""
-    files = {path: [*found, sha] for path, (found, sha) in made.files.items()}
+    """Write a record, atomically."""
+    files = {path: [*mark, sha] for path, (mark, sha) in made.files.items()}
     with replaced(record) as partial:
         partial.write_text(json.dumps({"generation": made.generation, "files": files}), encoding="utf-8")
 
 
 @contextmanager
 def recorded(record: str | Path, generation: int, files: Sequence[str]) -> Iterator[None]:
-    """Make a result of files, and record what they are.
+    """Record the files that a result is made from in the body.
 
     Raises
     ------
@@ -83,22 +83,22 @@ def recorded(record: str | Path, generation: int, files: Sequence[str]) -> Itera
     """
     before = {file: stamp(file) for file in files}
     yield
-    made = Record(generation, {file: (found, sha256(file)) for file, found in before.items()})
-    for file, found in before.items():
-        if stamp(file) != found:
+    made = Record(generation, {file: (mark, sha256(file)) for file, mark in before.items()})
+    for file, mark in before.items():
+        if stamp(file) != mark:
             raise InputError(f"{file}: changed while it was read; run again once nothing writes to it")
     write(record, made)
 
 
 def state(record: str | Path, files: Sequence[str], known: Sequence[str] | None) -> State:
-    """Compare files with those that a result was made of: by their stamps and, where these differ, by content.
+    """Compare files with those that a result was made from: by their stamps and, where these differ, by content.
 
     Parameters
     ----------
     record : path
     files : list of str
     known : list of str or None
-        What the result itself says of the SHA-256 of its sources, for where there is no record; None if it says nothing.
+        The SHA-256 of its sources that the result itself holds, in case there is no record; None if it holds none.
     """
     held = read(record)
     if held is None:
@@ -113,7 +113,7 @@ def state(record: str | Path, files: Sequence[str], known: Sequence[str] | None)
 
 
 def renew(record: str | Path) -> None:
-    """Take over the stamps of files whose content is what a record says."""
+    """Update the stamps of a record whose files have the same content."""
     held = read(record)
     if held is None:
         return

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 Progress = Callable[[int, int], None]
-AT_ONCE = 16  # objects on their way: of up to 4 MB each (8 for 16 bit, 16 for fused stores)
+AT_ONCE = 16  # objects uploaded at once, of up to 4 MB each (8 for 16 bit, 16 for fused stores)
 
 
 class Uploaded(NamedTuple):
-    """What was done: objects and bytes that were uploaded, objects that were there, the SHA-256 of the root."""
+    """What was done: objects and bytes uploaded, objects that were already there, the SHA-256 of the root."""
 
     objects: int
     size: int
@@ -34,9 +34,9 @@ class Uploaded(NamedTuple):
 def upload(store: str, location: str, progress: Progress) -> Uploaded:
     """Put a sealed store at a path or URL: its parts first, its root last.
 
-    Every file is compared with its digest before it goes. Objects that are there already, with the right size and
-    content, stay: so an upload that was interrupted goes on where it was. Where another store is complete already, this
-    one must hold all that it holds.
+    Every file is compared with its digest before it is uploaded. Objects that are already there, with the right size
+    and content, are kept, so that an interrupted upload resumes where it stopped. Where there is a complete store
+    already, this one must hold everything that it holds.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def upload(store: str, location: str, progress: Progress) -> Uploaded:
     Raises
     ------
     InputError
-        The store is not sealed or damaged, only refers to another, or another stands at the location.
+        The store is not sealed, is damaged or only refers to another one, or a different one is at the location.
     """
     root = Path(store) / ROOT
     if not root.is_file():
@@ -80,7 +80,7 @@ def upload(store: str, location: str, progress: Progress) -> Uploaded:
 
 
 def _check_growing(objects: ObjectStore, location: str, files: dict[str, str]) -> None:
-    """Raise an InputError where another store is complete, of which this one is no continuation."""
+    """Raise an InputError if there is a complete store that this one does not extend."""
     try:
         other = json.loads(get(objects, ROOT, location))["attributes"]["files"].items()
     except FileNotFoundError:
@@ -122,7 +122,7 @@ def _put(
 
 
 def _is(objects: ObjectStore, location: str, meta: ObjectMeta, content: bytes) -> bool:
-    """Tell whether an object has this content: by size, then by S3's MD5, else by looking at it."""
+    """Return whether an object has this content: by its size, then by S3's MD5, else by reading it."""
     if meta["size"] != len(content):
         return False
     if (meta["e_tag"] or "").strip('"') == hashlib.md5(content, usedforsecurity=False).hexdigest():

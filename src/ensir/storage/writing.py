@@ -29,8 +29,8 @@ def new_group(place: Place, attributes: dict[str, Any], size: int = 0) -> Iterat
     ----------
     place : Place
     attributes : dict
-        Attributes of the group; the format version is added. Only what the inputs determine may stand
-        here (no time, no host), so that a rebuild gives the same digests.
+        Attributes of the group, to which the format version is added. They must be determined by the inputs (no time,
+        no host), so that a rebuild gives the same digests.
     size : int
         Estimated size in bytes.
     """
@@ -43,16 +43,15 @@ def new_group(place: Place, attributes: dict[str, Any], size: int = 0) -> Iterat
         group.update_attributes({**attributes, "format_version": FORMAT_VERSION})
         yield group
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", zarr.errors.ZarrUserWarning
-            )  # not in the v3 specification yet: known
+            # Consolidated metadata is not in the v3 specification yet, which is known.
+            warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
             zarr.consolidate_metadata(partial)
 
 
 def write_array(
     group: zarr.Group, name: str, value: Sequence | np.ndarray, dims: Sequence[str], **attributes: Any
 ) -> None:
-    """Write a small or middling array whole: checksummed, with named dimensions."""
+    """Write a small or medium-sized array whole: checksummed, with named dimensions."""
     value = np.asarray(value)
     text = value.dtype.kind in "UOT"
     array = _create(group, name, value.shape, "string" if text else value.dtype, dims)
@@ -92,7 +91,7 @@ def _create(
 
 
 def _pixels_per_chunk(channels: int, pixels: int) -> int:
-    """Return the largest power of two of pixels with no more than CHUNK_VALUES values, or all pixels if fewer."""
+    """Return the largest power of two of pixels with at most CHUNK_VALUES values, or all pixels, if there are fewer."""
     return max(1, min(pixels, 1 << ((CHUNK_VALUES // channels).bit_length() - 1)))
 
 
@@ -109,7 +108,7 @@ class PixelWriter:
     meaning : str
         What its values are.
     prefix : str
-        Of the names of its dimensions.
+        Prefix of the names of its dimensions.
     """
 
     def __init__(
@@ -133,7 +132,7 @@ class PixelWriter:
                 self.filled = 0
 
     def close(self) -> None:
-        """Check that every announced pixel has come."""
+        """Check that all pixels have been written."""
         if self.written != self.array.shape[1]:
             raise ValueError(f"{self.written + self.filled} of {self.array.shape[1]} pixels were written")
 
@@ -175,7 +174,7 @@ class ImageWriter:
         self.pixels.append(value)
 
     def close(self) -> None:
-        """Check that every announced pixel has come, and write the digest of each image."""
+        """Check that all pixels have been written, and write the digest of each image."""
         self.pixels.close()
         write_array(self.group, f"{self.prefix}digest", self.digests, ("image",), long_name=DIGEST)
 
