@@ -7,6 +7,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 # A variable, for pip hands it on to the environments that it builds packages in, but not the option.
 PIP := PIP_CONSTRAINT=envs/constraints.txt $(BIN)/pip --quiet --disable-pip-version-check
+# On all cores, where pip uses one. Without it, every job of a run would take longer to start than to work.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib src || true
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile "$(CONFIG)"
 # Says what is wrong in our words, before Snakemake reads anything.
 CHECK := $(BIN)/ensir check --quiet "$(CONFIG)"
@@ -15,10 +17,15 @@ ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help run check dry-run resume figures workflow-report screenshot test test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
+.PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-all test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
+
+# Two tests at a time, with one thread each; those that share something stay together.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+set-up: $(INSTALLED_FOR_TESTS)  ## install what the workflow and its tests need, in .venv
 
 run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
 	@$(CHECK)
@@ -50,19 +57,22 @@ screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the RE
 	$(BIN)/python docs/screenshot.py
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(BIN)/pytest -m "not cluster and not cluster_all and not slow and not faults and not faults_all and not pretrained and not browser and not meanshift" -n 2 --dist loadfile
+	$(PYTEST) -m "not cluster and not cluster_all and not slow and not faults and not faults_all and not pretrained and not browser and not meanshift"
+
+test-all: $(INSTALLED_FOR_TESTS)  ## the tests, and test-slow, -faults, -browser, -pretrained and -meanshift with them, which share whole runs
+	$(PYTEST) -rs -m "not cluster and not cluster_all and not faults_all"
 
 test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
-	$(BIN)/pytest -m slow -n 2
+	$(PYTEST) -m slow
 
 test-browser: $(INSTALLED_FOR_TESTS)  ## click through the pages in Chromium (needs chromium and chromium-driver)
 	$(BIN)/pytest -rs -m browser
 
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
-	$(BIN)/pytest -m faults -n 2
+	$(PYTEST) -m faults
 
-test-faults-all: $(INSTALLED_FOR_TESTS)  ## the same at three moments of every stage (half an hour)
-	$(BIN)/pytest -m "faults or faults_all" -n 2
+test-faults-all: $(INSTALLED_FOR_TESTS)  ## the same at three moments of every stage (minutes)
+	$(PYTEST) -m "faults or faults_all"
 
 test-fuzz: $(INSTALLED_FOR_TESTS)  ## feed garbage to everything that reads files: 10,000 cases
 	$(BIN)/python tests/fuzz/fuzz.py
@@ -123,10 +133,12 @@ clean:  ## remove results (not the environment)
 
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP) install --editable .
+	$(PIP) install --no-compile --editable .
+	@$(COMPILE)
 	$(BIN)/python -m ensir.cli.compile_ahead
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --editable ".[test,pretrained,onnx,clip,slurm]"
+	$(PIP) install --no-compile --editable ".[test,pretrained,onnx,clip,slurm]"
+	@$(COMPILE)
 	@touch $@

@@ -20,7 +20,7 @@ import psutil
 PROGRAMS = ("munged", "slurmctld", "slurmd", "ip", "unshare")
 PACKAGES = "slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins iproute2"
 CONFIGURED = Path("/etc/slurm")  # jobs look here: the plugin takes SLURM_CONF from their environment
-SECONDS_TO_START = 30
+SECONDS_TO_START = 120  # machines may be busy
 HOSTS = {"login": "10.0.0.1", "node1": "10.0.0.2", "node2": "10.0.0.3"}
 NODES = ("node1", "node2")
 
@@ -135,11 +135,6 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=500 State
             for child in step.children():
                 kill_tree(child)
 
-    def running(self) -> list[list[str]]:
-        """Return the job, node and comment of every running job."""
-        queue = run("squeue", "--noheader", "--states=running", "--format=%i %N %k")
-        return [line.split(maxsplit=2) for line in queue.splitlines()]
-
     def wait_until_idle(self) -> None:
         """Wait for all nodes."""
         deadline = time.monotonic() + SECONDS_TO_START
@@ -150,10 +145,17 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=500 State
             time.sleep(0.2)
 
     def completed(self) -> list[dict[str, str]]:
-        """Return what Slurm recorded of each job that ended: JobId, JobState, NodeList, …"""
+        """Return what Slurm recorded of each job, once all have ended: JobId, JobState, NodeList, …"""
+        self.wait_until_idle()
         file = self.folder / "completed"
         lines = file.read_text().splitlines() if file.exists() else []
         return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
+
+
+def job_of(process: int) -> tuple[str, str]:
+    """Return the number and the node of the job to which a process belongs."""
+    variables = psutil.Process(process).environ()
+    return variables["SLURM_JOB_ID"], variables["SLURMD_NODENAME"]
 
 
 def kill_tree(process: psutil.Process) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import yaml
-from slurm import NODES, Slurm, missing
+from slurm import NODES, Slurm, job_of, missing
+from stops import Stops, is_stopped
 from workflow.conftest import REPOSITORY, Run, copy_repository, prepare  # tests/workflow
 
 GROUPS = ("ingest", "predict", "fit", "weights", "fuse", "score")
@@ -21,8 +23,9 @@ class OnSlurm(Run):
 
     def command(self, *arguments: str) -> list[str]:
         local, profile = (str(self.repository / "workflow/profiles" / name) for name in ("local", "slurm"))
-        command = [profile if word == local else word for word in super().command()]
-        return [*command, "--slurm-init-seconds-before-status-checks", "1", *arguments]
+        command = [profile if word == local else word for word in super().command()[1:]]
+        snakemake = [sys.executable, str(Path(__file__).with_name("impatient.py"))]
+        return [*snakemake, *command, "--slurm-init-seconds-before-status-checks", "1", *arguments]
 
     def hosts(self, results: str) -> set[str]:
         """Return the hosts that made results, named by a glob."""
@@ -40,16 +43,6 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Slurm:
     if reason := missing():
         pytest.fail(reason)
     return Slurm(tmp_path_factory.mktemp("cluster") / "slurm")
-
-
-def wait_for(slurm: Slurm, process: subprocess.Popen, comment: str) -> tuple[str, str]:
-    """Return the number and the node of the first running job whose comment begins so."""
-    while process.poll() is None:
-        for job, node, text in slurm.running():
-            if text.startswith(comment):
-                return job, node
-        time.sleep(0.2)
-    pytest.fail(f"no job {comment} was seen: {process.communicate()[0]}")
 
 
 @pytest.mark.parametrize(
@@ -72,14 +65,15 @@ def test_the_default_run(slurm: Slurm, tmp_path: Path, experiments: list[str]):
         if (REPOSITORY / done).is_dir():
             shutil.copytree(REPOSITORY / done, local.folder / done, symlinks=True)
     local.run()
-    process = cluster.start("--group-components", *(f"{group}=3" for group in GROUPS))
-    killed, _ = wait_for(slurm, process, "rule_predict")
+    components = (f"{group}=3" for group in GROUPS)
+    stops = Stops(cluster, {"predict": "writing", "estimate": "writing"}, "--group-components", *components)
+    killed, _ = job_of(*stops.wait("predict"))
     slurm.kill_job(killed)
-    lost, node = wait_for(slurm, process, "rule_weights")
+    lost, node = job_of(*stops.wait("estimate"))
     slurm.kill_node(node)
     slurm.start_node(node)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
+    output, _ = stops.process.communicate()
+    assert stops.process.returncode == 0, output
     states = [(job["JobId"], job["JobState"]) for job in slurm.completed()]
     assert {(killed, "FAILED"), (lost, "NODE_FAIL"), (lost, "COMPLETED")} <= set(states)
     assert cluster.planned() == []
@@ -125,8 +119,13 @@ def test_dask_workers_under_slurm(slurm: Slurm, tmp_path: Path, repository: Path
     config = cluster.config
     config["dask"] = {"scheduler": "slurm", "workers": 2, "cores": 1, "memory": "1GB"}
     cluster.config = config
-    process = cluster.start("luts")
-    job, _ = wait_for(slurm, process, "(null)")
+    stopped = tmp_path / "stopped"
+    preload = str([str(Path(__file__).with_name("stopping_worker.py"))])
+    process = cluster.start("luts", DASK_DISTRIBUTED__WORKER__PRELOAD=preload, STOPPED_WORKER=str(stopped))
+    while not (stopped.is_symlink() and is_stopped(int(os.readlink(stopped)))):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    job, _ = job_of(int(os.readlink(stopped)))
     slurm.kill_job(job)
     output, _ = process.communicate()
     assert process.returncode == 0, output
@@ -136,4 +135,3 @@ def test_dask_workers_under_slurm(slurm: Slurm, tmp_path: Path, repository: Path
     ended = {job["JobId"]: job for job in slurm.completed() if job["Name"] == "dask-worker"}
     assert ended[job]["JobState"] == "FAILED"
     assert len(ended) >= 2
-    slurm.wait_until_idle()

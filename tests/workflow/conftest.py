@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -165,15 +166,16 @@ def small_config() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(once: Callable) -> Path:
     """A copy of the workflow and the package, as they were when the tests began."""
-    return copy_repository(REPOSITORY, tmp_path_factory.mktemp("repository"))
+    return once("repository", lambda folder: copy_repository(REPOSITORY, folder))
 
 
 def copy_repository(source: Path, target: Path) -> Path:
-    for name in ("Snakefile", "workflow", "src", "config", "envs"):
-        copy = shutil.copytree if (source / name).is_dir() else shutil.copy
-        copy(source / name, target / name)
+    """Copy what a run needs, with compiled code, but not what a process that runs meanwhile is about to rename."""
+    for name in ("workflow", "src", "config", "envs"):
+        shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("*.pyc.*", "*.tmp.*"))
+    shutil.copy(source / "Snakefile", target)
     return target
 
 
@@ -193,8 +195,6 @@ def prepare(folder: Path, repository: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Run:
-    """A finished run; copy it before you change it."""
-    run = prepare(tmp_path_factory.mktemp("finished") / "run", repository)
-    run.run()
-    return run
+def finished(once: Callable, repository: Path) -> Run:
+    """A finished run; copy it before you change it, and before Snakemake looks at it."""
+    return Run(once("finished", lambda folder: prepare(folder, repository).run()), repository)

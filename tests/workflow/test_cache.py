@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,19 @@ def ran(run: Run) -> set[str]:
 
 
 @pytest.fixture
-def cached(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def cached(once: Callable, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run whose LUTs and predictions went into the cache."""
-    (tmp_path / "cache").mkdir()
+
+    def fill(folder: Path) -> None:
+        (folder / "cache").mkdir()
+        run = prepare(folder / "first", repository)
+        run.run("--cache", "--", "luts", "predictions", SNAKEMAKE_OUTPUT_CACHE=str(folder / "cache"))
+        assert ran(run) == set(EXPENSIVE)
+
+    folder = once("cached", fill)
+    shutil.copytree(folder / "cache", tmp_path / "cache")
     monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path / "cache"))
-    run = prepare(tmp_path / "first", repository)
-    run.run("--cache", "--", "luts", "predictions")
-    assert ran(run) == set(EXPENSIVE)
-    return run
+    return Run(folder / "first", repository)
 
 
 def test_a_second_folder_gets_its_results_from_the_cache(cached: Run, tmp_path: Path, repository: Path):

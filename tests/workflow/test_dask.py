@@ -14,7 +14,7 @@ from pathlib import Path
 import dask
 import pytest
 from conftest import Run
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from ensir.errors import InputError
 from ensir.execution import workers
@@ -57,7 +57,7 @@ def address(repository: Path, tmp_path: Path) -> Iterator[str]:
     )
     assert process.stdout
     yield process.stdout.readline().strip()
-    process.communicate("\n", timeout=60)
+    process.communicate("\n")
     assert sorted(os.listdir(folder)) == ["count", "fused"]
 
 
@@ -94,7 +94,13 @@ def test_processes_of_this_machine(finished: Run, tmp_path: Path):
 
 @pytest.mark.parametrize(("listening", "problem"), [(False, "does not answer"), (True, "has no workers")])
 def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem: str):
-    monkeypatch.setattr(workers, "SECONDS_FOR_AN_ANSWER", 1)
+    if listening:
+        wait = Client.wait_for_workers
+        monkeypatch.setattr(
+            Client, "wait_for_workers", lambda client, n, timeout: wait(client, n, timeout=0.1)
+        )
+    else:
+        monkeypatch.setattr(workers, "SECONDS_FOR_AN_ANSWER", 1)
     with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address if listening else "tcp://127.0.0.1:1"
         with (
@@ -107,13 +113,15 @@ def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_no_more_threads_than_are_given(threads: int):
     running, most, lock = 0, 0, threading.Lock()
+    together = threading.Barrier(threads, timeout=60)
 
     def work(i: int) -> int:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.02)
+        together.wait()  # so many run at the same time
+        time.sleep(0.02)  # more would show here
         with lock:
             running -= 1
         return i

@@ -16,9 +16,9 @@ def drawn(run: Run, *targets: str) -> list[str]:
 
 
 def test_figures_by_name(finished: Run, tmp_path: Path):
-    assert drawn(finished) == []
-    assert len(drawn(finished, "figures")) == 7
     run = finished.copy(tmp_path / "run")
+    assert drawn(run) == []
+    assert len(drawn(run, "figures")) == 7
     run.run("gain", "distribution")
     files = sorted(
         path.relative_to(run.folder / "results/figures/one")

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 from conftest import Run
+from stops import Stops
 
 from ensir.storage import digests
 from ensir.storage.layout import Layout
@@ -29,7 +29,6 @@ STAGES = {
     "score": ["scores", "scores.csv", "summary.csv"],
     "report": ["report.html"],
 }
-MOMENTS = ("begun", "writing", "done")
 
 
 def rewind(run: Run, stage: str) -> None:
@@ -42,131 +41,120 @@ def rewind(run: Run, stage: str) -> None:
     shutil.rmtree(results / "logs")
 
 
-def wait_for_job(run: Run, process: subprocess.Popen, stage: str, moment: str) -> int:
-    """Return the process id of the stage's first job: just begun, writing, or with its result in place."""
-    results = run.folder / "results"
-    job = 0
-    while process.poll() is None:
-        job = job or next(jobs(process, stage), 0)
-        written = results.glob(f".partial/results~{STAGES[stage][0]}~*.*[0-9]")
-        if job and moment == "begun":
-            return job
-        if moment == "writing":
-            writers = [int(partial.name.rpartition(".")[2]) for partial in written]
-            for writer in filter(psutil.pid_exists, writers):  # not one that was killed before
-                return writer
-            if job and stage in ("score", "report"):  # too quick to be seen writing
-                return job
-        if (
-            job
-            and moment == "done"
-            and any(file.is_file() for file in (results / STAGES[stage][0]).rglob("*"))
-        ):
-            return job
-        if job and moment == "done" and (results / STAGES[stage][0]).is_file():
-            return job
-    pytest.fail(f"no job of {stage} was seen: {process.communicate()[0]}")
+def completed(run: Run) -> dict[Path, int]:
+    """Return the digests that are there, with their dates."""
+    return {file: file.stat().st_mtime_ns for file in (run.folder / "results/digests").rglob("*.sha256")}
 
 
-def jobs(process: subprocess.Popen, stage: str) -> Iterator[int]:
-    """Yield the running jobs of a stage."""
-    try:
-        children = psutil.Process(process.pid).children(recursive=True)
-    except psutil.Error:
-        return
-    for child in children:
-        try:
-            if any(argument.endswith(f".{stage}.py") for argument in child.cmdline()):
-                yield child.pid
-        except psutil.Error:
-            continue
-
-
-def cases() -> list:
-    """Every stage and moment; one is quick enough for every test run, one moment for `make test-faults`."""
-    found = []
-    for stage in STAGES:
-        for moment in MOMENTS:
-            mark = pytest.mark.faults if moment == "writing" else pytest.mark.faults_all
-            found.append(
-                pytest.param(stage, moment, marks=[] if (stage, moment) == ("fuse", "writing") else mark)
-            )
-    return found
+def redone(complete: dict[Path, int]) -> list[Path]:
+    """Return which digests were written again since they were complete."""
+    return [file for file, when in complete.items() if file.exists() and file.stat().st_mtime_ns != when]
 
 
 def is_whole(run: Run, finished: Run, complete: dict[Path, int]) -> None:
     """Check that a rerun gives equal digests, redid nothing that was complete, and left nothing behind."""
     run.run()
     assert run.digests() == finished.digests()
-    redone = [file for file, when in complete.items() if file.exists() and file.stat().st_mtime_ns != when]
-    assert not redone, redone
+    assert not redone(complete)
     assert run.planned() == []
     left = [path for path in (run.folder / "results/.partial").iterdir() if path.suffix != ".lock"]
     assert not left, left
 
 
-def completed(run: Run) -> dict[Path, int]:
-    """Return the digests that are there, with their dates."""
-    return {file: file.stat().st_mtime_ns for file in (run.folder / "results/digests").rglob("*.sha256")}
-
-
-@pytest.mark.parametrize(("stage", "moment"), cases())
-def test_kill(finished: Run, tmp_path: Path, stage: str, moment: str):
-    """The job is killed, and in the run after that the job and Snakemake with it."""
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("begun", marks=pytest.mark.faults_all),
+        pytest.param("writing", marks=pytest.mark.faults),
+        pytest.param("done", marks=pytest.mark.faults_all),
+    ],
+)
+def test_kill(finished: Run, tmp_path: Path, moment: str):
+    """In every stage, a job is killed, and in the run after that a job and Snakemake with it."""
     run = finished.copy(tmp_path / "run")
-    for victim in ("job", "everything"):
-        rewind(run, stage)
-        process = run.start()
-        job = wait_for_job(run, process, stage, moment)
-        if victim == "everything":
-            os.killpg(process.pid, signal.SIGKILL)
-        elif psutil.pid_exists(job):  # with its result in place, it may have ended by now
-            os.kill(job, signal.SIGKILL)
-        process.communicate()
-        assert moment == "done" or process.returncode != 0
-
-    complete = completed(run)
-    if moment == "done":  # in place, but not yet known to Snakemake: may be made again
-        complete = {file: when for file, when in complete.items() if STAGES[stage][0] not in file.parts}
-    assert "unlock" in run.run(ok=False)  # Snakemake tells what to type
-    run.run("--unlock")
+    rewind(run, "ingest")
+    complete: dict[Path, int] = {}
+    for stage in STAGES:
+        for victim in ("job", "everything"):
+            stops = Stops(run, {stage: moment})
+            (job,) = stops.wait(stage)
+            assert not redone(complete)
+            if victim == "everything":
+                os.killpg(stops.process.pid, signal.SIGKILL)
+            else:
+                os.kill(job, signal.SIGKILL)
+            output, _ = stops.process.communicate()
+            assert stops.process.returncode != 0, output
+            complete = completed(run)
+            if moment == "done":  # in place, but not yet known to Snakemake: may be made again
+                own = STAGES[stage][0]
+                complete = {file: when for file, when in complete.items() if own not in file.parts}
+        assert "unlock" in run.run(ok=False)  # Snakemake tells what to type
+        run.run("--unlock")
     is_whole(run, finished, complete)
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_a_polite_end(finished: Run, tmp_path: Path, sent: signal.Signals):
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        pytest.param(signal.SIGTERM, "Will exit after finishing currently running jobs", id="SIGTERM"),
+        pytest.param(signal.SIGINT, "Terminating processes on user request", id="Ctrl-C"),
+    ],
+)
+def test_a_polite_end(finished: Run, tmp_path: Path, sent: signal.Signals, answer: str):
     """Ctrl-C goes to the whole group, SIGTERM to Snakemake: both let go of the lock."""
     run = finished.copy(tmp_path / "run")
-    for _ in range(4):  # where it comes in a callback, Python ignores an interrupt, and the run ends well
-        rewind(run, "predict")
-        process = run.start()
-        wait_for_job(run, process, "predict", "writing")
-        os.killpg(process.pid, sent) if sent == signal.SIGINT else process.send_signal(sent)
-        process.communicate(timeout=120)
-        if process.returncode != 0:
-            break
-    assert process.returncode != 0
+    rewind(run, "fuse")
+    shutil.rmtree(run.folder / ".snakemake/log")
+    stops = Stops(run, {"fuse": "writing"}, jobs=2)  # on all cores: there is nothing left for Snakemake to do
+    stops.wait("fuse")
+    wait_until_idle(stops.process)
+    os.killpg(stops.process.pid, sent) if sent == signal.SIGINT else stops.process.send_signal(sent)
+    (log,) = (run.folder / ".snakemake/log").iterdir()
+    while answer not in log.read_text():
+        assert stops.process.poll() is None
+        time.sleep(0.05)
+    stops.go_on()
+    output, _ = stops.process.communicate()
+    assert stops.process.returncode != 0, output
     is_whole(run, finished, completed(run))
 
 
+def wait_until_idle(process: subprocess.Popen) -> None:
+    """Wait until the main thread of a process sleeps, with nothing to wake it up but a signal or another thread.
+
+    Only there is Ctrl-C sure to be heard: Python ignores an exception in a destructor or a callback. A thread that waits
+    for the interpreter's lock wakes up every five milliseconds, which its count of switches tells.
+    """
+    status = Path(f"/proc/{process.pid}/task/{process.pid}/status")
+    before, now = "", status.read_text()
+    while "State:\tS" not in now or before != now:
+        time.sleep(0.2)
+        before, now = now, status.read_text()
+
+
 @pytest.mark.faults
-def test_an_orphaned_job_and_its_rerun_do_not_mix(fresh: Run):
+def test_an_orphaned_job_and_its_rerun_do_not_mix(finished: Run, tmp_path: Path):
     """SIGKILL of Snakemake alone: its jobs go on writing; the rerun waits for them."""
-    (fresh.folder / "own_models.py").write_text(
-        (fresh.folder / "own_models.py").read_text() + "\n\nimport time\ntime.sleep(3)\n"
-    )
-    process = fresh.start()
-    log = fresh.folder / "results/logs/predict"
-    while not list(log.glob("*/f/*.log")):
+    run = finished.copy(tmp_path / "run")
+    rewind(run, "fuse")
+    stops = Stops(run, {"fuse": "writing"})
+    stops.wait("fuse")
+    stops.process.kill()
+    stops.process.wait()
+    run.run("--unlock")
+    rerun = run.start()
+    logs = run.folder / "results/logs/fuse"
+    while not any("waiting: another process" in log.read_text() for log in logs.rglob("*.log")):
+        assert rerun.poll() is None
         time.sleep(0.05)
-        assert process.poll() is None
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    fresh.run("--unlock")
-    fresh.run()
-    assert fresh.planned() == []
-    verified = dict(digests.verify(fresh.folder / "results", Layout(str(fresh.folder / "results"))))
+    stops.go_on()
+    output, _ = rerun.communicate()
+    assert rerun.returncode == 0, output
+    assert run.digests() == finished.digests()
+    assert run.planned() == []
+    verified = dict(digests.verify(run.folder / "results", Layout(str(run.folder / "results"))))
     assert verified
     assert not any(verified.values())
 
@@ -174,14 +162,15 @@ def test_an_orphaned_job_and_its_rerun_do_not_mix(fresh: Run):
 @pytest.mark.faults
 def test_a_second_run_in_the_folder_fails_clearly(finished: Run, tmp_path: Path):
     run = finished.copy(tmp_path / "run")
-    rewind(run, "predict")
-    process = run.start()
-    wait_for_job(run, process, "predict", "begun")
+    rewind(run, "score")
+    stops = Stops(run, {"score": "begun"})
+    stops.wait("score")
     output = run.run(ok=False)
     assert "lock" in output
     assert "Traceback" not in output
-    process.communicate()
-    assert process.returncode == 0
+    stops.go_on()
+    output, _ = stops.process.communicate()
+    assert stops.process.returncode == 0, output
     assert run.digests() == finished.digests()
 
 
@@ -242,7 +231,7 @@ def test_the_disk_fills_up(finished: Run, small_disk: Run):
 @pytest.mark.faults
 def test_a_folder_that_cannot_be_written(finished: Run, tmp_path: Path):
     run = finished.copy(tmp_path / "run")
-    rewind(run, "predict")
+    rewind(run, "score")
     partial = str(run.folder / "results/.partial")
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", partial], check=False).returncode:
         pytest.skip("mounting a read-only file system needs root")

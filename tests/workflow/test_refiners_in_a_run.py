@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ TRAINING = {"dataset": "train", "steps": 2, "patch": 16, "batch": 1, "validation
 
 
 def config() -> dict[str, Any]:
-    noisy = {"kind": "folder", "degradation": {"kind": "noise", "sigma": 20.0}, "images_per_part": 2}
+    noisy = {"kind": "folder", "degradation": {"kind": "noise", "sigma": 20.0}, "images_per_part": 3}
     return {
         "datasets": {name: {**noisy, "target": f"{name}/gt/*.png"} for name in ("ref", "test", "train")},
         "models": {
@@ -42,26 +44,30 @@ def config() -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.fixture
-def run(tmp_path, repository) -> Run:
-    made = Run(tmp_path, repository)
-    made.config = config()
-    write_images(tmp_path / "ref/gt", ["a", "b"])
-    write_images(tmp_path / "test/gt", ["c"])
-    write_images(tmp_path / "train/gt", ["p", "q", "r"])
-    return made
+@pytest.fixture(scope="session")
+def refined(once: Callable, repository: Path) -> Run:
+    """A finished run; copy it before you change it."""
+
+    def fill(folder: Path) -> None:
+        run = Run(folder, repository)
+        run.config = config()
+        write_images(folder / "ref/gt", ["a", "b"])
+        write_images(folder / "test/gt", ["c"])
+        write_images(folder / "train/gt", ["p", "q", "r"])
+        run.run()
+
+    return Run(once("refined", fill), repository)
 
 
-def test_refiners_behind_a_model_and_behind_the_ensemble(run: Run):
-    run.run()
-    results = run.folder / "results"
+def test_refiners_behind_a_model_and_behind_the_ensemble(refined: Run):
+    results = refined.folder / "results"
     network = refiner.read(results / "refiners/refined.safetensors")
     assert network.architecture.guide == 64
     assert network.facts["dataset"] == "train"
     assert sorted(network.facts["images"]) == ["p", "q", "r"]
     (path,) = (results / "predictions/test/refined.zarr").glob("[0-9a-f]*")
-    refined = reading.Part(path)
-    assert refined.attributes["parameters"]["network"][0] == digests.sha256(
+    part = reading.Part(path)
+    assert part.attributes["parameters"]["network"][0] == digests.sha256(
         results / "refiners/refined.safetensors"
     )
     (path,) = (results / "fused/one/test/behind.zarr").glob("[0-9a-f]*")
@@ -75,8 +81,8 @@ def test_refiners_behind_a_model_and_behind_the_ensemble(run: Run):
 
 
 @pytest.mark.slow
-def test_what_reruns_a_refiner(run: Run, monkeypatch: pytest.MonkeyPatch):
-    run.run()
+def test_what_reruns_a_refiner(refined: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = refined.copy(tmp_path / "run")
     assert run.planned() == []
     changed = run.config
     changed["models"]["refined"] |= {"device": "cpu", "batch": 2}
