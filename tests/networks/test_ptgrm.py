@@ -302,7 +302,7 @@ def test_another_prior_is_another_training(tmp_path, stores):
     with pytest.raises(InputError, match="checkpoint: belongs to another training"):
         train(tmp_path, stores, short)
     fresh = train(tmp_path / "fresh", stores, short)
-    anew = train(tmp_path, stores, short, anew=True)
+    anew = train(tmp_path, stores, short, restart=True)
     assert all(torch.equal(value, anew[name]) for name, value in fresh.items())
 
 

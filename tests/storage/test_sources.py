@@ -25,16 +25,16 @@ def made(tmp_path: Path) -> tuple[Path, list[str]]:
 
 def test_files_as_they_were(made):
     record, files = made
-    assert sources.state(record, files, None) == (0, True)
+    assert sources.state(record, files, lambda: None) == (0, True)
 
 
 @pytest.mark.parametrize("date", [OLD, None])
 def test_another_date_is_no_other_content(made, date):
     record, files = made
     os.utime(files[0], **({"ns": (date, date)} if date else {}))
-    assert sources.state(record, files, None) == (0, False)
+    assert sources.state(record, files, lambda: None) == (0, False)
     sources.renew(record)
-    assert sources.state(record, files, None) == (0, True)
+    assert sources.state(record, files, lambda: None) == (0, True)
 
 
 @pytest.mark.parametrize("date", [OLD, None])
@@ -44,12 +44,12 @@ def test_a_file_is_replaced(made, date, tmp_path):
     before = os.stat(files[0]).st_size
     Path(files[0]).write_text("x" * before)
     os.utime(files[0], **({"ns": (date, date)} if date else {}))
-    assert sources.state(record, files, None) == (1, False)
+    assert sources.state(record, files, lambda: None) == (1, False)
     sources.renew(record)  # which it does only for unchanged content
-    assert sources.state(record, files, None) == (1, False)
+    assert sources.state(record, files, lambda: None) == (1, False)
     with sources.recorded(record, 1, files):
         pass
-    assert sources.state(record, files, None) == (1, True)
+    assert sources.state(record, files, lambda: None) == (1, True)
 
 
 def test_a_link_points_elsewhere(made, tmp_path):
@@ -59,16 +59,16 @@ def test_a_link_points_elsewhere(made, tmp_path):
     os.utime(target, ns=(OLD, OLD))
     Path(files[1]).unlink()
     Path(files[1]).symlink_to(target)
-    assert sources.state(record, files, None) == (1, False)
+    assert sources.state(record, files, lambda: None) == (1, False)
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"generation": 0, "files": 3}', "null"])
 def test_a_lost_or_damaged_record_is_settled_by_content(made, damage):
     record, files = made
     record.write_text(damage) if damage else record.unlink()
-    assert sources.state(record, files, [sha256(file) for file in files]) == (0, False)
-    assert sources.state(record, files, ["0" * 64]) == (1, False)
-    assert sources.state(record, files, None) == (0, True)  # nothing was made yet
+    assert sources.state(record, files, lambda: [sha256(file) for file in files]) == (0, False)
+    assert sources.state(record, files, lambda: ["0" * 64]) == (1, False)
+    assert sources.state(record, files, lambda: None) == (0, True)  # nothing was made yet
 
 
 def test_a_file_that_is_being_written(tmp_path):

@@ -31,7 +31,7 @@ rule ingest:
         names=lambda w: plan.parts(w.dataset)[w.part],
         settings=lambda w: settings.datasets[w.dataset].traced,
         sizes=lambda w: reads.sizes(w.dataset, w.part),
-        made_of=lambda w: reads.made_of(
+        made_of=lambda w: made_of.record(
             layout.part(layout.dataset(w.dataset), w.part), reads.ingest(w.dataset, w.part)
         ),
         source=lambda w: stage_code("ingest", [settings.datasets[w.dataset]]),
@@ -83,7 +83,7 @@ rule renew_sources:
         mem_mb=growing(500),
         runtime=60,
     params:
-        records=lambda w: reads.renewable(),
+        records=lambda w: made_of.renewable(),
         source=stage_code("renew_sources"),
     message:
         "renew the records of files with another date and the same content"

@@ -37,7 +37,7 @@ rule train_denoiser:
         identity=identity,
         checkpoint=lambda w, output: layout.checkpoint(output.weights),
         settings=lambda w: settings.denoisers[w.denoiser].model_dump(mode="json", exclude={"photographs"}),
-        made_of=lambda w: reads.made_of(layout.denoiser(w.denoiser), reads.train_denoiser(w.denoiser)),
+        made_of=lambda w: made_of.record(layout.denoiser(w.denoiser), reads.train_denoiser(w.denoiser)),
         source=stage_code("train_denoiser"),
     message:
         "train denoiser {wildcards.denoiser}"
@@ -70,7 +70,7 @@ rule train_refiner:
         prior=lambda w: reads.refiner(w.refiner).settings.seen["prior"],
         architecture=lambda w: reads.refiner(w.refiner).settings.seen["architecture"],
         course=lambda w: reads.refiner(w.refiner).settings.training.course,
-        made_of=lambda w: reads.made_of(layout.refiner(w.refiner), reads.train_refiner(w.refiner)),
+        made_of=lambda w: made_of.record(layout.refiner(w.refiner), reads.train_refiner(w.refiner)),
         source=stage_code("train_refiner"),
     message:
         "train refiner {wildcards.refiner}"
@@ -102,7 +102,7 @@ rule predict:
         identity=identity,
         settings=lambda w: settings.models[w.model].traced,
         crop=lambda w: settings.datasets[w.dataset].cropped,
-        made_of=lambda w: reads.made_of(
+        made_of=lambda w: made_of.record(
             layout.part(layout.predictions(w.dataset, w.model), w.part),
             reads.predict(w.dataset, w.model, w.part),
         ),

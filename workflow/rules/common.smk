@@ -9,6 +9,7 @@ from ensir import registry
 from ensir.errors import InputError
 from ensir.planning import check
 from ensir.planning.code import figure_code, functions_code, stage_code
+from ensir.planning.made_of import MadeOf
 from ensir.planning.reads import Reads
 from ensir.planning.targets import FIGURE_FILES
 from ensir.storage.digests import sha256
@@ -28,6 +29,7 @@ except InputError as error:
     raise WorkflowError(str(error))
 settings = plan.config
 reads = Reads(plan)
+made_of = MadeOf(reads)
 
 # With --sdm conda, an environment holds the libraries; the package itself comes from this repository.
 environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.device == 'cuda' else 'cpu'}.yaml")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from ensir import registry
@@ -14,8 +13,6 @@ from ensir.planning.garbage import NOT_DIGESTED, needed
 from ensir.planning.networks import Refinement
 from ensir.planning.plan import Plan
 from ensir.planning.targets import Targets
-from ensir.storage import sources
-from ensir.storage.reading import known_sources
 
 Parts = list[tuple[str, list[str]]]  # each part of a dataset, and the parts of the models' predictions
 
@@ -55,11 +52,6 @@ class Reads:
     def __init__(self, plan: Plan):
         self.plan, self.config, self.layout = plan, plan.config, plan.layout
         self.targets = Targets(plan)
-        self._state = cache(self._compared)
-
-    def _compared(self, result: str, files: tuple[str, ...]) -> sources.State:
-        """Compare the sources of a result with its record, once in a process."""
-        return sources.state(self.layout.sources(result), files, known_sources(result))
 
     def method(self, experiment: str, method: str) -> CombiningMethod:
         """Return the section of a method."""
@@ -68,45 +60,6 @@ class Reads:
     def parts(self, store: str, dataset: str) -> list[str]:
         """Return all parts of a store."""
         return [self.layout.part(store, part) for part in self.plan.parts(dataset)]
-
-    # ── sources ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def made_of(self, result: str, read: Read) -> dict[str, Any]:
-        """Ingest, train, predict: the user's files that a result is made from; see `ensir.storage.sources`."""
-        files = self._sources(read)
-        state = self._state(result, tuple(files))
-        return {"record": self.layout.sources(result), "generation": state.generation, "files": files}
-
-    def renewable(self) -> list[str]:
-        """Renew: the records of results whose files have new dates, but the same content."""
-        records = []
-        for result, read in self._made():
-            state = self._state(result, tuple(self._sources(read)))
-            held = sources.read(self.layout.sources(result))
-            if not state.settled and held and held.generation == state.generation:
-                records.append(self.layout.sources(result))
-        return sorted(records)
-
-    def _made(self) -> Iterator[tuple[str, Read]]:
-        """Yield every result that is made from the user's files, and what it reads."""
-        layout = self.layout
-        for _, dataset, models in self.plan.used():
-            for part in self.plan.parts(dataset):
-                yield layout.part(layout.dataset(dataset), part), self.ingest(dataset, part)
-                for model in models:
-                    if not self.config.models[model].adopted:
-                        path = layout.part(layout.predictions(dataset, model), part)
-                        yield path, self.predict(dataset, model, part)
-        for denoiser in self.config.denoisers:
-            yield layout.denoiser(denoiser), self.train_denoiser(denoiser)
-        for refiner, refinement in self.plan.networks.refiners().items():
-            if refinement.settings.training:
-                yield layout.refiner(refiner), self.train_refiner(refiner)
-
-    def _sources(self, read: Read) -> list[str]:
-        """Return the user's files, without weights that are results themselves."""
-        files = [file for files in read.sources.values() for file in files]
-        return [file for file in files if not file.startswith(f"{self.layout.root}/")]
 
     # ── ingest, train, predict ───────────────────────────────────────────────────────────────────────────────
 

@@ -97,14 +97,16 @@ def state(record: str | Path, files: Sequence[str], known: Sequence[str] | None)
     ----------
     record : path
     files : list of str
-    known : list of str or None
-        The SHA-256 of its sources that the result itself holds, in case there is no record; None if it holds none.
+    known : callable
+        Returns the SHA-256 of its sources that the result itself holds, in case there is no record; None where there
+        is no result yet.
     """
     held = read(record)
     if held is None:
-        if known is None:
+        digests = known()
+        if digests is None:
             return State(0, True)
-        return State(0 if {sha256(file) for file in files}.issuperset(known) else 1, False)
+        return State(0 if {sha256(file) for file in files}.issuperset(digests) else 1, False)
     if held.files.keys() != set(files):
         return State(held.generation, True)  # the list of inputs has changed, which Snakemake sees
     changed = [file for file in files if stamp(file) != held.files[file][0]]
