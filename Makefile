@@ -9,13 +9,15 @@ BIN := .venv/bin
 PIP := PIP_CONSTRAINT=envs/constraints.txt $(BIN)/pip --quiet --disable-pip-version-check
 # On all cores, where pip uses one. Without it, every job of a run would take longer to start than to work.
 COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib src || true
-SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile $(CONFIG)
+SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile "$(CONFIG)"
+# Says what is wrong in our words, before Snakemake reads anything.
+CHECK := $(BIN)/ensir check --quiet "$(CONFIG)"
 # A Slurm for tests sees no network, and ends with the command that began it, however that ends.
 ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help set-up run dry-run resume figures workflow-report screenshot test test-all test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
+.PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-all test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
 # Two tests at a time, with one thread each; those that share something stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
@@ -26,19 +28,26 @@ help:  ## list the targets
 set-up: $(INSTALLED_FOR_TESTS)  ## install what the workflow and its tests need, in .venv
 
 run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
+	@$(CHECK)
 	@$(SNAKEMAKE) --quiet rules reason host progress || \
 	{ echo "stopped: fix what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
 	@$(BIN)/ensir table results/summary.csv
 	@echo "report: $(CURDIR)/results/report.html"
 
+check: $(INSTALLED)  ## check CONFIG and the files that it names: all mistakes, or what was found
+	@$(BIN)/ensir check "$(CONFIG)"
+
 dry-run: $(INSTALLED)  ## list what `make run` would do, and why
+	@$(CHECK)
 	$(SNAKEMAKE) --dry-run
 
 resume: $(INSTALLED)  ## after a kill: remove the stale lock, redo what was unfinished
+	@$(CHECK)
 	$(SNAKEMAKE) --unlock
 	$(MAKE) run
 
 figures: $(INSTALLED)  ## draw the figures of a paper: results/figures/ (SVG, PDF, PNG, CSV)
+	@$(CHECK)
 	$(SNAKEMAKE) --quiet rules reason host progress -- figures
 
 workflow-report: figures  ## Snakemake's own report, with the figures: results/workflow-report.html

@@ -33,6 +33,7 @@ def read(path: Path, content: bytes) -> np.ndarray:
     path.write_bytes(content)
     image = image_files.read(str(path))
     assert image_files.shape(str(path)) == image.shape
+    assert image_files.header(str(path)).bits in (8 * image.itemsize, None)  # None: the values alone tell
     return image
 
 

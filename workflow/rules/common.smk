@@ -3,14 +3,13 @@
 import os
 from functools import cache
 
-import ensir.config.reading
 from snakemake.exceptions import WorkflowError
 
 from ensir import registry
 from ensir.errors import InputError
+from ensir.planning import check
 from ensir.planning.code import figure_code, functions_code, stage_code
 from ensir.planning.made_of import MadeOf
-from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
 from ensir.planning.targets import FIGURE_FILES
 from ensir.storage.digests import sha256
@@ -20,15 +19,15 @@ from ensir.storage.shared import SharedStore
 
 layout = Layout("results")
 try:
-    settings = ensir.config.reading.parse(
+    plan = check.plan(
         config,
         ", ".join(map(str, workflow.configfiles)) or "--config",
         workflow.configfiles,
+        layout,
     )
-    plan = Plan(settings, layout)
-    plan.check()
 except InputError as error:
     raise WorkflowError(str(error))
+settings = plan.config
 reads = Reads(plan)
 made_of = MadeOf(reads)
 

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ensir.cli import denoisers, folders, luts, reference, refiners, restore, results
+from ensir.cli import check, denoisers, folders, luts, reference, refiners, restore, results
 from ensir.errors import InputError
 
 
@@ -35,6 +35,7 @@ for command in (
     folders.fuse,
     folders.score,
     restore.restore,
+    check.check,
     results.publish,
     results.verify,
     results.gc,

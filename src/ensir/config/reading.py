@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import math
+import datetime
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from ensir.config import yaml_file
 from ensir.config.checks import cross_check
 from ensir.config.reference import allowed, keys, kind, sections, without_null
 from ensir.config.schema import Config
+from ensir.config.valid_parts import valid_parts
 from ensir.errors import InputError
 from ensir.section import Name, Problem, shown, unknown
 
-MOST_VALUES = 100_000  # in a file, with its aliases expanded
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+HOME = re.compile(r"~[\w.-]*/")
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")  # which YAML 1.1 takes for text without a point
+
+Steps = tuple[str, ...]  # the keys, and the numbers of items in lists, that lead to a value
 
 
 def load(path: str) -> Config:
@@ -37,9 +41,7 @@ def read(path: str) -> dict[str, Any]:
     InputError
         No such file, not YAML, or without keys.
     """
-    node = _compose(path)
-    with _clear_errors(path):
-        raw = yaml.SafeLoader("").construct_document(node) if node else None
+    _, raw = yaml_file.read(path)
     if not isinstance(raw, dict):
         what = "is empty" if raw is None else "holds no keys"
         raise InputError(f"{path}: {what}; give the sections {', '.join(Config.model_fields)}")
@@ -52,69 +54,65 @@ def parse(raw: dict[str, Any], source: str, files: Sequence[str] = ()) -> Config
     Parameters
     ----------
     raw : dict
-        Plain data, as from `read`; ``${VAR}`` in its texts stands for an environment variable.
+        Plain data, as from `read`; ``${VAR}`` in its texts stands for an environment variable, ``~/`` at the beginning
+        of one for the home folder.
     source : str
         Where it comes from, for the error message.
     files : list of str
-        YAML files that it was read from: duplicate keys, which plain data cannot show, are errors, too.
+        YAML files that it was read from: duplicate keys and words that YAML takes for something else, which plain data
+        cannot show, are errors, too.
 
     Raises
     ------
     InputError
         All errors, one per line: source, dotted key, value, what is allowed.
     """
-    problems = [problem for file in files for problem in _twice(_compose(file), "")]
-    problems += _unset_variables(raw, "")
-    raw = _expand(raw)
-    problems += cross_check(raw)
-    try:
-        config = Config.model_validate(raw)
-    except ValidationError as error:
-        problems += [_explain(details) for details in error.errors(include_url=False)]
+    config, problems = examine(raw, files)
     if problems:
-        raise InputError("\n".join(sorted({f"{source}: {key}: {message}" for key, message in problems})))
+        raise InputError(told(source, (f"{key}: {message}" for key, message in problems)))
     return config
 
 
-# ── the file ────────────────────────────────────────────────────────────────────────────────────────────────
+def told(source: str, lines: Iterable[str]) -> str:
+    """Return the mistakes of a configuration as one message, a sorted line each."""
+    return "\n".join(sorted({f"{source}: {line}" for line in lines}))
 
 
-def _compose(path: str) -> yaml.Node | None:
-    """Return the tree of a YAML file; None where it is empty."""
-    with _clear_errors(path), open(path, encoding="utf-8") as file:
-        node = yaml.compose(file, yaml.SafeLoader)
-        if node and _values(node, {}) > MOST_VALUES:
-            raise InputError(
-                f"{path}: its aliases expand to more than {MOST_VALUES} values; write out what is meant"
-            )
-    return node
+def examine(raw: dict[str, Any], files: Sequence[str] = ()) -> tuple[Config, list[Problem]]:
+    """Find the mistakes in a configuration; see `parse`.
+
+    Returns
+    -------
+    config : Config
+        Where there are mistakes: the parts without, which can be compared with the files that they name.
+    problems : list of Problem
+    """
+    nodes = [node for file in files if (node := yaml_file.read(file)[0])]
+    problems = [problem for node in nodes for problem in _twice(node, "")]
+    unquoted = _Unquoted()
+    for node in nodes:
+        unquoted.note(node, ())
+    problems += unquoted.problems()
+    raw = unquoted.with_keys_as_written(raw, ())
+    problems += _unset_variables(raw, "")
+    raw = _expand(raw)
+    config, errors = _validate(raw)
+    if _put_numbers(raw, errors):
+        config, errors = _validate(raw)
+    problems += [_explain(details, unquoted.values) for details in errors]
+    _put_texts(raw, errors, unquoted.values)
+    problems += cross_check(raw)
+    return valid_parts(raw, problems) if problems or config is None else config, problems
 
 
-def _values(node: yaml.Node, known: dict[int, float]) -> float:
-    """Count the values of a tree with its aliases expanded; infinitely many where one contains itself."""
-    if id(node) not in known:
-        known[id(node)] = math.inf
-        inner = node.value if isinstance(node, yaml.SequenceNode) else []
-        if isinstance(node, yaml.MappingNode):
-            inner = [value for pair in node.value for value in pair]
-        known[id(node)] = 1 + sum(_values(value, known) for value in inner)
-    return known[id(node)]
-
-
-@contextmanager
-def _clear_errors(path: str) -> Iterator[None]:
+def _validate(raw: dict[str, Any]) -> tuple[Config | None, list[ErrorDetails]]:
     try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"{path}: {where}{error.problem}") from None
-    except RecursionError:
-        raise InputError(f"{path}: is nested too deeply; it is no configuration") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that does not exist
-        raise InputError(f"{path}: is no text file: {' '.join(str(error).split())}") from None
+        return Config.model_validate(raw), []
+    except ValidationError as error:
+        return None, error.errors(include_url=False)
+
+
+# ── the file ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _twice(node: yaml.Node | None, key: str) -> Iterator[Problem]:
@@ -135,6 +133,78 @@ def _twice(node: yaml.Node | None, key: str) -> Iterator[Problem]:
             yield from _twice(value, here)
 
 
+class _Unquoted:
+    """What stands without quotes in a file and YAML takes for something else than text: ``no``, ``007``, a date.
+
+    Attributes
+    ----------
+    values : dict
+        As written, by their steps.
+    keys : dict
+        Of the sections, by their steps: what YAML takes each such key for, and the key as written.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[Steps, str] = {}
+        self.keys: dict[Steps, dict[Any, str]] = {}
+
+    def note(self, node: yaml.Node, steps: Steps) -> None:
+        """Note what a tree holds."""
+        if isinstance(node, yaml.SequenceNode):
+            for number, item in enumerate(node.value):
+                self.note(item, (*steps, str(number)))
+        elif isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                if name.tag.endswith(":merge"):
+                    for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                        self.note(merged, steps)
+                elif isinstance(name, yaml.ScalarNode):
+                    if _is_taken(name):
+                        self.keys.setdefault(steps, {})[yaml.safe_load(name.value)] = name.value
+                    self.note(value, (*steps, name.value))
+        elif _is_taken(node):
+            self.values[steps] = node.value
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the keys: all are texts."""
+        for steps, keys_here in self.keys.items():
+            for written in keys_here.values():
+                yield Problem(".".join((*steps, written)), _put_in_quotes(written))
+
+    def with_keys_as_written(self, value: Any, steps: Steps) -> Any:
+        """Return plain data with the keys as written."""
+        if isinstance(value, list):
+            return [self.with_keys_as_written(item, (*steps, str(n))) for n, item in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        here = self.keys.get(steps, {})
+        names = {name: name if isinstance(name, str) else here.get(name, name) for name in value}
+        return {
+            names[name]: self.with_keys_as_written(inner, (*steps, str(names[name])))
+            for name, inner in value.items()
+        }
+
+
+def _is_taken(node: yaml.Node) -> bool:
+    """Tell whether YAML takes a text without quotes for something else."""
+    if not isinstance(node, yaml.ScalarNode) or node.style is not None or not node.value:
+        return False
+    tag = yaml.SafeLoader("").resolve(yaml.ScalarNode, node.value, (True, False))
+    return tag == node.tag and tag.rpartition(":")[2] in ("bool", "int", "float", "null", "timestamp")
+
+
+def _put_in_quotes(written: str) -> str:
+    """Say what YAML takes a text for, and how to write it."""
+    match value := yaml.safe_load(written):
+        case bool() | None:
+            taken = shown(value)
+        case datetime.date():
+            taken = "a date"
+        case _:
+            taken = f"the number {value}"
+    return f'without quotes, {written} is {taken} in YAML; put it in quotes: "{written}"'
+
+
 def _unset_variables(value: Any, key: str) -> Iterator[Problem]:
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -149,24 +219,58 @@ def _unset_variables(value: Any, key: str) -> Iterator[Problem]:
 
 
 def _expand(value: Any) -> Any:
-    """Replace ``${VAR}`` in all texts; variables that are not set are left as they are."""
+    """Replace ``${VAR}`` in all texts, and ``~/`` at their beginning; variables that are not set stay as they are."""
     if isinstance(value, dict):
         return {name: _expand(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_expand(item) for item in value]
     if isinstance(value, str):
-        return VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+        value = VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+        return os.path.expanduser(value) if HOME.match(value) else value
     return value
+
+
+def _put_numbers(raw: dict[str, Any], errors: list[ErrorDetails]) -> bool:
+    """Replace texts such as ``1e-3`` by numbers where numbers are wanted; tell whether there are any."""
+    found = False
+    for error in errors:
+        value, whole = error["input"], error["type"] == "int_type"
+        if not whole and error["type"] != "float_type":
+            continue
+        if isinstance(value, str) and EXPONENT.fullmatch(value):
+            value = float(value)
+        if isinstance(value, float) and (value.is_integer() or not whole):
+            _put(raw, _locate(error["loc"]).steps, int(value) if whole else value)
+            found = True
+    return found
+
+
+def _put_texts(raw: dict[str, Any], errors: list[ErrorDetails], written: dict[Steps, str]) -> None:
+    """Replace what lacks quotes by what is meant, so that it leads to no further mistakes."""
+    for error in errors:
+        steps = _locate(error["loc"]).steps
+        if error["type"] == "string_type" and steps in written:
+            _put(raw, steps, written[steps])
+
+
+def _put(raw: Any, steps: Steps, value: Any) -> None:
+    """Replace the value to which steps lead."""
+    *above, last = steps
+    for step in above:
+        raw = raw[int(step) if isinstance(raw, list) else step]
+    raw[int(last) if isinstance(raw, list) else last] = value
 
 
 # ── what the schema rejects ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _explain(error: ErrorDetails) -> Problem:
+def _explain(error: ErrorDetails, written: dict[Steps, str]) -> Problem:
     """Explain one of pydantic's errors in the words of the configuration."""
-    key, section, field = _locate(error["loc"])
+    key, steps, section, field = _locate(error["loc"])
     value, name = error["input"], key.rpartition(".")[2]
     match error["type"]:
+        case "string_type" if steps in written:
+            return Problem(key, _put_in_quotes(written[steps]))
         case "extra_forbidden" | "invalid_key":
             return Problem(key, unknown("unknown key", name, keys(section)))
         case "missing":
@@ -192,19 +296,31 @@ def _kinds(field: FieldInfo) -> list[str]:
     return [kind(section) for section in sections(field.annotation)]
 
 
-def _locate(location: Sequence[str | int]) -> tuple[str, type[BaseModel], FieldInfo]:
-    """Follow one of pydantic's locations through the schema.
+class _Location(NamedTuple):
+    """Where the schema rejects something.
 
-    Returns
-    -------
+    Attributes
+    ----------
     key : str
         The dotted key as written in the file; items of a list have the key of the list.
+    steps : tuple of str
+        The same with the numbers of items.
     section : class
         The innermost section on the way.
     field : FieldInfo
         What the schema expects there.
     """
+
+    key: str
+    steps: Steps
+    section: type[BaseModel]
+    field: FieldInfo
+
+
+def _locate(location: Sequence[str | int]) -> _Location:
+    """Follow one of pydantic's locations through the schema."""
     path: list[str] = []
+    steps: list[str] = []
     section: type[BaseModel] = Config
     field = FieldInfo.from_annotation(Config)
     for step in location:
@@ -216,6 +332,7 @@ def _locate(location: Sequence[str | int]) -> tuple[str, type[BaseModel], FieldI
         elif choices:
             section = choices[0]
             path.append(str(step))
+            steps.append(str(step))
             field = section.model_fields.get(str(step), field)
         else:
             container = without_null(field.annotation)
@@ -223,5 +340,6 @@ def _locate(location: Sequence[str | int]) -> tuple[str, type[BaseModel], FieldI
                 break  # not a key, but one of the types that the value may have
             if get_origin(container) is dict:
                 path.append(str(step))
+            steps.append(str(step))
             field = FieldInfo.from_annotation(get_args(container)[-1])
-    return ".".join(path), section, field
+    return _Location(".".join(path), tuple(steps), section, field)

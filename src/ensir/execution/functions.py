@@ -32,9 +32,12 @@ def load(function: str) -> Callable[..., Any]:
     module, _, name = function.partition(":")
     _search_working_directory()
     try:
-        return getattr(importlib.import_module(module), name)
-    except Exception as error:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:
         raise InputError(f"function {function}: cannot be imported ({error}); fix `function`") from error
+    if not callable(found):
+        raise InputError(f"function {function}: is no function; fix `function`")
+    return found
 
 
 @cache

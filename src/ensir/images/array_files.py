@@ -30,6 +30,13 @@ def shape(path: str, array: str | None) -> tuple[int, int, int]:
         return height, width, channels[0] if channels else 1
 
 
+def header(path: str, array: str | None) -> decoding.Header:
+    """Read size, channels and, of unsigned integers, the depth of an array from its header alone."""
+    with _opened(path, array) as value:
+        bits = 8 * value.dtype.itemsize if value.dtype.kind == "u" else None
+    return decoding.Header(*shape(path, array), bits)
+
+
 def read(path: str, array: str | None) -> Shaped[np.ndarray, "height width channel"]:
     """Read an array as stored.
 

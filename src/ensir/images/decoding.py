@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
@@ -65,19 +65,33 @@ POINTERS = {
 }
 
 
-def shape(path: str) -> Shape:
-    """Return (height, width, channel) of what `pixels` returns, from the header alone."""
+class Header(NamedTuple):
+    """What the header of an image tells of what `pixels` returns; no `bits` where the values alone tell that."""
+
+    height: int
+    width: int
+    channels: int
+    bits: int | None
+
+
+def header(path: str) -> Header:
+    """Return size, channels and depth of what `pixels` returns, from the header alone."""
     kind = _kind(path)
     if kind == "PNG":
         with open(path, "rb") as file:
             png = _png(path, file)
-        return _turned((png.height, png.width, png.channels), png.orientation)
+        unclear = png.depth == 16 and png.significant and min(png.significant) <= 8
+        bits = None if unclear else max(png.depth, 8)
+        return Header(*_turned((png.height, png.width, png.channels), png.orientation), bits)
     if kind == "TIFF":
         with _tiff(path) as page:
-            return _turned((page.imagelength, page.imagewidth, _channels(page)), _orientation_of(page))
+            bits = 8 if page.photometric == 3 or _largest_code(path, page) <= 255 else 16
+            size = (page.imagelength, page.imagewidth, _channels(page))
+            return Header(*_turned(size, _orientation_of(page)), bits)
     with _pillow(path, kind) as image:
         channels = 1 if image.mode in ("1", "L", "LA") else 3
-        return _turned((image.height, image.width, channels), _orientation(image.info.get("exif")))
+        size = (image.height, image.width, channels)
+        return Header(*_turned(size, _orientation(image.info.get("exif"))), 8)
 
 
 def pixels(path: str) -> Pixels:

@@ -390,8 +390,13 @@ def cropped(
 
 def shape(path: str) -> tuple[int, int, int]:
     """Return (height, width, channel) of an image as `read` returns it, from its header alone."""
+    return header(path)[:3]
+
+
+def header(path: str) -> decoding.Header:
+    """Return size, channels and depth of an image as `read` returns it, from its header alone."""
     with clear_errors(path, "an image"):
-        return decoding.shape(path)
+        return decoding.header(path)
 
 
 def read(path: str) -> Shaped[np.ndarray, "height width channel"]:

@@ -142,16 +142,16 @@ class Networks:
                 if refinement.settings.training is None:
                     continue
                 learned = refinement.settings.training.dataset
-                twins = {self._identity(*pair): pair[0] for pair in self.plan.targets(learned).items()}
+                twins = {identity(*pair): pair[0] for pair in self.plan.targets(learned).items()}
                 for dataset in (experiment.reference, *experiment.tests):
                     for image, file in self.plan.targets(dataset).items():
-                        if twin := twins.get(self._identity(image, file)):
+                        if twin := twins.get(identity(image, file)):
                             yield (
                                 f"{refinement.key}.training.dataset: image {twin!r} of {learned} is image {image!r} of "
                                 f"{dataset}, too; `exclude` it from one of them"
                             )
 
-    @staticmethod
-    def _identity(image: str, file: str) -> tuple[str, str]:
-        """Return what identifies an image: its file, or its name where it has none."""
-        return ("file", os.path.realpath(file)) if file else ("name", image)
+
+def identity(image: str, file: str) -> tuple[str, str]:
+    """Return what identifies an image: its file, or its name where it has none."""
+    return ("file", os.path.realpath(file)) if file else ("name", image)

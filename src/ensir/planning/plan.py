@@ -46,16 +46,24 @@ class Plan:
         InputError
             One line per dataset or model whose files are not as they should be.
         """
-        problems = []
+        if problems := self.problems():
+            raise InputError("\n".join(problems))
+
+    def problems(self) -> list[str]:
+        """Return what is missing, a line each."""
+        found = []
         for list_files, names in self._listings():
             try:
                 list_files(*names)
             except InputError as error:
-                problems.append(str(error))
-        if not problems:
-            problems = [*self._ambiguous(), *self._unpictured(), *self.networks.overlapping()]
-        if problems:
-            raise InputError("\n".join(dict.fromkeys(problems)))
+                found.append(str(error))
+        for further in (self._ambiguous, self._unpictured, self.networks.overlapping):
+            try:
+                for line in further():
+                    found.append(line)
+            except InputError as error:
+                found.append(str(error))
+        return list(dict.fromkeys(found))
 
     def _listings(self) -> Iterator[tuple[Callable[..., object], tuple[str, ...]]]:
         """Yield calls that list files, each of which may find something wrong."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from jaxtyping import Shaped
 
+from ensir.images.decoding import Header
 from ensir.images.degradations import check_inputs
 from ensir.section import Context, Problem, Section, shown
 
@@ -54,6 +55,10 @@ class RestorerModel(Section):
     def shape(self, file: str) -> tuple[int, int, int]:
         """Return (height, width, channel) of the prediction in a file."""
         raise NotImplementedError
+
+    def header(self, file: str) -> Header:
+        """Return the shape, and the depth of integers, of the prediction in a file."""
+        return Header(*self.shape(file), None)
 
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of its network, then the files that belong to it; empty where it has none.

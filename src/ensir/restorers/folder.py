@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ensir.errors import InputError
 from ensir.images import array_files, image_files
+from ensir.images.decoding import Header
 from ensir.restorers import Degraded, RestorerModel, check_placeholder
 from ensir.section import Context, Problem
 
@@ -46,6 +47,12 @@ class FolderModel(RestorerModel):
     def shape(self, file: str) -> tuple[int, int, int]:
         """Read the shape of a prediction from the header of its file."""
         return array_files.shape(file, self.array) if array_files.is_array(file) else image_files.shape(file)
+
+    def header(self, file: str) -> Header:
+        """Read the header of a file."""
+        return (
+            array_files.header(file, self.array) if array_files.is_array(file) else image_files.header(file)
+        )
 
 
 class Restorer:

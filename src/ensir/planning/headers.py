@@ -1,0 +1,197 @@
+"""Sizes, channels and depths of image files, from their headers: what does not fit together is told before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from ensir.errors import InputError
+from ensir.images import image_files
+from ensir.images.decoding import Header
+from ensir.planning.plan import Plan
+
+MOST_IMAGES = 10_000  # whose headers are read; of more, every second, third, …
+THREADS = 8  # which wait for the disk or the network
+
+Found = dict[str, tuple[str, int]]  # the first mistake of a kind, and how many there are
+
+
+class Headers:
+    """The headers of all files of a plan, each read once.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Attributes
+    ----------
+    sizes : dict
+        By dataset: the sizes (height, width) of the targets that were read.
+    images : int
+        How many images there are.
+    step : int
+        Of how many images one is read.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.models: dict[str, list[str]] = {}
+        for _, dataset, models in plan.used():
+            listed = self.models.setdefault(dataset, [])
+            listed += [model for model in models if model not in listed]
+        self.targets = {dataset: _files(partial(plan.targets, dataset)) for dataset in self.models}
+        self.images = sum(map(len, self.targets.values()))
+        self.step = max(1, -(-self.images // MOST_IMAGES))
+        self.sizes: dict[str, set[tuple[int, int]]] = {dataset: set() for dataset in self.models}
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line for every kind of mistake in a dataset or in the predictions for it."""
+        for dataset in self.models:
+            try:
+                cropped = self.plan.sizes(dataset)
+            except InputError:  # which the plan tells
+                continue
+            found: Found = {}
+            names = [name for name, file in self.targets[dataset].items() if file][:: self.step]
+            checked = _Checked(self.plan, dataset, self.models[dataset], cropped)
+            kinds: dict[tuple[int, int], str] = {}
+            with ThreadPoolExecutor(THREADS) as pool:
+                for name, (header, lines) in zip(names, pool.map(checked.image, names), strict=True):
+                    for kind, line in lines:
+                        first, count = found.get(kind, (line, 0))
+                        found[kind] = (first, count + 1)
+                    if header:
+                        self.sizes[dataset].add((header.height, header.width))
+                        if header.bits:
+                            kinds.setdefault((header.channels, header.bits), self.targets[dataset][name])
+            for line, count in found.values():
+                yield line if count == 1 else f"{line} ({count} of {len(names)} images)"
+            if len(kinds) > 1:
+                (a, one), (b, other) = list(kinds.items())[:2]
+                yield (
+                    f"datasets.{dataset}.target: {one} has {a[0]} channels of {a[1]} bits, {other} {b[0]} of {b[1]}; "
+                    "a dataset holds images of one kind: convert them, or split the dataset in two"
+                )
+
+
+class _Checked:
+    """The files of one dataset: its targets, their inputs and their predictions.
+
+    Parameters
+    ----------
+    plan : Plan
+    dataset : str
+    models : list of str
+        The models that are used on it.
+    cropped : dict
+        What is kept of each target; empty where nothing is cropped.
+    """
+
+    def __init__(self, plan: Plan, dataset: str, models: list[str], cropped: dict[str, tuple[int, int]]):
+        self.settings, self.cropped = plan.config.datasets[dataset], cropped
+        self.key = f"datasets.{dataset}"
+        self.targets = _files(partial(plan.targets, dataset))
+        self.inputs = _files(partial(plan.inputs, dataset))
+        self.sections = {model: plan.config.models[model] for model in models}
+        self.predictions = {model: _files(partial(plan.predictions, dataset, model)) for model in models}
+
+    def image(self, name: str) -> tuple[Header | None, list[tuple[str, str]]]:
+        """Return the header of a target, and what is wrong with it or its files: the kind of mistake, and a line."""
+        lines: list[tuple[str, str]] = []
+        file, key = self.targets[name], f"{self.key}.target"
+        target = _read(image_files.header, file, key, lines)
+        if target is None:
+            return None, lines
+        size = self.cropped.get(name, target[:2])
+        if self.cropped:
+            lines += _border(key, file, target, size)
+        elif not self.inputs:
+            unit = self.settings.input_scale  # inputs are made of whole pixels
+            size = (size[0] // unit * unit, size[1] // unit * unit)
+        if name in self.inputs:
+            lines += self._input(name, target, size)
+        for model, section in self.sections.items():
+            if name in self.predictions[model]:
+                key, made = f"models.{model}.path", self.predictions[model][name]
+                if prediction := _read(section.header, made, key, lines):
+                    lines += self._prediction(key, made, prediction, file, target, size)
+        return target, lines
+
+    def _input(self, name: str, target: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
+        key, file, scale = f"{self.key}.input", self.inputs[name], self.settings.input_scale
+        lines: list[tuple[str, str]] = []
+        found = _read(image_files.header, file, key, lines)
+        yield from lines
+        if found is None:
+            return
+        if self.cropped:
+            yield from _border(key, file, found, (size[0] // scale, size[1] // scale))
+        elif target[:2] != (found.height * scale, found.width * scale):
+            yield (
+                f"{key} size",
+                f"{key}: {file} is {_size(found)}, its target {self.targets[name]} {_size(target)}, and `scale` is "
+                f"{scale}; fix `scale` or the files, or set `crop`",
+            )
+        yield from _kind(key, file, found, self.targets[name], target)
+
+    def _prediction(
+        self, key: str, file: str, found: Header, target_file: str, target: Header, size: tuple[int, int]
+    ) -> Iterator[tuple[str, str]]:
+        if self.cropped:
+            yield from _border(key, file, found, size)
+        elif found[:2] != size:
+            yield (
+                f"{key} size",
+                f"{key}: {file} is {_size(found)}, its target {target_file} {size[1]}×{size[0]}; fix the prediction, "
+                f"or set `crop` in {self.key} where a few border pixels are missing",
+            )
+        yield from _kind(key, file, found, target_file, target)
+
+
+def _files(listed: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """Return files by name; none where the plan tells why they cannot be listed."""
+    try:
+        return listed()
+    except InputError:
+        return {}
+
+
+def _read(
+    header: Callable[[str], Header], file: str, key: str, lines: list[tuple[str, str]]
+) -> Header | None:
+    """Return the header of a file; None where it cannot be read, which is told."""
+    try:
+        return header(file)
+    except InputError as error:
+        lines.append((f"{key} file", f"{key}: {error}"))
+        return None
+
+
+def _size(header: Header) -> str:
+    return f"{header.width}×{header.height}"
+
+
+def _border(key: str, file: str, found: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
+    """Check that only a border is cropped."""
+    if max(found.height - size[0], found.width - size[1]) > image_files.BORDER:
+        yield (
+            f"{key} border",
+            f"{key}: {file} is {_size(found)}, cropped to {size[1]}×{size[0]}, but only a border of up to "
+            f"{image_files.BORDER} pixels is cropped; fix the smaller files",
+        )
+
+
+def _kind(key: str, file: str, found: Header, target_file: str, target: Header) -> Iterator[tuple[str, str]]:
+    """Check that a file has the channels and the depth of its target."""
+    if found.channels != target.channels:
+        yield (
+            f"{key} channels",
+            f"{key}: {file} has {found.channels} channels, its target {target_file} {target.channels}; convert one of "
+            "them",
+        )
+    if found.bits and target.bits and found.bits != target.bits:
+        yield (
+            f"{key} bits",
+            f"{key}: {file} has {found.bits} bits, its target {target_file} {target.bits}; convert one of them",
+        )

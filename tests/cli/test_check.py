@@ -1,0 +1,267 @@
+"""`ensir check`: all mistakes of a configuration and its files in one round, sorted; or what was found."""
+
+import logging
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from ensir.cli import app
+from ensir.images import image_files
+from ensir.planning import headers
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with two datasets of three images, two models' predictions and a function."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for dataset in ("ref", "test"):
+        for kind in ("gt", "lq", "a", "b"):
+            for n in range(3):
+                write(tmp_path / dataset / kind / f"{dataset}{n}.png")
+    (tmp_path / "own_check.py").write_text("def smooth(image):\n    return image\n\nNUMBER = 3\n")
+    return tmp_path
+
+
+def write(path, shape=(20, 24, 3), dtype=np.uint8):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image_files.write(path, np.full(shape, 7, dtype))
+
+
+def config():
+    return {
+        "datasets": {
+            name: {"kind": "folder", "target": f"{name}/gt/*.png", "input": f"{name}/lq/*.png"}
+            for name in ("ref", "test")
+        },
+        "models": {
+            "a": {"kind": "folder", "path": "{dataset}/a/*.png"},
+            "b": {"kind": "folder", "path": "{dataset}/b/*.png"},
+            "f": {"kind": "function", "function": "own_check:smooth"},
+        },
+        "experiments": {
+            "one": {
+                "models": ["a", "b", "f"],
+                "reference": "ref",
+                "tests": ["test"],
+                "methods": {"average": {}, "ensir": {}},
+            }
+        },
+    }
+
+
+def run(*arguments, raw=None, name="my.yaml"):
+    if raw:
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(raw if isinstance(raw, str) else yaml.safe_dump(raw))
+    return CliRunner().invoke(app, ["check", name, *arguments])
+
+
+def mistakes(raw):
+    """Return the mistakes in a configuration, without its name."""
+    done = run(raw=raw)
+    assert done.exit_code == 2, done.output
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines == sorted(lines)
+    assert all(line.startswith("my.yaml: ") for line in lines)
+    return [line.removeprefix("my.yaml: ") for line in lines]
+
+
+def test_what_was_found(folder):
+    write(folder / "test/gt/more.png", (30, 30, 3))
+    for kind in ("lq", "a", "b"):
+        write(folder / "test" / kind / "more.png", (30, 30, 3))
+    done = run(raw=config(), name="my config.yaml")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        "datasets",
+        "  ref   3 images  24×20         1 part",
+        "  test  4 images  24×20, 30×30  1 part",
+        "models",
+        "  a  folder    ref 3, test 4",
+        "  b  folder    ref 3, test 4",
+        "  f  function  runs here",
+        "experiments",
+        "  one  3 models  2 methods  ref → test",
+    ]
+
+
+def test_quiet(folder):
+    done = run("--quiet", raw=config())
+    assert (done.exit_code, done.output) == (0, "")
+
+
+@pytest.fixture(autouse=True)
+def loud():
+    """Undo what `--quiet` does to the log."""
+    yield
+    logging.getLogger("ensir").setLevel(logging.NOTSET)
+
+
+def test_syntax_comes_alone(folder):
+    done = run(raw="datasets:\n\tref: 1\n")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [
+        "my.yaml: line 2, column 1: a tab; YAML is indented with spaces: replace it with spaces",
+        "  →ref: 1",
+        "  ^",
+    ]
+
+
+def test_several_files(folder):
+    run(raw=config(), name="fine.yaml")
+    run(raw="a: [", name="bad.yaml")
+    done = CliRunner().invoke(app, ["check", "fine.yaml", "bad.yaml", "none.yaml"])
+    assert done.exit_code == 2
+    assert done.stdout.startswith("fine.yaml\ndatasets\n")
+    assert "bad.yaml: line 1, column 4: this [ is not closed" in done.stderr
+    assert "none.yaml: no such file; did you mean fine.yaml?" in done.stderr
+
+
+def test_all_in_one_round(folder):
+    """Of the schema, of names, of files, of functions, of images and of what is shared."""
+    raw = config()
+    raw["models"]["f"]["function"] = "own_check:smoth"
+    raw["models"]["w"] = {"kind": "exported", "path": "net.onnx"}
+    raw["models"]["typo"] = {"kind": "folder", "paht": "x"}
+    raw["experiments"]["one"]["models"] += ["w", "c"]
+    raw["experiments"]["one"]["methods"]["ensir"] = {"bin_width": 0}
+    raw["compute"] = {"shards": 0}
+    (folder / "test/a/test2.png").unlink()
+    write(folder / "test/b/test1.png", (18, 24, 3))
+    (folder / "test/gt/twin.png").symlink_to(folder / "ref/gt/ref0.png")
+    for kind in ("lq", "b"):
+        write(folder / "test" / kind / "twin.png")
+    assert mistakes(raw) == [
+        "compute.shards: 0 is wrong; allowed: whole number, at least 1",
+        "experiments.one.methods.ensir.bin_width: 0 is wrong; allowed: whole number, at least 1, at most 256, or auto",
+        "experiments.one.models: 'c' is not in models; allowed: a, b, f, typo, w",
+        "experiments.one.tests: image 'twin' of test and image 'ref0' of the reference ref are one file, "
+        "ref/gt/ref0.png; `exclude` it from one of them, or name it in `allow_overlap`",
+        "models.a.path: no file for 'test2', 'twin' (2 of 4 images); add the files, or exclude the images from the "
+        "dataset",
+        "models.b.path: test/b/test1.png is 24×18, its target test/gt/test1.png 24×20; fix the prediction, or set "
+        "`crop` in datasets.test where a few border pixels are missing",
+        "models.f: function own_check:smoth: cannot be imported (module 'own_check' has no attribute 'smoth'); fix "
+        "`function`",
+        "models.typo.paht: unknown key; allowed: kind, path, suffix, value_range, array, any_range; did you mean "
+        "'path'?",
+        "models.typo.path: is missing; allowed: text",
+        "models.w.path: net.onnx: no such file; fix the path",
+    ]
+
+
+def test_images_that_do_not_fit(folder):
+    for n in range(3):
+        write(folder / f"ref/b/ref{n}.png", (20, 24, 1))
+    write(folder / "ref/lq/ref1.png", (10, 12, 3))
+    write(folder / "test/gt/test1.png", (20, 24, 3), np.uint16)
+    (folder / "test/a/test0.png").write_bytes(b"<html>")
+    assert mistakes(config()) == [
+        "datasets.ref.input: ref/lq/ref1.png is 12×10, its target ref/gt/ref1.png 24×20, and `scale` is 1; fix "
+        "`scale` or the files, or set `crop`",
+        "datasets.test.input: test/lq/test1.png has 8 bits, its target test/gt/test1.png 16; convert one of them",
+        "datasets.test.target: test/gt/test0.png has 3 channels of 8 bits, test/gt/test1.png 3 of 16; a dataset holds "
+        "images of one kind: convert them, or split the dataset in two",
+        "models.a.path: test/a/test0.png: cannot be read as an image (it is a web page or other text; the download "
+        "may have failed); replace the file",
+        "models.a.path: test/a/test1.png has 8 bits, its target test/gt/test1.png 16; convert one of them",
+        "models.b.path: ref/b/ref0.png has 1 channels, its target ref/gt/ref0.png 3; convert one of them (3 of 3 "
+        "images)",
+        "models.b.path: test/b/test1.png has 8 bits, its target test/gt/test1.png 16; convert one of them",
+    ]
+
+
+def test_cropped(folder):
+    raw = config()
+    raw["datasets"]["test"]["crop"] = "center"
+    write(folder / "test/b/test1.png", (18, 24, 3))
+    assert run(raw=raw).exit_code == 0
+    write(folder / "test/gt/test1.png", (60, 24, 3))
+    assert mistakes(raw) == [
+        "datasets.test.target: test/gt/test1.png is 24×60, cropped to 24×18, but only a border of up to 32 pixels is "
+        "cropped; fix the smaller files",
+    ]
+
+
+def test_inputs_that_are_made_of_whole_pixels(folder):
+    raw = config()
+    del raw["datasets"]["test"]["input"]
+    raw["datasets"]["test"]["degradation"] = {"kind": "downscale", "scale": 3}
+    for kind in ("a", "b"):
+        for n in range(3):
+            write(folder / f"test/{kind}/test{n}.png", (18, 24, 3))
+    assert run(raw=raw).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "said"),
+    [
+        ((20, 24, 3), np.float32, None),
+        ((20, 24, 3), np.uint8, None),
+        ((20, 24, 3), np.uint16, "models.a.path: test/a/test0.npy has 16 bits, its target test/gt/test0.png 8; convert one of them (3 of 3 images)"),
+        ((24, 20, 3), np.float32, "models.a.path: test/a/test0.npy is 20×24, its target test/gt/test0.png 24×20; fix the prediction, or set `crop` in datasets.test where a few border pixels are missing (3 of 3 images)"),
+    ],
+)  # fmt: skip
+def test_arrays(folder, shape, dtype, said):
+    for n in range(3):
+        np.save(folder / f"test/a/test{n}.npy", np.zeros(shape, dtype))
+        np.save(folder / f"ref/a/ref{n}.npy", np.zeros((20, 24, 3), np.float32))
+    raw = config()
+    raw["models"]["a"] |= {"path": "{dataset}/a/*.npy", "value_range": [0, 1]}
+    if said:
+        assert mistakes(raw) == [said]
+    else:
+        assert run(raw=raw).exit_code == 0
+
+
+def test_functions(folder):
+    raw = config()
+    raw["models"]["f"]["function"] = "own_check:NUMBER"
+    metric = {"function": "not_there:mine", "higher_is_better": True}
+    raw["experiments"]["one"]["score"] = {"metrics": {"mine": metric}}
+    assert mistakes(raw) == [
+        "experiments.one.score.metrics.mine: function not_there:mine: cannot be imported (No module named "
+        "'not_there'); fix `function`",
+        "models.f: function own_check:NUMBER: is no function; fix `function`",
+    ]
+
+
+def test_no_gpu(folder, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    raw = config()
+    raw["models"]["d"] = {"kind": "dae", "device": "cuda"}
+    raw["compute"] = {"device": "cuda"}
+    raw["experiments"]["one"]["models"].append("d")
+    none = "'cuda', but PyTorch finds no GPU here; use auto (a GPU where there is one) or cpu"
+    assert mistakes(raw) == [f"compute.device: {none}", f"models.d.device: {none}"]
+    raw["compute"], raw["models"]["d"]["device"] = {"device": "auto"}, "cpu"
+    assert run(raw=raw).exit_code == 0
+
+
+def test_one_file_in_reference_and_test(folder):
+    raw = config()
+    (folder / "test/gt/test0.png").unlink()
+    (folder / "test/gt/test0.png").symlink_to(folder / "ref/gt/ref1.png")
+    (line,) = mistakes(raw)
+    assert line.startswith(
+        "experiments.one.tests: image 'test0' of test and image 'ref1' of the reference ref "
+    )
+    raw["experiments"]["one"]["allow_overlap"] = ["test0"]
+    assert run(raw=raw).exit_code == 0
+
+
+def test_of_many_images_some_are_read(folder, monkeypatch):
+    monkeypatch.setattr(headers, "MOST_IMAGES", 3)
+    done = run(raw=config())
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1] == "sizes and depths: of one in 2 of 6 images"
+    write(folder / "test/a/test1.png", (18, 24, 3))  # the second of three: not read
+    assert run(raw=config()).exit_code == 0
+    write(folder / "test/a/test2.png", (18, 24, 3))
+    assert len(mistakes(config())) == 1
