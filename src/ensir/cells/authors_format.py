@@ -125,9 +125,8 @@ def _loaded(path: str | Path) -> Any:
     except InputError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"is damaged, or holds more than tensors and plain values; nothing in it was executed ({reason})"
+            "is damaged, or holds more than tensors and plain values; nothing in it was executed"
         ) from error
 
 

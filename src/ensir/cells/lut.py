@@ -14,6 +14,7 @@ from ensir.cells.statistics import Statistics
 from ensir.errors import InputError
 from ensir.storage import digests
 from ensir.storage.atomic import written
+from ensir.storage.failures import fix
 from ensir.storage.layout import Place
 
 FORMAT_VERSION = 1
@@ -314,7 +315,9 @@ def load(path: str) -> LUT:
             attributes: dict[str, Any] = dict(file.attrs)
             data = {name: variable[...] for name, variable in file.variables.items()}
     except Exception as error:
-        raise InputError(f"{path}: cannot be read as a LUT ({error}); make it again") from error
+        raise InputError(
+            f"{path}: cannot be read as a LUT ({error}); {fix(error, 'make it again')}"
+        ) from error
     attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in attributes.items()}
     if attributes.pop("kind", None) != "lut":
         raise InputError(f"{path}: is not a LUT")

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from ensir.cli import denoisers, folders, luts, refiners, restore, results
 from ensir.errors import InputError
+from ensir.execution.stopping import Terminated, exit_code, said, terminable
+from ensir.storage import failures
 
 
 class Group(TyperGroup):
-    """Commands whose bad input is one line and exit code 2."""
+    """Commands that end in one line: on bad input with exit code 2, on what fails with 1, where stopped as shells do."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            return super().invoke(ctx)
+            with terminable():
+                return super().invoke(ctx)
         except InputError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from None
+            _exit(f"error: {error}", 2)
+        except (KeyboardInterrupt, Terminated) as stop:
+            _exit(said(stop), exit_code(stop))
+        except BrokenPipeError:  # `ensir table | head`: Typer ends quietly
+            raise
+        except Exception as error:
+            message = failures.told(error) or (str(error) if isinstance(error, OSError) else None)
+            if message is None:
+                raise
+            _exit(f"error: {message}", 1)
+
+
+def _exit(line: str, code: int) -> NoReturn:
+    typer.echo(line, err=True)
+    raise typer.Exit(code)
 
 
 app = typer.Typer(

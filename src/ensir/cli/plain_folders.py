@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Shaped
 from pydantic import ValidationError
 
+from ensir.cli.outputs import check_files
 from ensir.config.schema import Experiment
 from ensir.datasets.folder import FolderDataset
 from ensir.errors import InputError
@@ -150,11 +151,14 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
         )
     if error_map and np.isnan(combiner.lut.expected_squared_error).all():
         raise InputError(f"--error-map {error_map}: {lut} was imported and knows no errors; fit one")
-    if output.resolve() in [folder.resolve() for folder in predictions.values()]:
-        raise InputError(f"--output {output}: is the folder of a prediction; choose another")
     listed = _listed({model: predictions[model] for model in models})
     names = {images.in_nfc(name): "" for found in listed.values() for name in found}
     files = _matched(names, listed)
+    written = [output / f"{name}.png" for name in names]
+    written += [error_map / f"{name}.tif" for name in names] if error_map else []
+    check_files(
+        "--output, --error-map", written, [path for found in files.values() for path in found.values()]
+    )
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
             first, *others = (files[model][name] for model in models)

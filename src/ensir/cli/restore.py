@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
 from ensir.execution.job import shown
 from ensir.storage.layout import Place
@@ -89,6 +90,11 @@ def restore(
     ):
         if others := [other for other, value in beside.items() if value]:
             raise InputError(f"{option}: not together with {' and '.join(others)}; remove one of them")
+    check_outputs(
+        {"--output": output, "--trace": trace, "--plot": plot},
+        {"IMAGE": image, "--target": target, "--mask": mask, "--kernel": kernel}
+        | {"--dae": SHIPPED_DAES.get(dae, dae) if dae else None},
+    )
     degraded = image_files.read(str(image))
     options: dict[str, Any] = {"steps": steps, "seed": seed, "precision": precision}
     if method == "dmsp":

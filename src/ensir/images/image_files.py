@@ -18,6 +18,7 @@ from jaxtyping import Float, Shaped
 from ensir.errors import InputError
 from ensir.images import decoding
 from ensir.storage.atomic import replaced
+from ensir.storage.failures import fix
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp")
 UNREAD = (".gif", ".pgm", ".ppm", ".pnm", ".avif", ".heic", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".psd")
@@ -434,7 +435,9 @@ def clear_errors(path: str, what: str) -> Iterator[None]:
         raise InputError(f"{path}: no such file") from error
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as {what} ({reason}); replace the file") from error
+        raise InputError(
+            f"{path}: cannot be read as {what} ({reason}); {fix(error, 'replace the file')}"
+        ) from error
 
 
 def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -> None:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ensir.errors import InputError
-from ensir.storage import provenance
+from ensir.storage import failures, provenance
 from ensir.storage.atomic import replaced
 
 Progress = Callable[[int, int], None]
@@ -221,18 +221,22 @@ class _State:
             held = torch.load(path, map_location=self.device, weights_only=True)
             same = held["identity"] == self.identity
         except Exception as error:
-            raise InputError(f"{path}: cannot be read as a checkpoint ({error}); remove it") from error
+            what = failures.fix(error, "choose another output, or move it away to start anew")
+            raise InputError(
+                f"{path}: cannot be read as a checkpoint ({failures.reason(error)}); {what}"
+            ) from error
         if not same and anew:
             log.info("%s is of another training: begins anew", path)
             return
         if not same:
             raise InputError(
                 f"{path}: is of another training (its data, network, loss, course or seed differ); "
-                "remove it to start anew, or choose another output"
+                "choose another output, or move it away to start anew"
             )
         if held["step"] > self.course.steps:
             raise InputError(
-                f"{path}: has taken {held['step']} steps, more than {self.course.steps}; ask for more, or remove it"
+                f"{path}: has taken {held['step']} steps, more than {self.course.steps}; "
+                "ask for more, or choose another output"
             )
         self.network.load_state_dict(held["network"])
         self.average.load_state_dict(held["average"])

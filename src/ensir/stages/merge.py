@@ -51,7 +51,7 @@ def merge(
     for name in ("key", "channel"):
         if not np.array_equal(np.concatenate([r[name] for r in read]), getattr(cells, name)):
             raise InputError(
-                f"{', '.join(shards)}: are not the shards of {statistics_path}; delete them and run again"
+                f"{', '.join(shards)}: are not the shards of {statistics_path}; run again with --forcerun estimate"
             )
     lut = assemble(
         cells,

@@ -1,0 +1,62 @@
+"""SIGTERM as an exception, as Ctrl-C is one: whatever is open closes, and nothing half-written stays behind."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+KEPT = "finished work is kept; run the same command to go on"
+
+
+class Terminated(SystemExit):
+    """SIGTERM has come."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM; the next one kills at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_: Any) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise Terminated
+
+
+@contextmanager
+def keeping(checkpoint: Path) -> Iterator[None]:
+    """Tell whoever stops a training where its checkpoint is; see `said`."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as stop:
+        if checkpoint.exists():
+            stop.add_note(f"the checkpoint {checkpoint} is kept; run the same command to go on")
+        else:
+            stop.add_note("before the first checkpoint; run the same command to begin again")
+        raise
+
+
+def said(stop: BaseException) -> str:
+    """Return the line on work that was stopped."""
+    return f"stopped; {'; '.join(getattr(stop, '__notes__', [KEPT]))}"
+
+
+def exit_code(stop: BaseException) -> int:
+    """Return the exit code of work that was stopped, as shells have it."""
+    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the process that has started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
