@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -282,7 +283,8 @@ def save(lut: LUT, place: Place) -> None:
         "fill_weights": (("model",), lut.fill_weights),
     }
     size = sum(values.nbytes for _, values in numbers.values())
-    with written(place, size) as partial, h5netcdf.File(partial, "w") as file:
+    content = io.BytesIO()  # HDF5 ends the process where a disk is full
+    with h5netcdf.File(content, "w") as file:
         file.dimensions = {
             "cell": len(lut.key),
             "model": len(lut.models),
@@ -297,6 +299,8 @@ def save(lut: LUT, place: Place) -> None:
         file["bin"].attrs["long_name"] = "bin of each model: values from bin × bin_width"
         described = {name: getattr(lut, name) for name in ("bin_width", "bins", "bits", "channels", "fill")}
         file.attrs.update({"kind": "lut", "format_version": FORMAT_VERSION} | described | lut.attributes)
+    with written(place, size) as partial:
+        partial.write_bytes(content.getbuffer())
 
 
 def load(path: str) -> LUT:

@@ -9,17 +9,17 @@ from typer.core import TyperGroup
 
 from ensir.cli import denoisers, folders, luts, refiners, restore, results
 from ensir.errors import InputError
-from ensir.execution.stopping import Terminated, exit_code, said, terminable
+from ensir.execution.stopping import Terminated, exit_code, said, stoppable
 from ensir.storage import failures
 
 
 class Group(TyperGroup):
-    """Commands that end in one line: on bad input with exit code 2, on what fails with 1, where stopped as shells do."""
+    """Commands that fail in one line: with exit code 2 on bad input, 1 on what fails later, 130 or 143 when stopped."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            with terminable():
+            with stoppable():
                 return super().invoke(ctx)
         except InputError as error:
             _exit(f"error: {error}", 2)

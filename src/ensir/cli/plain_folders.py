@@ -152,7 +152,7 @@ def fuse(lut: Path, predictions: dict[str, Path], output: Path, error_map: Path 
     if error_map and np.isnan(combiner.lut.expected_squared_error).all():
         raise InputError(f"--error-map {error_map}: {lut} was imported and knows no errors; fit one")
     listed = _listed({model: predictions[model] for model in models})
-    names = {images.in_nfc(name): "" for found in listed.values() for name in found}
+    names = {image_files.in_nfc(name): "" for found in listed.values() for name in found}
     files = _matched(names, listed)
     written = [output / f"{name}.png" for name in names]
     written += [error_map / f"{name}.tif" for name in names] if error_map else []

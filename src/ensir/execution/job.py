@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ensir.errors import InputError
-from ensir.execution.stopping import Terminated, exit_code, terminable
+from ensir.execution.stopping import Terminated, exit_code, stoppable
 from ensir.storage import failures
 
 Progress = Callable[[int, int], None]
@@ -45,7 +45,7 @@ def job(snakemake: Any) -> Iterator[Progress]:
     started = time.monotonic()
     log.info("%s", what)
     try:
-        with terminable(), shown(what) as progress:
+        with stoppable(), shown(what) as progress:
             yield progress
     except InputError as error:
         _stop(str(error))

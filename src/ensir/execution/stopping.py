@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 KEPT = "finished work is kept; run the same command to go on"
+SECONDS_TO_LEAVE = 0.05  # a finaliser, in which Python ignores exceptions
 
 
 class Terminated(SystemExit):
@@ -17,21 +20,30 @@ class Terminated(SystemExit):
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Raise `Terminated` on SIGTERM; the next one kills at once."""
+def stoppable() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM; let neither it nor Ctrl-C be lost where Python ignores exceptions (`__del__`)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    handler, hook = signal.signal(signal.SIGTERM, _terminate), sys.unraisablehook
+    sys.unraisablehook = _send_again
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, handler)
+        sys.unraisablehook = hook
 
 
 def _terminate(*_: Any) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     raise Terminated
+
+
+def _send_again(ignored: Any) -> None:
+    if isinstance(ignored.exc_value, KeyboardInterrupt | Terminated):
+        number = exit_code(ignored.exc_value) - 128
+        threading.Timer(SECONDS_TO_LEAVE, _thread.interrupt_main, [number]).start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 @contextmanager

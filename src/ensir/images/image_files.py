@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import glob
+import io
 import logging
 import os
 import unicodedata
@@ -458,8 +459,10 @@ def write_map(path: str | Path, value: Float[np.ndarray, "height width channel"]
     import tifffile
 
     kind = "minisblack" if value.shape[2] == 1 else "rgb"
+    content = io.BytesIO()  # tifffile tells of no full disk
+    tifffile.imwrite(content, _plane(value), photometric=kind, compression="adobe_deflate")
     with replaced(path) as partial:
-        tifffile.imwrite(partial, _plane(value), photometric=kind, compression="adobe_deflate")
+        partial.write_bytes(content.getbuffer())
 
 
 def _plane(image: Shaped[np.ndarray, "height width channel"]) -> np.ndarray:

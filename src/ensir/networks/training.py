@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import logging
 import math
 import time
@@ -213,8 +214,10 @@ class _State:
             "seconds": self.seconds,
             "curve": [vars(row) for row in self.curve],
         }
+        content = io.BytesIO()  # PyTorch tells of no full disk
+        torch.save(held, content)
         with replaced(path) as partial:
-            torch.save(held, partial)
+            partial.write_bytes(content.getbuffer())
 
     def load(self, path: Path, anew: bool) -> None:
         try:
