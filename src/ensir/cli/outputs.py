@@ -38,10 +38,10 @@ def check_outputs(outputs: Paths, inputs: Paths, folders: Paths | None = None) -
     files, into = _given(outputs), _given(folders or {})
     read = {option: _real(path) for option, path in _given(inputs).items()}
     for option, path in files.items():
-        if path.is_dir():
+        if os.path.isdir(path):
             raise InputError(f"{option} {path}: is a folder; give the name of a file")
     for option, path in into.items():
-        if path.exists() and not path.is_dir():
+        if os.path.isfile(path):
             raise InputError(f"{option} {path}: is a file; give the name of a folder")
     for (option, path), (other, beside) in combinations((files | into).items(), 2):
         if _real(path) == _real(beside):
