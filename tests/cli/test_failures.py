@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from test_cli import ensir
 
 from ensir.cells import authors_format, lut
@@ -218,7 +219,12 @@ def test_no_fused_image_is_a_prediction(folder: Path):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO])
 @pytest.mark.parametrize(
     ("command", "option", "output"),
-    [("fuse", "-o", "new"), ("score", "-o", "x.csv"), ("lut export", "-o", "x.pth"), ("lut import", "-o", "x.lut")],
+    [
+        ("fuse", "-o", "new"),
+        ("score", "-o", "x.csv"),
+        ("lut export", "-o", "x.pth"),
+        ("lut import", "-o", "x.lut"),
+    ],
 )
 def test_errors_while_writing(folder: Path, monkeypatch, command, option, output, number: int):
     def fail(source: object, _: object) -> None:
@@ -241,6 +247,28 @@ def test_inputs_that_cannot_be_read(folder: Path):
     (folder / "d.safetensors").mkdir()
     error = ensir("ptgrm", "show", "d.safetensors", code=2).stderr
     assert "replace the file" not in error
+
+
+class Hostile:
+    """Makes a folder when it is unpickled."""
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, ("executed",)
+
+
+def test_hostile_files_are_neither_run_nor_recommended(folder: Path):
+    torch.save({"x": Hostile()}, folder / "my.pth")
+    torch.save({"x": Hostile()}, folder / "x.checkpoint")
+    np.save(folder / "kernel.npy", np.array([[Hostile()]]), allow_pickle=True)
+    for words in (
+        writing("lut import", "-o", "x.lut"),
+        writing("dae train", "-o", "x.safetensors"),
+        [*writing("restore", "-o", "x.png"), "--kernel", "kernel.npy"],
+    ):
+        error = ensir(*words, code=2).stderr
+        assert error.count("\n") == 1
+        assert not re.search("weights_only|allow_pickle|False|trust|remove|delete", error)
+        assert not (folder / "executed").exists()
 
 
 # ── full disks ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -36,7 +36,10 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def run(log: Path, body: Callable[[], object]) -> int:
-    with pytest.raises(SystemExit) as ended, job(SimpleNamespace(threads=1, log=[log], rule="r", wildcards=[])):
+    with (
+        pytest.raises(SystemExit) as ended,
+        job(SimpleNamespace(threads=1, log=[log], rule="r", wildcards=[])),
+    ):
         body()
     assert isinstance(ended.value.code, int)
     return ended.value.code
@@ -68,8 +71,14 @@ def refused() -> None:
 @pytest.mark.parametrize(
     ("body", "line"),
     [
-        (lambda: os.mkdir("/dev/null/x"), "/dev/null/x: Not a directory; a file stands where a folder should"),
-        (lambda: open("/proc", "w"), "/proc: Is a directory; give the name of a file, then run again"),
+        (
+            lambda: os.mkdir("/dev/null/x"),
+            "/dev/null/x: Not a directory; a file stands where a folder should",
+        ),
+        (
+            lambda: Path("/proc").write_text(""),
+            "/proc: Is a directory; give the name of a file, then run again",
+        ),
         (wrapped, "inner: Permission denied; make it readable and writable, then run again"),
         (in_words, ": No space left on device; free some space on this disk, then run again"),
         (refused, "file: bad; fix it"),
@@ -129,6 +138,6 @@ def test_no_advice_to_trust_a_file():
         "Weights only load failed. This file can still be loaded, to do so you have two options:\n"
         "(1) Re-running `torch.load` with `weights_only` set to `False`"
     )
-    assert reason(ValueError(advice)) == "it is damaged, or holds more than tensors and plain values"
+    assert reason(ValueError(advice)) == "it is damaged, or holds more than numbers"
     assert reason(ValueError("first\nsecond")) == "first"
     assert reason(ValueError()) == "ValueError"

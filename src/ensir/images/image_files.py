@@ -19,7 +19,7 @@ from jaxtyping import Float, Shaped
 from ensir.errors import InputError
 from ensir.images import decoding
 from ensir.storage.atomic import replaced
-from ensir.storage.failures import fix
+from ensir.storage.failures import fix, reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp")
 UNREAD = (".gif", ".pgm", ".ppm", ".pnm", ".avif", ".heic", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".psd")
@@ -435,9 +435,9 @@ def clear_errors(path: str, what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except Exception as error:
-        reason = " ".join(str(error).split())
+        told = " ".join(reason(error).split())
         raise InputError(
-            f"{path}: cannot be read as {what} ({reason}); {fix(error, 'replace the file')}"
+            f"{path}: cannot be read as {what} ({told}); {fix(error, 'replace the file')}"
         ) from error
 
 

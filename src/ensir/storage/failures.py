@@ -101,9 +101,9 @@ def naming(path: Path, partial: Path) -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """Return the first line of an error, without advice to trust a file.
 
-    obstore's errors go on for pages, and PyTorch's tell how to run what they have just refused.
+    obstore's errors go on for pages; PyTorch's and NumPy's tell how to run what they have just refused.
     """
     text = str(error).strip() or type(error).__name__
-    if "weights_only" in text or "Weights only load failed" in text:
-        return "it is damaged, or holds more than tensors and plain values"
+    if any(advice in text for advice in ("weights_only", "Weights only load failed", "allow_pickle")):
+        return "it is damaged, or holds more than numbers"
     return text.partition("\n")[0]
