@@ -143,7 +143,8 @@ def test_a_polite_end(finished: Run, tmp_path: Path, sent: signal.Signals):
         process = run.start()
         wait_for_job(run, process, "predict", "writing")
         os.killpg(process.pid, sent) if sent == signal.SIGINT else process.send_signal(sent)
-        process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=120)
+        assert "/src/ensir/" not in output, output  # as tracebacks of jobs name it
         if process.returncode != 0:
             break
     assert process.returncode != 0

@@ -64,11 +64,13 @@ def told(error: BaseException) -> str | None:
 
 
 def _place(error: BaseException) -> str:
-    for link in _chain(error):
-        for name in (getattr(link, "filename2", None), getattr(link, "filename", None)):
-            if isinstance(name, str | bytes | os.PathLike):
-                return os.fsdecode(name)
-    return os.getcwd()
+    return next((name for link in _chain(error) for name in _names(link)), os.getcwd())
+
+
+def _names(error: BaseException) -> list[str]:
+    """Return the files that an error names; of two, that which was to be written first."""
+    names = (getattr(error, name, None) for name in ("filename2", "filename"))
+    return [os.fsdecode(name) for name in names if isinstance(name, str | bytes | os.PathLike)]
 
 
 def fix(error: BaseException, otherwise: str) -> str:
@@ -92,8 +94,8 @@ def naming(path: Path, partial: Path) -> Iterator[None]:
         raise
     except Exception as error:
         number = errno_of(error)
-        named = getattr(error, "filename", None)
-        if number is None or (named is not None and not str(named).startswith(str(partial))):
+        named = _names(error)
+        if number is None or (named and not any(name.startswith(str(partial)) for name in named)):
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
 
