@@ -19,7 +19,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
-	@trap 'stopped=yes' INT TERM; $(SNAKEMAKE) --quiet rules reason host progress || { \
+	@trap 'stopped=yes' INT; $(SNAKEMAKE) --quiet rules reason host progress || { \
 	test -z "$$stopped" || { echo "stopped; finished work is kept; make run goes on" >&2; exit 130; }; \
 	echo "stopped: fix what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
 	@$(BIN)/ensir table results/summary.csv
