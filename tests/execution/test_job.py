@@ -7,6 +7,8 @@ import gc
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -116,6 +118,14 @@ def test_a_stop_that_python_ignores_comes_again(number: int):
         Finalised()
         gc.collect()
         time.sleep(5)
+
+
+def test_nothing_is_said_while_commands_are_imported():
+    code = "import signal; from ensir.execution.stopping import silent\nwith silent(): signal.raise_signal(2)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
+    code = "import signal, ensir.cli; assert signal.getsignal(2) is signal.default_int_handler"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_other_threads_may_run_commands():

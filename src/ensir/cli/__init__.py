@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import typer
-from typer.core import TyperGroup
-
-from ensir.cli import denoisers, folders, luts, refiners, restore, results
 from ensir.errors import InputError
-from ensir.execution.stopping import Terminated, exit_code, said, stoppable
+from ensir.execution.stopping import Terminated, exit_code, said, silent, stoppable
 from ensir.storage import failures
+
+with silent():  # for a second or two
+    import typer
+    from typer.core import TyperGroup
+
+    from ensir.cli import denoisers, folders, luts, refiners, restore, results
 
 
 class Group(TyperGroup):

@@ -34,6 +34,19 @@ def stoppable() -> Iterator[None]:
         sys.unraisablehook = hook
 
 
+@contextmanager
+def silent() -> Iterator[None]:
+    """Let Ctrl-C end the process without a word: while it imports, there is nothing to tell."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def _terminate(*_: Any) -> NoReturn:
     raise Terminated
 
