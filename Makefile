@@ -29,8 +29,9 @@ set-up: $(INSTALLED_FOR_TESTS)  ## install what the workflow and its tests need,
 
 run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
 	@$(CHECK)
-	@$(SNAKEMAKE) --quiet rules reason host progress || \
-	{ echo "stopped: fix what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
+	@trap 'stopped=yes' INT; $(SNAKEMAKE) --quiet rules reason host progress || { \
+	test -z "$$stopped" || { echo "stopped; finished work is kept; make run goes on" >&2; exit 130; }; \
+	echo "stopped: fix what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
 	@$(BIN)/ensir table results/summary.csv
 	@echo "report: $(CURDIR)/results/report.html"
 

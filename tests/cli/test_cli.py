@@ -288,7 +288,7 @@ def test_fuse_wants_the_models_of_the_lut(folder: Path, fitted: Path, tmp_path: 
                 "-o",
                 "test/b",
             ],
-            "another",
+            "--output test/b: is the same as --prediction b; give another path",
         ),
         (["lut", "show", "ref/gt/r1.png"], "cannot be read as a LUT"),
         (
@@ -430,7 +430,7 @@ def test_verify_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for torn in ("", "0123"):  # as a power cut may leave it
         digest.write_text(torn)
         assert (
-            "x.lut.sha256: is no digest file; delete it and its result"
+            "x.lut.sha256: is no digest file; move it and its result away"
             in ensir("verify", "x.lut", code=1).stderr
         )
         with pytest.raises(InputError, match="is no digest file"):

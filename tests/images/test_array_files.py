@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +86,36 @@ def test_bad_arrays(tmp_path: Path, extension: str):
 
 def test_pickled_objects_are_refused(tmp_path: Path):
     np.save(tmp_path / "x.npy", np.array([[{}]]), allow_pickle=True)
-    with pytest.raises(InputError, match="cannot be read as an array"):
+    with pytest.raises(InputError, match="cannot be read as an array") as refused:
         folder(tmp_path / "x.npy")
+    assert "allow_pickle" not in str(refused.value)
+
+
+WRITER = """
+import h5py, sys
+file = h5py.File(sys.argv[1], "w", libver="latest")
+file["x"] = [[1.0]]
+file.flush()
+print(flush=True)
+input()
+"""
+
+
+def test_files_that_are_still_written(tmp_path: Path):
+    """By another process, which holds HDF5's lock; or by one that ended before it closed the file."""
+    path = tmp_path / "x.h5"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout
+    writer.stdout.readline()
+    for _ in ("open", "killed"):
+        with pytest.raises(InputError, match="seems to be still open for writing") as refused:
+            folder(path)
+        assert "wait until its program has ended" in str(refused.value)
+        assert "replace" not in str(refused.value)
+        writer.kill()
+        writer.communicate()
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 from zarr.storage import ObjectStore
 
 from ensir.cli import app
@@ -368,6 +370,70 @@ def test_what_cannot_be_published(publisher: Side, consumer: Side, tmp_path: Pat
     with pytest.raises(InputError, match="is damaged"):
         upload(publisher.store, str(tmp_path / "out"), silent)
     assert not (tmp_path / "out/zarr.json").exists()
+
+
+ANSWERS = {
+    "forbidden": (403, "<Error><Code>AccessDenied</Code></Error>", "give credentials that may do so"),
+    "wrong signature": (
+        403,
+        "<Error><Code>SignatureDoesNotMatch</Code></Error>",
+        "fix AWS_ACCESS_KEY_ID and",
+    ),
+    "unknown": (401, "", "give credentials that may do so"),
+    "elsewhere": (301, "<Error><Code>PermanentRedirect</Code></Error>", "fix AWS_REGION"),
+    "wrong region": (400, "<Error><Message>the region 'a' is wrong</Message></Error>", "fix AWS_REGION"),
+    "no bucket": (404, "<Error><Code>NoSuchBucket</Code></Error>", "create the bucket"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_cannot_be_read_is_no_other_store(
+    publisher: Side, monkeypatch: pytest.MonkeyPatch, bucket: str, answer: str
+):
+    code, body, fix = ANSWERS[answer]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_PUT = do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        told = CliRunner().invoke(app, ["publish", publisher.store, f"{bucket}/model.zarr"])
+        server.shutdown()
+    is_refused(told, fix)
+
+
+def test_no_server_is_no_other_store(publisher: Side, monkeypatch: pytest.MonkeyPatch, bucket: str):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nothing listens there
+    told = CliRunner().invoke(app, ["publish", publisher.store, f"{bucket}/model.zarr"])
+    is_refused(told, "check the address and that its server answers")
+
+
+def is_refused(told: Result, fix: str) -> None:
+    assert told.exit_code == 2
+    assert fix in told.stderr
+    assert told.stderr.count("\n") == 1
+    assert "another store" not in told.stderr
+    assert "delete" not in told.stderr
+
+
+def test_a_location_at_home(publisher: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    told = CliRunner().invoke(app, ["publish", publisher.store, "~/model.zarr"], catch_exceptions=False)
+    assert f'path: "{tmp_path}/home/model.zarr"' in told.output
+    assert (tmp_path / "home/model.zarr/zarr.json").is_file()
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_commands(publisher: Side, bucket: str, consumer: Side):

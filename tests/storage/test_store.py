@@ -173,7 +173,7 @@ def test_a_damaged_chunk_is_never_read(layout: Layout, how: str):
     write_part(place, some_images([(50, 60)]))
     chunk = place.path / "value/c/0/0"
     damage_byte(chunk) if how == "flip" else chunk.unlink()
-    with pytest.raises(InputError, match=r"chunk 0 is damaged .*; delete .* and run again"):
+    with pytest.raises(InputError, match=r"chunk 0 is damaged .*; move .* away and run again"):
         reading.Part(place.path).image("image0")
 
 

@@ -118,6 +118,7 @@ def test_a_polite_end(finished: Run, tmp_path: Path, sent: signal.Signals, answe
     stops.go_on()
     output, _ = stops.process.communicate()
     assert stops.process.returncode != 0, output
+    assert "/src/ensir/" not in output, output  # as tracebacks of jobs name it
     is_whole(run, finished, completed(run))
 
 

@@ -6,6 +6,7 @@ A key is the tuple of the M bin starts (0, b, 2b, …), its value the list of th
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import zipfile
@@ -107,8 +108,10 @@ def write(lut: LUT, path: str | Path, single: bool = False) -> str:
         weights = weights.astype(np.float32)
     keys = itertools.product(range(0, 256, lut.bin_width), repeat=models)
     rows = torch.from_numpy(weights)
+    content = io.BytesIO()  # PyTorch tells of no full disk
+    torch.save({key: list(channels) for key, channels in zip(keys, rows, strict=True)}, content)
     with replaced(path) as partial:
-        torch.save({key: list(channels) for key, channels in zip(keys, rows, strict=True)}, partial)
+        partial.write_bytes(content.getbuffer())
     return str(weights.dtype)
 
 
@@ -125,9 +128,8 @@ def _loaded(path: str | Path) -> Any:
     except InputError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"is damaged, or holds more than tensors and plain values; nothing in it was executed ({reason})"
+            "is damaged, or holds more than tensors and plain values; nothing in it was executed"
         ) from error
 
 

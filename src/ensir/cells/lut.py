@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ from ensir.cells.statistics import Statistics
 from ensir.errors import InputError
 from ensir.storage import digests
 from ensir.storage.atomic import written
+from ensir.storage.failures import fix
 from ensir.storage.layout import Place
 
 FORMAT_VERSION = 1
@@ -308,7 +310,8 @@ def save(lut: LUT, place: Place) -> None:
         "fill_weights": (("model",), lut.fill_weights),
     }
     size = sum(values.nbytes for _, values in numbers.values())
-    with written(place, size) as partial, h5netcdf.File(partial, "w") as file:
+    content = io.BytesIO()  # HDF5 ends the process where a disk is full
+    with h5netcdf.File(content, "w") as file:
         file.dimensions = {
             "cell": len(lut.key),
             "model": len(lut.models),
@@ -322,6 +325,8 @@ def save(lut: LUT, place: Place) -> None:
         file["bin"].attrs["long_name"] = "bin of each model: values from bin × bin_width"
         described = {name: getattr(lut, name) for name in ("bin_width", "bins", "bits", "channels", "fill")}
         file.attrs.update({"kind": "lut", "format_version": FORMAT_VERSION} | described | lut.attributes)
+    with written(place, size) as partial:
+        partial.write_bytes(content.getbuffer())
 
 
 def load(path: str) -> LUT:
@@ -340,7 +345,9 @@ def load(path: str) -> LUT:
             attributes: dict[str, Any] = dict(file.attrs)
             data = {name: variable[...] for name, variable in file.variables.items()}
     except Exception as error:
-        raise InputError(f"{path}: cannot be read as a LUT ({error}); make it again") from error
+        raise InputError(
+            f"{path}: cannot be read as a LUT ({error}); {fix(error, 'make it again')}"
+        ) from error
     attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in attributes.items()}
     if attributes.pop("kind", None) != "lut":
         raise InputError(f"{path}: is not a LUT")

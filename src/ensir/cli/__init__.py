@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
-import typer
-from typer.core import TyperGroup
-
-from ensir.cli import check, denoisers, folders, luts, reference, refiners, restore, results
 from ensir.errors import InputError
+from ensir.execution.stopping import Terminated, exit_code, said, silent, stoppable
+from ensir.storage import failures
+
+with silent():  # for a second or two
+    import typer
+    from typer.core import TyperGroup
+
+    from ensir.cli import check, denoisers, folders, luts, reference, refiners, restore, results
 
 
 class Group(TyperGroup):
-    """Commands whose bad input is one line and exit code 2."""
+    """Commands that fail in one line: with exit code 2 on bad input, 1 on what fails later, 130 or 143 when stopped."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            return super().invoke(ctx)
+            with stoppable():
+                return super().invoke(ctx)
         except InputError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from None
+            _exit(f"error: {error}", 2)
+        except (KeyboardInterrupt, Terminated) as stop:
+            _exit(said(stop), exit_code(stop))
+        except BrokenPipeError:  # `ensir table | head`: Typer ends quietly
+            raise
+        except Exception as error:
+            message = failures.told(error) or (str(error) if isinstance(error, OSError) else None)
+            if message is None:
+                raise
+            _exit(f"error: {message}", 1)
+
+
+def _exit(line: str, code: int) -> NoReturn:
+    typer.echo(line, err=True)
+    raise typer.Exit(code)
 
 
 app = typer.Typer(

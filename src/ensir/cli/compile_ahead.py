@@ -1,6 +1,6 @@
-"""Compile Numba's code while the environment is set up, so that no first run waits a quarter of a minute for it.
+"""Compile Numba's code while the environment is set up, so that the first run does not wait 15 seconds for it.
 
-Covers what most runs need: three models of 8 bits. All else is compiled where it is first used, and kept as well.
+This covers what most runs need: three models of 8 bits. All other code is compiled when first used, and cached, too.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def compile_ahead() -> None:
     y, x = values[0], values[1:]
     cells = statistics.total([count(list(x), y, MODELS, 32, fold) for fold in (0, 1)]).without_folds().joint()
     equal = np.full((len(cells.key), len(MODELS)), 1 / len(MODELS))
-    found = CellWeights(equal, np.zeros(len(equal), np.int64), np.zeros(len(equal), np.uint8))
-    LutMethod({}, assemble(cells, found, ("constant", equal[0]))).fuse(x)
+    weights = CellWeights(equal, np.zeros(len(equal), np.int64), np.zeros(len(equal), np.uint8))
+    LutMethod({}, assemble(cells, weights, ("constant", equal[0]))).fuse(x)
     leaf = (np.full(1, -1, np.int16), np.zeros(1), *(np.full(1, -1, np.int32),) * 2)
     tree = (*leaf, np.zeros(1, np.int32), np.ones(1))
     for combine in (_walking.total, _walking.median):

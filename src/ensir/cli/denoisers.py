@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
 from ensir.execution.job import shown
+from ensir.execution.stopping import keeping
 
 app = typer.Typer(help="Train denoising autoencoders, and measure them.", no_args_is_help=True)
 
@@ -48,7 +50,11 @@ def train(
     )
     found = list(files.find(images, "GLOB").values())
     checkpoint, curve = output.with_suffix(".checkpoint"), output.with_suffix(".csv")
-    with shown(f"train a DAE for σ = {sigma:g}") as progress:
+    check_outputs(
+        {"--output": output, "the checkpoint": checkpoint, "the curve": curve},
+        {f"GLOB's {path}": path for path in found},
+    )
+    with keeping(checkpoint), shown(f"train a DAE for σ = {sigma:g}") as progress:
         dae_training.train(output, checkpoint, curve, found, training, progress, device)
 
 

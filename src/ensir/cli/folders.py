@@ -11,6 +11,7 @@ from ensir import registry
 from ensir.cells import lut, support
 from ensir.cli import plain_folders as on_folders
 from ensir.cli.luts import describe
+from ensir.cli.outputs import check_outputs
 from ensir.config.schema import Score
 from ensir.errors import InputError
 from ensir.execution.job import shown
@@ -40,6 +41,10 @@ def _folders(predictions: list[str]) -> dict[str, Path]:
             raise InputError(f"--prediction {text}: model {name} is named twice")
         found[name] = Path(folder)
     return found
+
+
+def _named(folders: dict[str, Path]) -> dict[str, Path]:
+    return {f"--prediction {model}": folder for model, folder in folders.items()}
 
 
 def _default(option: str) -> str:
@@ -83,7 +88,9 @@ def fit(
         "precision": precision,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    on_folders.fit(output, target, _folders(predictions), method, options, shown)
+    folders = _folders(predictions)
+    check_outputs({"--output": output}, {"--target": target, **_named(folders)})
+    on_folders.fit(output, target, folders, method, options, shown)
     found = lut.load(str(output))
     typer.echo(describe(found))
     if held_out := support.held_out_of(found):
@@ -113,7 +120,11 @@ def fuse(
 
     Example: ensir fuse --lut my.lut --prediction IMDN=test/IMDN --prediction CRAFT=test/CRAFT -o test/fused
     """
-    found = on_folders.fuse(lut, _folders(predictions), output, error_map, shown)
+    folders = _folders(predictions)
+    check_outputs(
+        {}, {"--lut": lut, **_named(folders)}, folders={"--output": output, "--error-map": error_map}
+    )
+    found = on_folders.fuse(lut, folders, output, error_map, shown)
     told = f"; values by their cells in the LUT: {found.support}" if found.support else ""
     typer.echo(f"{output}: {found.images} images fused{told}")
     if found.support:
@@ -155,7 +166,9 @@ def score(
     from ensir.storage.atomic import replaced
 
     settings = Score(space=space, crop=crop).model_dump(mode="json")
-    rows = list(on_folders.score(target, _folders(predictions), settings, shown))
+    folders = _folders(predictions)
+    check_outputs({"--output": output}, {"--target": target, **_named(folders)})
+    rows = list(on_folders.score(target, folders, settings, shown))
     values: dict[tuple[str, ...], dict[str, float]] = {}
     for model, image, metric, value in rows:
         values.setdefault(("", "", model, metric), {})[image] = value

@@ -11,6 +11,7 @@ import typer
 
 from ensir.cells import lut
 from ensir.cells.lut import LUT
+from ensir.cli.outputs import check_outputs
 from ensir.storage.atomic import replaced
 from ensir.storage.layout import Place
 
@@ -75,6 +76,7 @@ def import_(
     """
     from ensir.cells import authors_format
 
+    check_outputs({"--output": output}, {"FILE.pth": path})
     found = authors_format.read(path, models)
     with tempfile.TemporaryDirectory(prefix="ensir-") as folder, replaced(output) as partial:
         lut.save(found, Place.beside(Path(folder) / output.name))
@@ -96,6 +98,7 @@ def export(
     """
     from ensir.cells import authors_format
 
+    check_outputs({"--output": output}, {"LUT": path})
     found = lut.load(str(path))
     written = authors_format.write(found, output, single)
     typer.echo(

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Shaped
 from pydantic import ValidationError
 
+from ensir.cli.outputs import check_files
 from ensir.config.schema import Experiment
 from ensir.datasets.folder import FolderDataset
 from ensir.errors import InputError
@@ -165,11 +166,14 @@ def fuse(
         )
     if error_map and np.isnan(combiner.lut.expected_squared_error).all():
         raise InputError(f"--error-map {error_map}: {lut} was imported and holds no errors; fit one")
-    if output.resolve() in [folder.resolve() for folder in predictions.values()]:
-        raise InputError(f"--output {output}: is the folder of a prediction; choose another")
     listed = _listed({model: predictions[model] for model in models})
     names = {image_files.in_nfc(name): "" for files in listed.values() for name in files}
     files = _matched(names, listed)
+    outputs = [output / f"{name}.png" for name in names]
+    outputs += [error_map / f"{name}.tif" for name in names] if error_map else []
+    check_files(
+        "--output, --error-map", outputs, [path for paths in files.values() for path in paths.values()]
+    )
     known = [frozenset(row) for row in combiner.lut.prediction_digests]
     of_reference, supported = [], support.Support() if support.is_known(combiner.lut) else None
     with shown("fuse") as progress:

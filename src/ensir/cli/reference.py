@@ -17,7 +17,7 @@ def reference(
         ),
     ] = None,
 ) -> None:
-    """Print what each key of a configuration may hold, for all kinds that are installed, those of other packages, too.
+    """Print what each key of a configuration may hold, for all installed kinds, including those of other packages.
 
     Example: ensir reference methods
     """

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
 from ensir.execution.job import shown
+from ensir.execution.stopping import keeping
 
 app = typer.Typer(
     help="Train refiners (PTG-RM) on the stores of a run, and look at them.", no_args_is_help=True
@@ -98,19 +100,26 @@ def train(
         precision=precision,
         seed=seed,
     )
+    checkpoint, curve = output.with_suffix(".checkpoint"), output.with_suffix(".csv")
+    compared = SHIPPED_DAES.get(perceptual, perceptual) if perceptual else None
+    check_outputs(
+        {"--output": output, "the checkpoint": checkpoint, "the curve": curve},
+        {"DATASET": dataset, "BASE": base, "--perceptual": compared}
+        | {f"--prior's {file}": file for file in files},
+    )
     names = parts(dataset)
     examples = refiner_training.Examples([str(dataset / n) for n in names], [str(base / n) for n in names])
-    with shown(f"train a refiner of {base.stem}") as progress:
+    with keeping(checkpoint), shown(f"train a refiner of {base.stem}") as progress:
         refiner_training.train(
             output,
-            output.with_suffix(".checkpoint"),
-            output.with_suffix(".csv"),
+            checkpoint,
+            curve,
             examples,
             guide,
             files,
             {"without": without or [], "plain": plain},
             course,
-            SHIPPED_DAES.get(perceptual, perceptual) if perceptual else None,
+            compared,
             progress,
             device,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
 from ensir.execution.job import shown
 from ensir.storage.layout import Place
@@ -73,9 +74,15 @@ def restore(
     from ensir import registry
     from ensir.images import image_files
     from ensir.networks.observation import observe
+    from ensir.networks.shipped import SHIPPED_DAES
     from ensir.restorers import Degraded
 
     _check_options(output, plot, sigma, kernel, kernel_size, mask, scale)
+    check_outputs(
+        {"--output": output, "--trace": trace, "--plot": plot},
+        {"IMAGE": image, "--target": target, "--mask": mask, "--kernel": kernel}
+        | {"--dae": SHIPPED_DAES.get(dae, dae) if dae else None},
+    )
     degraded = image_files.read(str(image))
     options = {"steps": steps, "seed": seed, "precision": precision}
     settings = _settings(method, dae, sigma, kernel, kernel_size, options)

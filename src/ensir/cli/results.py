@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ensir import registry
+from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
 from ensir.execution.job import shown
 from ensir.scoring.scores import TIME_METRICS, Cell, Metric, Scores, metric, ranked, read_values
@@ -29,10 +31,13 @@ def publish(
 
     Example: ensir publish results/predictions/set5/IMDN.zarr s3://bucket/set5/IMDN.zarr
     """
-    from ensir.storage.shared import SharedStore
+    from ensir.storage.shared import SharedStore, is_url
     from ensir.storage.upload import upload
 
-    location = location.rstrip("/")
+    location = location.rstrip("/") or "/"
+    if not is_url(location):
+        location = os.path.expanduser(location)
+        check_outputs({}, {"STORE": store}, folders={"LOCATION": location})
     with shown(f"publish {store}") as progress:
         done = upload(str(store), location, progress)
     shared = SharedStore(location, done.digest)
@@ -79,7 +84,7 @@ def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:
     layout = None if is_url(path) else _layout_of(Path(path))
     if layout:
         for result, problems in digests.verify(path, layout):
-            yield str(result), problems, f"rm -r {result}, then run the workflow again"
+            yield str(result), problems, f"move {result} away, then run the workflow again"
     elif is_url(path) or Path(path, ROOT).is_file():
         shared = SharedStore(path)
         for part in shared.parts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -12,16 +11,11 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ensir.errors import InputError
+from ensir.execution.stopping import Terminated, exit_code, stoppable
+from ensir.storage import failures
 
 Progress = Callable[[int, int], None]
 SECONDS_BETWEEN_LINES = 5
-FIXES = {
-    errno.ENOSPC: "free some space on this disk",
-    errno.EDQUOT: "free some space in your quota",
-    errno.EACCES: "make it writable",
-    errno.EPERM: "make it writable",
-    errno.EROFS: "mount its file system for writing",
-}
 
 
 @contextmanager
@@ -51,18 +45,19 @@ def job(snakemake: Any) -> Iterator[Progress]:
     started = time.monotonic()
     log.info("%s", what)
     try:
-        with shown(what) as progress:
+        with stoppable(), shown(what) as progress:
             yield progress
     except InputError as error:
         _stop(str(error))
-    except OSError as error:
-        if error.errno not in FIXES:
+    except (KeyboardInterrupt, Terminated) as stop:
+        log.info("stopped")
+        sys.exit(exit_code(stop))
+    except Exception as error:
+        message = failures.told(error)
+        if message is None:
             log.exception("%s failed", what)
             raise
-        _stop(f"{error.filename or os.getcwd()}: {error.strerror}; {FIXES[error.errno]}, then run again")
-    except Exception:
-        log.exception("%s failed", what)
-        raise
+        _stop(message)
     log.info("done in %.1f s", time.monotonic() - started)
 
 

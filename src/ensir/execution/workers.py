@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from ensir.errors import InputError
+from ensir.execution.stopping import ignore_interrupts
 
 Progress = Callable[[int, int], None]
 WAITING = ("waiting", "queued", "no-worker", "processing")  # states of Dask tasks that are still to be done
@@ -80,7 +81,8 @@ class LocalWorkers:
                 done += 1
                 progress(done, len(keys))
 
-        with dask.config.set(scheduler=self.scheduler, num_workers=self.threads), Callback(posttask=finished):
+        settings = {"multiprocessing.initializer": ignore_interrupts, "num_workers": self.threads}
+        with dask.config.set(settings, scheduler=self.scheduler), Callback(posttask=finished):
             (result,) = dask.compute(joined(tasks))
         return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from ensir.errors import InputError
 from ensir.images import decoding, image_files
 
 MOST_ARRAYS, DEEPEST = 1000, 16  # in an HDF5 file
+IN_USE = re.compile("unable to lock file|already open for write|consistency flags")  # as HDF5 says it
 SUFFIXES = (".npy", ".h5", ".hdf5")
 
 
@@ -68,10 +70,22 @@ def _opened(path: str, array: str | None) -> Iterator[Any]:
         if Path(path).suffix.lower() == ".npy":
             yield _checked(path, np.load(path, mmap_mode="r", allow_pickle=False))
         else:
-            import h5py
-
-            with h5py.File(path, "r") as file:
+            with _hdf5(path) as file:
                 yield _checked(path, _find(path, file, array))
+
+
+def _hdf5(path: str) -> Any:
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if IN_USE.search(str(error)):
+            raise InputError(
+                f"{path}: seems to be still open for writing ({error}); wait until its program has ended; "
+                "if that has crashed, write the file again"
+            ) from error
+        raise
 
 
 def _find(path: str, file: Any, array: str | None) -> Any:

@@ -13,6 +13,7 @@ from pydantic import Field
 from ensir.errors import InputError
 from ensir.images.image_files import is_lossy, read, to_integers
 from ensir.section import Problem, Section
+from ensir.storage.failures import fix, reason
 
 
 class Noise(Section):
@@ -172,7 +173,9 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path}: cannot be read as a kernel ({error}); replace the file") from error
+        raise InputError(
+            f"{path}: cannot be read as a kernel ({reason(error)}); {fix(error, 'replace the file')}"
+        ) from error
     if not 1 <= number <= len(kernels):
         raise InputError(f"{path}: holds {len(kernels)} kernels, and no number {number}; fix `number`")
     value = np.asarray(kernels[number - 1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import glob
+import io
 import logging
 import os
 import unicodedata
@@ -18,6 +19,7 @@ from jaxtyping import Float, Shaped
 from ensir.errors import InputError
 from ensir.images import decoding
 from ensir.storage.atomic import replaced
+from ensir.storage.failures import fix, reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp")
 UNREAD = (".gif", ".pgm", ".ppm", ".pnm", ".avif", ".heic", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".psd")
@@ -437,8 +439,10 @@ def clear_errors(path: str, what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as {what} ({reason}); replace the file") from error
+        told = " ".join(reason(error).split())
+        raise InputError(
+            f"{path}: cannot be read as {what} ({told}); {fix(error, 'replace the file')}"
+        ) from error
 
 
 def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -> None:
@@ -459,8 +463,10 @@ def write_map(path: str | Path, value: Float[np.ndarray, "height width channel"]
     import tifffile
 
     kind = "minisblack" if value.shape[2] == 1 else "rgb"
+    content = io.BytesIO()  # tifffile tells of no full disk
+    tifffile.imwrite(content, _plane(value), photometric=kind, compression="adobe_deflate")
     with replaced(path) as partial:
-        tifffile.imwrite(partial, _plane(value), photometric=kind, compression="adobe_deflate")
+        partial.write_bytes(content.getbuffer())
 
 
 def _plane(image: Shaped[np.ndarray, "height width channel"]) -> np.ndarray:

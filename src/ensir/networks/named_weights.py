@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ensir.errors import InputError
 from ensir.storage.atomic import replaced
+from ensir.storage.failures import fix
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -22,13 +23,16 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a folder; give the name of a file")
     try:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as .safetensors ({error}); replace the file") from error
+        what = fix(error, "replace the file")
+        raise InputError(f"{path}: cannot be read as .safetensors ({error}); {what}") from error
 
 
 def write(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:

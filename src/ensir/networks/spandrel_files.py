@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ensir.errors import InputError
 from ensir.execution import devices
+from ensir.storage import failures
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -50,8 +51,8 @@ def read_weights(path: str) -> dict[str, Any]:
 
 
 def _damaged(path: str, error: Exception) -> InputError:
-    reason = str(error).split(". ")[0] or type(error).__name__
-    return InputError(f"{path}: cannot be read as weights ({reason}); replace the file")
+    what = failures.fix(error, "replace the file")
+    return InputError(f"{path}: cannot be read as weights ({failures.reason(error)}); {what}")
 
 
 def identify(weights: dict[str, Any], path: str) -> ImageModelDescriptor[Module]:

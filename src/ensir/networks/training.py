@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import logging
 import math
 import time
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from ensir.errors import InputError
 from ensir.networks.sections import LEARNING_RATE
-from ensir.storage import provenance
+from ensir.storage import failures, provenance
 from ensir.storage.atomic import replaced
 
 Progress = Callable[[int, int], None]
@@ -214,26 +215,32 @@ class _State:
             "seconds": self.seconds,
             "curve": [vars(row) for row in self.curve],
         }
+        content = io.BytesIO()  # PyTorch tells of no full disk
+        torch.save(held, content)
         with replaced(path) as partial:
-            torch.save(held, partial)
+            partial.write_bytes(content.getbuffer())
 
     def load(self, path: Path, restart: bool) -> None:
         try:
             held = torch.load(path, map_location=self.device, weights_only=True)
             same = held["identity"] == self.identity
         except Exception as error:
-            raise InputError(f"{path}: cannot be read as a checkpoint ({error}); remove it") from error
+            what = failures.fix(error, "choose another output, or move it away to start over")
+            raise InputError(
+                f"{path}: cannot be read as a checkpoint ({failures.reason(error)}); {what}"
+            ) from error
         if not same and restart:
             log.info("%s belongs to another training: starting over", path)
             return
         if not same:
             raise InputError(
                 f"{path}: belongs to another training (its data, network, loss, course or seed differ); "
-                "remove it to start over, or choose another output"
+                "choose another output, or move it away to start over"
             )
         if held["step"] > self.course.steps:
             raise InputError(
-                f"{path}: has taken {held['step']} steps, more than {self.course.steps}; ask for more, or remove it"
+                f"{path}: has taken {held['step']} steps, more than {self.course.steps}; "
+                "ask for more, or choose another output"
             )
         self.network.load_state_dict(held["network"])
         self.average.load_state_dict(held["average"])

@@ -55,7 +55,7 @@ def merge(
     for name in ("key", "channel"):
         if not np.array_equal(np.concatenate([r[name] for r in read]), getattr(cells, name)):
             raise InputError(
-                f"{', '.join(shards)}: are not the shards of {statistics_path}; delete them and run again"
+                f"{', '.join(shards)}: are not the shards of {statistics_path}; run again with --forcerun estimate"
             )
     held_out = support.held_out(everything)
     if held_out and (warning := held_out.warning("the values of held-out reference images")):

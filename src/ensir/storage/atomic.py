@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ensir.errors import InputError
-from ensir.storage import digests, layout, provenance
+from ensir.storage import digests, failures, layout, provenance
 from ensir.storage.layout import Place
 
 LONGEST = 180  # characters of a file name, host and process number not counted
@@ -50,11 +50,12 @@ def written(place: Place, size: int = 0) -> Iterator[Path]:
                 remove(stale)
         ensure_space(place, size)
         partial = place.partial / f"{slug}.{socket.gethostname()}.{os.getpid()}"
-        try:
-            yield partial
-            _swap_in(partial, place)
-        finally:
-            remove(partial)
+        with failures.naming(place.path, partial):
+            try:
+                yield partial
+                _swap_in(partial, place)
+            finally:
+                remove(partial)
 
 
 @contextmanager
@@ -84,11 +85,12 @@ def replaced(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        remove(partial)
+    with failures.naming(path, partial):
+        try:
+            yield partial
+            os.replace(partial, path)
+        finally:
+            remove(partial)
 
 
 def _swap_in(partial: Path, place: Place) -> None:

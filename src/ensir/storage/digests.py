@@ -83,7 +83,7 @@ def check_before_reading(result: str | Path) -> None:
         file = (result if store else result.parent) / name
         if not file.is_file() or sha256(file) != sha:
             raise InputError(
-                f"{file}: is not what was written there (its digest differs); delete {result} and run again"
+                f"{file}: is not what was written there (its digest differs); move {result} away and run again"
             )
 
 
@@ -103,7 +103,7 @@ def read(digest: str | Path) -> dict[str, str]:
     """
     lines = Path(digest).read_text(errors="replace").splitlines()
     if not lines or not all(LINE.fullmatch(line) for line in lines):
-        raise InputError(f"{digest}: is no digest file; delete it and its result, and run again")
+        raise InputError(f"{digest}: is no digest file; move it and its result away, and run again")
     return {name: sha for sha, name in (line.split("  ", 1) for line in lines)}
 
 

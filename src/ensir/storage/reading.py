@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ensir.errors import InputError
-from ensir.storage import digests
+from ensir.storage import digests, failures
 from ensir.storage.shared import Gathered
 
 if TYPE_CHECKING:
@@ -50,13 +50,14 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
         group = zarr.open_group(CompleteStore(zarr.storage.LocalStore(path, read_only=True)), mode="r")
     except Exception as error:
         raise InputError(
-            f"{path}: cannot be opened ({error}); `ensir verify` shows more; delete it and run again"
+            f"{path}: cannot be opened ({error}); "
+            f"{failures.fix(error, '`ensir verify` shows more; where it is damaged, move it away and run again')}"
         ) from error
     version, held = group.attrs.get("format_version"), group.attrs.get("kind")
     if version != FORMAT_VERSION:
         raise InputError(
             f"{path}: has format {version}, and this version reads {FORMAT_VERSION} only; "
-            "delete it and run again, or use the version that wrote it"
+            "use the version that wrote it, or another results folder (--directory)"
         )
     if kind and held != kind:
         raise InputError(f"{path}: holds {held!r}, not {kind!r}")
@@ -82,7 +83,9 @@ def _read_whole(array: zarr.Array, path: str | Path) -> np.ndarray:
 
 
 def _damaged(what: str, error: Exception, path: str | Path) -> InputError:
-    return InputError(f"{what} is damaged ({error}); delete {path} and run again")
+    if failures.errno_of(error) is not None:
+        return InputError(f"{what} cannot be read ({error}); {failures.fix(error, '')}")
+    return InputError(f"{what} is damaged ({error}); move {path} away and run again")
 
 
 class Part:
@@ -248,5 +251,5 @@ def aligned(parts: Sequence[Part]) -> None:
         if (other.names, other.shapes, other.bits) != (first.names, first.shapes, first.bits):
             raise InputError(
                 f"{other.path}: its images differ from those of {first.path} in name, size or depth; "
-                "delete the older one and run again"
+                "they are of different datasets, or of different states of one: name stores of one run"
             )

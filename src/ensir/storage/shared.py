@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ensir.errors import InputError
+from ensir.storage.failures import fix, reason
 
 if TYPE_CHECKING:
     import zarr
@@ -33,6 +35,14 @@ SIGNING = (  # if one of these is set, S3 requests are signed
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_SKIP_SIGNATURE",
 )
+
+REMEDIES = {  # by what S3 answers
+    "redirect|[Rr]egion": "fix AWS_REGION: the bucket is in another region",
+    "SignatureDoesNotMatch|InvalidAccessKeyId": "fix AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "40[13] (Forbidden|Unauthorized)": "give credentials that may do so (AWS_ACCESS_KEY_ID, …)",
+    "404 Not Found": "fix the address, or create the bucket",
+}
+UNREACHABLE = "check the address and that its server answers, then run again"
 
 
 def is_url(location: str) -> bool:
@@ -90,12 +100,17 @@ def get(objects: ObjectStore, key: str, location: str) -> bytes:
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise InputError(f"{location}/{key}: cannot be read ({reason(error)})") from error
+        raise InputError(
+            f"{location}/{key}: cannot be read ({reason(error)}); {remedy(error, location)}"
+        ) from error
 
 
-def reason(error: Exception) -> str:
-    """Return the first line of an error: obstore's are pages long."""
-    return str(error).partition("\n")[0]
+def remedy(error: Exception, location: str) -> str:
+    """Say how to fix that objects cannot be read, listed or written; nothing is known of what is there."""
+    if not is_url(location):
+        return fix(error, "check the path")
+    text = str(error).partition("\n\n")[0]
+    return next((fix for pattern, fix in REMEDIES.items() if re.search(pattern, text)), UNREACHABLE)
 
 
 class SharedImage(NamedTuple):
@@ -236,10 +251,14 @@ def clear_errors(location: str) -> Iterator[None]:
     """Report a shared store that is damaged, has changed or cannot be reached as one InputError."""
     try:
         yield
-    except Exception as error:
+    except ValueError as error:  # not what was published
         raise InputError(
             f"{location}: {reason(error)}; `ensir verify {location}` shows more; where another store was put in its "
-            "place, delete what was adopted from it and run again"
+            "place on purpose, move away what was adopted from it and run again"
+        ) from error
+    except Exception as error:
+        raise InputError(
+            f"{location}: cannot be read ({reason(error)}); {remedy(error, location)}"
         ) from error
 
 

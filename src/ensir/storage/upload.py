@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ensir.errors import InputError
 from ensir.storage import digests
-from ensir.storage.shared import ROOT, get, objects_at, reason
+from ensir.storage.failures import reason
+from ensir.storage.shared import ROOT, get, objects_at, remedy
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -63,7 +64,9 @@ def upload(store: str, location: str, progress: Progress) -> Uploaded:
             other = node["attributes"]["source"]["location"]
             raise InputError(f"{store}/{part}: only refers to {other}; adopt it with `fetch: true` first")
     if not files:
-        raise InputError(f"{store}: is no sealed store of this version; delete its {ROOT} and run again")
+        raise InputError(
+            f"{store}: is no sealed store of this version; make it with this version, in another folder"
+        )
     objects = objects_at(location, writable=True)
     _check_growing(objects, location, files)
     there = _listed(objects, location)
@@ -82,14 +85,16 @@ def upload(store: str, location: str, progress: Progress) -> Uploaded:
 def _check_growing(objects: ObjectStore, location: str, files: dict[str, str]) -> None:
     """Raise an InputError if there is a complete store that this one does not extend."""
     try:
-        other = json.loads(get(objects, ROOT, location))["attributes"]["files"].items()
+        text = get(objects, ROOT, location)
     except FileNotFoundError:
         return
+    try:
+        other = json.loads(text)["attributes"]["files"].items()
     except (ValueError, KeyError, TypeError):
         other = None  # something else of Zarr's
     if other is None or not other <= files.items():
         raise InputError(
-            f"{location}: another store is there, which others may be reading; choose another location, or delete it"
+            f"{location}: another store is there, which others may be reading; choose another location"
         )
 
 
@@ -99,7 +104,9 @@ def _listed(objects: ObjectStore, location: str) -> dict[str, ObjectMeta]:
     try:
         return {meta["path"]: meta for batch in obstore.list(objects) for meta in batch}
     except Exception as error:
-        raise InputError(f"{location}: cannot be listed ({reason(error)})") from error
+        raise InputError(
+            f"{location}: cannot be listed ({reason(error)}); {remedy(error, location)}"
+        ) from error
 
 
 def _put(
@@ -114,7 +121,7 @@ def _put(
     path = Path(store, key)
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != files[key]:
-        raise InputError(f"{path}: is damaged (`ensir verify {store}`); delete its part and run again")
+        raise InputError(f"{path}: is damaged; `ensir verify {store}` tells more")
     if key in there and _is(objects, location, there[key], content):
         return 0
     _write(objects, location, key, content)
@@ -136,4 +143,6 @@ def _write(objects: ObjectStore, location: str, key: str, content: bytes) -> Non
     try:
         obstore.put(objects, key, content, use_multipart=False)  # one request: whole or not at all
     except Exception as error:
-        raise InputError(f"{location}/{key}: cannot be written ({reason(error)})") from error
+        raise InputError(
+            f"{location}/{key}: cannot be written ({reason(error)}); {remedy(error, location)}"
+        ) from error

@@ -1,0 +1,153 @@
+"""A job ends in one line, with the exit code that says why."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ensir.errors import InputError
+from ensir.execution.job import job
+from ensir.execution.stopping import Terminated, stoppable
+from ensir.storage.failures import errno_of, reason, told
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The log of a job, whose settings of threads and logging are undone."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        monkeypatch.setenv(variable, "1")
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    yield tmp_path / "job.log"
+    for handler in root.handlers:
+        handler.close()
+    root.handlers, root.level = handlers, level
+
+
+def run(log: Path, body: Callable[[], object]) -> int:
+    with (
+        pytest.raises(SystemExit) as ended,
+        job(SimpleNamespace(threads=1, log=[log], rule="r", wildcards=[])),
+    ):
+        body()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_job_that_is_stopped_prints_nothing(log: Path, capfd: pytest.CaptureFixture, number: int):
+    assert run(log, lambda: signal.raise_signal(number)) == 128 + number
+    assert capfd.readouterr() == ("", "")
+    lines = log.read_text().splitlines()
+    assert [line.rpartition(" INFO ")[2] for line in lines] == ["r", "stopped"]
+
+
+def wrapped() -> None:
+    try:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "inner")
+    except PermissionError as error:
+        raise RuntimeError("the library failed") from error
+
+
+def in_words() -> None:
+    raise RuntimeError("I/O error: No space left on device (os error 28)")
+
+
+def refused() -> None:
+    raise InputError("file: bad; fix it")
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (
+            lambda: os.mkdir("/dev/null/x"),
+            "/dev/null/x: Not a directory; a file stands where a folder should",
+        ),
+        (
+            lambda: Path("/proc").write_text(""),
+            "/proc: Is a directory; give the name of a file, then run again",
+        ),
+        (wrapped, "inner: Permission denied; make it readable and writable, then run again"),
+        (in_words, ": No space left on device; free some space on this disk, then run again"),
+        (refused, "file: bad; fix it"),
+    ],
+)
+def test_a_job_that_fails_prints_one_line(log: Path, capfd: pytest.CaptureFixture, body: Callable, line: str):
+    assert run(log, body) == 1
+    error = capfd.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert line in error
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(log: Path):
+    with pytest.raises(KeyError), job(SimpleNamespace(threads=1, log=[log], rule="r", wildcards=[])):
+        raise KeyError("x")
+    assert "Traceback" in log.read_text()
+
+
+def test_other_errors_are_no_matter_of_the_system():
+    assert told(ValueError("3 values")) is None
+    assert told(OSError("no number")) is None
+    assert errno_of(OSError("file write failed: errno = 28, error message = '…'")) == errno.ENOSPC
+    assert errno_of(OSError(errno.EPIPE, "Broken pipe")) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_that_python_ignores_comes_again(number: int):
+    class Finalised:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    with pytest.raises((KeyboardInterrupt, Terminated)), stoppable():
+        Finalised()
+        gc.collect()
+        time.sleep(5)
+
+
+def test_nothing_is_said_while_commands_are_imported():
+    code = "import signal; from ensir.execution.stopping import silent\nwith silent(): signal.raise_signal(2)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
+    code = "import signal, ensir.cli; assert signal.getsignal(2) is signal.default_int_handler"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_other_threads_may_run_commands():
+    with pytest.raises(ZeroDivisionError), stoppable():
+        raise ZeroDivisionError
+    found: list[str] = []
+
+    def inside() -> None:
+        with stoppable():
+            found.append("ran")
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert found == ["ran"]
+
+
+def test_no_advice_to_trust_a_file():
+    advice = (
+        "Weights only load failed. This file can still be loaded, to do so you have two options:\n"
+        "(1) Re-running `torch.load` with `weights_only` set to `False`"
+    )
+    assert reason(ValueError(advice)) == "it is damaged, or holds more than numbers"
+    assert reason(ValueError("first\nsecond")) == "first"
+    assert reason(ValueError()) == "ValueError"
