@@ -17,7 +17,7 @@ ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 
-.PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-all test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
+.PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-long test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
 # Two tests at a time, with one thread each; those that share something stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
@@ -60,8 +60,8 @@ screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the RE
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
 	$(PYTEST) -m "not cluster and not cluster_all and not slow and not faults and not faults_all and not pretrained and not browser and not meanshift"
 
-test-all: $(INSTALLED_FOR_TESTS)  ## the tests, and test-slow, -faults, -browser, -pretrained and -meanshift with them, which share whole runs
-	$(PYTEST) -rs -m "not cluster and not cluster_all and not faults_all"
+test-long: $(INSTALLED_FOR_TESTS)  ## test-slow, -faults, -browser, -pretrained and -meanshift in one, which share whole runs
+	$(PYTEST) -rs -m "(slow or faults or browser or pretrained or meanshift) and not cluster and not cluster_all and not faults_all"
 
 test-slow: $(INSTALLED_FOR_TESTS)  ## more whole runs (minutes)
 	$(PYTEST) -m slow
