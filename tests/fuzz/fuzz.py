@@ -43,7 +43,7 @@ from ensir import registry, restorers
 from ensir.cells import authors_format, lut
 from ensir.config import reading
 from ensir.errors import InputError
-from ensir.images import array_files, image_files
+from ensir.images import array_files, image_files, listing
 from ensir.networks import spandrel_files
 from ensir.storage.layout import Place
 
@@ -252,7 +252,7 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
 
 def shown(folder: Path, content: bytes, expected: np.ndarray | None, random: np.random.Generator) -> str:
     """Read an image under any name; None is expected of one that has to be refused."""
-    path = folder / f"case{random.choice(image_files.SUFFIXES)}"
+    path = folder / f"case{random.choice(listing.SUFFIXES)}"
     path.write_bytes(content)
     try:
         found = image_files.read(str(path))
@@ -448,7 +448,7 @@ def links(random: np.random.Generator, folder: Path) -> str:
     )
     broken = any(not os.path.exists(path) for path in expected)
     try:
-        found = image_files.find(f"{root}/**/*.png", "key")
+        found = listing.find(f"{root}/**/*.png", "key")
     except InputError as error:
         return "refused" if broken and "which does not exist" in str(error) else f"is refused: {error}"
     if broken:

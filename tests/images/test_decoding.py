@@ -15,7 +15,7 @@ import tifffile
 from pictures import LONG, RATIONAL, SHORT, chunk, exif, packed, png, scaled, subsampled, tiff, upright
 
 from ensir.errors import InputError
-from ensir.images import image_files
+from ensir.images import image_files, listing
 
 RANDOM = np.random.default_rng(0)
 SIZE = (5, 7)
@@ -378,7 +378,7 @@ def test_content_counts_and_not_the_name(tmp_path: Path):
         "WebP": (saved(image, "WEBP", lossless=True), image),
     }
     for content, expected in files.values():
-        for suffix in image_files.SUFFIXES:
+        for suffix in listing.SUFFIXES:
             assert_equal(read(tmp_path / f"x{suffix}", content), expected)
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from ensir.errors import InputError
-from ensir.images import image_files
+from ensir.images import image_files, listing
 
 
 def paths(folder: Path, *names: str) -> None:
@@ -30,7 +30,7 @@ def paths(folder: Path, *names: str) -> None:
 def test_names_keep_sub_folders_and_lose_declared_suffixes(tmp_path: Path):
     paths(tmp_path, "gt/faces/baby_x4.png", "gt/bird_x4.png", "gt/notes_x4.png")
     (tmp_path / "gt/readme.txt").write_text("no image")
-    found = image_files.find(f"{tmp_path}/gt/**/*", "key", "_x4", exclude=["note*"])
+    found = listing.find(f"{tmp_path}/gt/**/*", "key", "_x4", exclude=["note*"])
     assert found == {"bird": f"{tmp_path}/gt/bird_x4.png", "faces/baby": f"{tmp_path}/gt/faces/baby_x4.png"}
 
 
@@ -38,13 +38,13 @@ def test_one_name_twice(tmp_path: Path):
     paths(tmp_path, "a.png")
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 3), np.uint8))
     with pytest.raises(InputError, match=r"the same name 'a'; remove one"):
-        image_files.find(f"{tmp_path}/*", "key")
+        listing.find(f"{tmp_path}/*", "key")
 
 
 def test_undeclared_suffix(tmp_path: Path):
     paths(tmp_path, "a_x4.png", "b.png")
     with pytest.raises(InputError, match=r"key: .*b\.png does not end in the declared suffix '_x4'"):
-        image_files.find(f"{tmp_path}/*.png", "key", "_x4")
+        listing.find(f"{tmp_path}/*.png", "key", "_x4")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -138,11 +138,11 @@ def test_the_size_of_a_tiff_is_read_from_its_header(tmp_path: Path):
 def test_a_folder_may_have_any_name(tmp_path: Path):
     paths(tmp_path, "my photos [2024]*/deep/a.png")
     folder = f"{tmp_path}/my photos [2024]*"
-    assert image_files.find("**/*", "key", folder=folder) == {"deep/a": f"{folder}/deep/a.png"}
+    assert listing.find("**/*", "key", folder=folder) == {"deep/a": f"{folder}/deep/a.png"}
 
 
 def found(pattern: str, **options) -> set[str]:
-    return set(image_files.find(pattern, "key", **options))
+    return set(listing.find(pattern, "key", **options))
 
 
 @pytest.mark.parametrize(
@@ -173,23 +173,21 @@ def test_patterns_match_what_glob_matches(tmp_path: Path, monkeypatch, pattern: 
     }
     if not expected:
         with pytest.raises(InputError, match="no image matches"):
-            image_files.find(pattern, "key")
+            listing.find(pattern, "key")
     else:
-        assert {os.path.normpath(path) for path in image_files.find(pattern, "key").values()} == expected
+        assert {os.path.normpath(path) for path in listing.find(pattern, "key").values()} == expected
 
 
 def test_a_folder_stands_for_its_images(tmp_path: Path, monkeypatch):
     paths(tmp_path, "gt/a.png", "gt/b.png", "gt/deep/c.png")
     (tmp_path / "gt/readme.txt").write_text("no image")
     monkeypatch.chdir(tmp_path)
-    assert (
-        image_files.find("gt", "key") == image_files.find("gt/", "key") == {"a": "gt/a.png", "b": "gt/b.png"}
-    )
+    assert listing.find("gt", "key") == listing.find("gt/", "key") == {"a": "gt/a.png", "b": "gt/b.png"}
     monkeypatch.setenv("HOME", str(tmp_path))
     for pattern in ("~/gt", "~/gt/*.png"):
-        assert image_files.find(pattern, "key") == {name: f"{tmp_path}/gt/{name}.png" for name in "ab"}
+        assert listing.find(pattern, "key") == {name: f"{tmp_path}/gt/{name}.png" for name in "ab"}
     with pytest.raises(InputError, match=r"no image matches '\*/deep'.*; it matches folders: add /\*"):
-        image_files.find("*/deep", "key")
+        listing.find("*/deep", "key")
 
 
 def test_folders_that_link_to_themselves(tmp_path: Path):
@@ -226,11 +224,11 @@ def test_broken_links(tmp_path: Path, aim: str, fix: str):
     os.symlink(aim, tmp_path / "gt/b.png")
     message = rf"key: .*gt/a.png links to {aim}, which does not exist \(as do 1 others in .*gt\); {fix}"
     with pytest.raises(InputError, match=message):
-        image_files.find(f"{tmp_path}/gt/*.png", "key")
+        listing.find(f"{tmp_path}/gt/*.png", "key")
     assert found(f"{tmp_path}/gt/*.png", exclude=["a", "b"]) == {"whole"}
     os.symlink("missing", tmp_path / "linked")
     with pytest.raises(InputError, match="linked links to missing, which does not exist; restore"):
-        image_files.find(f"{tmp_path}/linked/*.png", "key")
+        listing.find(f"{tmp_path}/linked/*.png", "key")
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -267,7 +265,7 @@ def test_images_that_are_passed_over_are_told_of(tmp_path: Path, caplog):
     with pytest.raises(
         InputError, match=r"no image matches.*\(1, the first .*elsewhere/e.JPG\): fix the pattern"
     ):
-        image_files.find(f"{tmp_path}/elsewhere/*.png", "key")
+        listing.find(f"{tmp_path}/elsewhere/*.png", "key")
 
 
 def test_what_is_excluded_must_be_there(tmp_path: Path):
@@ -277,13 +275,13 @@ def test_what_is_excluded_must_be_there(tmp_path: Path):
     with pytest.raises(
         InputError, match="key: `exclude` names 'babby', which matches no image; did you mean 'baby'"
     ):
-        image_files.find(pattern, "key", exclude=["babby"])
+        listing.find(pattern, "key", exclude=["babby"])
     with pytest.raises(
         InputError, match="`exclude` names 'zzz', which matches no image; fix the name, or remove it"
     ):
-        image_files.find(pattern, "key", exclude=["zzz", "bird"])
+        listing.find(pattern, "key", exclude=["zzz", "bird"])
     with pytest.raises(InputError, match="`exclude` leaves none of 2 images; narrow it"):
-        image_files.find(pattern, "key", exclude=["b*"])
+        listing.find(pattern, "key", exclude=["b*"])
     assert found(pattern, exclude=["zzz"], unmatched_excludes=True) == {"baby", "bird"}
 
 
@@ -294,9 +292,9 @@ def test_brackets_of_a_folder(tmp_path: Path):
         with pytest.raises(
             InputError, match="brackets stand for one of the characters in them; write"
         ) as error:
-            image_files.find(f"{tmp_path}/{below}", "key")
+            listing.find(f"{tmp_path}/{below}", "key")
         assert str(error.value).endswith(f"write '{tmp_path}/{right}'")
-        assert image_files.find(f"{tmp_path}/{right}", "key")
+        assert listing.find(f"{tmp_path}/{right}", "key")
 
 
 def test_folders_that_may_not_be_read(tmp_path: Path, caplog, monkeypatch):
@@ -312,7 +310,7 @@ def test_folders_that_may_not_be_read(tmp_path: Path, caplog, monkeypatch):
     assert found(f"{tmp_path}/gt/**/*.png") == {"a"}
     assert f"key: 1 folders cannot be read, the first {tmp_path}/gt/closed" in warnings_of(caplog)
     with pytest.raises(InputError, match="closed cannot be read; change its permissions"):
-        image_files.find(f"{tmp_path}/gt/closed/*.png", "key")
+        listing.find(f"{tmp_path}/gt/closed/*.png", "key")
 
 
 def test_many_files_are_listed_fast(tmp_path: Path, monkeypatch):
@@ -331,16 +329,16 @@ def test_many_files_are_listed_fast(tmp_path: Path, monkeypatch):
 
 def test_files_that_are_missing_or_have_other_names():
     names = {name: name for name in ("a", "b", "c")}
-    assert image_files.match(names, {name: f"{name}.png" for name in "dcba"}, "key") == {
+    assert listing.match(names, {name: f"{name}.png" for name in "dcba"}, "key") == {
         n: f"{n}.png" for n in "abc"
     }
     with pytest.raises(InputError) as error:
-        image_files.match(names, {"a": "a.png"}, "key")
+        listing.match(names, {"a": "a.png"}, "key")
     assert str(error.value) == (
         "key: no file for 'b', 'c' (2 of 3 images); add the files, or exclude the images from the dataset"
     )
     with pytest.raises(InputError) as error:
-        image_files.match(names, {"a": "a.png", "b_x4": "", "c_x4": ""}, "key")
+        listing.match(names, {"a": "a.png", "b_x4": "", "c_x4": ""}, "key")
     assert str(error.value) == (
         "key: no file for 'b', 'c' (2 of 3 images); it holds 'b_x4', 'c_x4' instead: if these are the same images, "
         "rename the files, or declare a suffix; if not, add the files, or exclude the images from the dataset"
@@ -349,19 +347,19 @@ def test_files_that_are_missing_or_have_other_names():
 
 def test_accents_are_written_in_two_ways(tmp_path: Path, caplog):
     composed, decomposed = (unicodedata.normalize(form, "Zürich/é") for form in ("NFC", "NFD"))
-    assert image_files.match({composed: "t"}, {decomposed: "p", "x": "q"}, "key") == {composed: "p"}
+    assert listing.match({composed: "t"}, {decomposed: "p", "x": "q"}, "key") == {composed: "p"}
     (message,) = warnings_of(caplog)
     assert "1 names match except for how Unicode writes their accents" in message
-    image_files.match({composed: "t"}, {composed: "p"}, "key")
+    listing.match({composed: "t"}, {composed: "p"}, "key")
     assert not warnings_of(caplog)
     with pytest.raises(InputError, match="differ only in how Unicode writes the accents"):
-        image_files.match({composed: "t"}, {decomposed: "p", composed: "q"}, "key")
+        listing.match({composed: "t"}, {decomposed: "p", composed: "q"}, "key")
     paths(tmp_path, f"{composed}.png", f"{decomposed}.png")
     with pytest.raises(InputError, match="differ only in how Unicode writes the accents"):
-        image_files.find(f"{tmp_path}/**/*.png", "key")
+        listing.find(f"{tmp_path}/**/*.png", "key")
     os.remove(tmp_path / f"{decomposed}.png")
     with pytest.raises(InputError, match="leaves none of 1 images"):
-        image_files.find(f"{tmp_path}/**/*.png", "key", exclude=[decomposed])
+        listing.find(f"{tmp_path}/**/*.png", "key", exclude=[decomposed])
 
 
 # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────

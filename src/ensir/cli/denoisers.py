@@ -35,7 +35,7 @@ def train(
 
     Example: ensir dae train 'photos/*.jpg' --sigma 25 --steps 20000 -o dae_sigma25.safetensors
     """
-    from ensir.images import image_files as files
+    from ensir.images import listing
     from ensir.networks import dae_training
 
     training = dae_training.Training(
@@ -48,7 +48,7 @@ def train(
         precision=precision,
         seed=seed,
     )
-    found = list(files.find(images, "GLOB").values())
+    found = list(listing.find(images, "GLOB").values())
     checkpoint, curve = output.with_suffix(".checkpoint"), output.with_suffix(".csv")
     check_outputs(
         {"--output": output, "the checkpoint": checkpoint, "the curve": curve},
@@ -72,13 +72,13 @@ def measure(
     """
     import numpy as np
 
-    from ensir.images import image_files as files
+    from ensir.images import image_files, listing
     from ensir.networks import dae, dae_training
     from ensir.networks.shipped import SHIPPED_DAES
 
     found = {}
-    for name, path in files.find(images, "--images").items():
-        found[name] = files.read(path)
+    for name, path in listing.find(images, "--images").items():
+        found[name] = image_files.read(path)
         if found[name].dtype != np.uint8:
             raise InputError(f"{path}: holds {found[name].dtype} values; convert it to 8 bits")
     coloured = {name: np.repeat(image, 3 // image.shape[2], axis=2) for name, image in found.items()}

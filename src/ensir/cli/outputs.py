@@ -10,11 +10,11 @@ from itertools import combinations
 from pathlib import Path
 
 from ensir.errors import InputError
-from ensir.images import array_files, image_files
+from ensir.images import array_files, listing
 from ensir.storage import failures
 
 Paths = Mapping[str, Path | str | None]
-IMAGES = image_files.SUFFIXES + array_files.SUFFIXES
+IMAGES = listing.SUFFIXES + array_files.SUFFIXES
 
 
 def check_outputs(outputs: Paths, inputs: Paths, folders: Paths | None = None) -> None:

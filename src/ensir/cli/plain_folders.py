@@ -21,7 +21,7 @@ from ensir.cli.outputs import check_files
 from ensir.config.schema import Experiment
 from ensir.datasets.folder import FolderDataset
 from ensir.errors import InputError
-from ensir.images import image_files
+from ensir.images import image_files, listing
 from ensir.planning.parts import assign
 from ensir.restorers.folder import FolderModel
 from ensir.storage import reading, writing
@@ -167,7 +167,7 @@ def fuse(
     if error_map and np.isnan(combiner.lut.expected_squared_error).all():
         raise InputError(f"--error-map {error_map}: {lut} was imported and holds no errors; fit one")
     listed = _listed({model: predictions[model] for model in models})
-    names = {image_files.in_nfc(name): "" for files in listed.values() for name in files}
+    names = {listing.in_nfc(name): "" for files in listed.values() for name in files}
     files = _matched(names, listed)
     outputs = [output / f"{name}.png" for name in names]
     outputs += [error_map / f"{name}.tif" for name in names] if error_map else []
@@ -288,7 +288,7 @@ def _list(folder: Path, option: str) -> dict[str, str]:
     """List the images of a folder, and of the folders in it, by name."""
     if not folder.is_dir():
         raise InputError(f"{option}: no folder {folder}")
-    return image_files.find("**/*", option, folder=str(folder))
+    return listing.find("**/*", option, folder=str(folder))
 
 
 def _listed(predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
@@ -299,7 +299,7 @@ def _listed(predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
 def _matched(names: dict[str, str], listed: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     """Return the predictions of every model, one for each name."""
     return {
-        model: image_files.match(names, files, f"--prediction {model}", "add the files", "rename the files")
+        model: listing.match(names, files, f"--prediction {model}", "add the files", "rename the files")
         for model, files in listed.items()
     }
 

@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 from pydantic import Field
 
 from ensir.datasets import Dataset
-from ensir.images import image_files
+from ensir.images import image_files, listing
 from ensir.images.degradations import Degradation
 from ensir.section import Context, Problem, shown
 
@@ -55,13 +55,13 @@ class FolderDataset(Dataset):
 
     def targets(self, key: str) -> dict[str, str]:
         """Find the files of the targets."""
-        return image_files.find(self.target, f"{key}.target", self.target_suffix, self.exclude)
+        return listing.find(self.target, f"{key}.target", self.target_suffix, self.exclude)
 
     def inputs(self, key: str) -> dict[str, str]:
         """Find the files of the inputs."""
         if not self.input:
             return {}
-        return image_files.find(
+        return listing.find(
             self.input, f"{key}.input", self.input_suffix, self.exclude, unmatched_excludes=True
         )
 

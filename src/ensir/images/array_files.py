@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ensir.errors import InputError
-from ensir.images import decoding, image_files
+from ensir.images import codes, image_files
 
 MOST_ARRAYS, DEEPEST = 1000, 16  # in an HDF5 file
 IN_USE = re.compile("unable to lock file|already open for write|consistency flags")  # as HDF5 says it
@@ -32,11 +32,11 @@ def shape(path: str, array: str | None) -> tuple[int, int, int]:
         return height, width, channels[0] if channels else 1
 
 
-def header(path: str, array: str | None) -> decoding.Header:
+def header(path: str, array: str | None) -> codes.Header:
     """Read size, channels and, of unsigned integers, the depth of an array from its header alone."""
     with _opened(path, array) as value:
         bits = 8 * value.dtype.itemsize if value.dtype.kind == "u" else None
-    return decoding.Header(*shape(path, array), bits)
+    return codes.Header(*shape(path, array), bits)
 
 
 def read(path: str, array: str | None) -> Shaped[np.ndarray, "height width channel"]:
@@ -119,8 +119,8 @@ def _checked(path: str, value: Any) -> Any:
             f"{path}: its values must be scaled ({', '.join(sorted(packed))}), which is not supported; store the "
             "scaled values"
         )
-    if value.shape[0] * value.shape[1] > decoding.LARGEST:
+    if value.shape[0] * value.shape[1] > codes.LARGEST:
         raise InputError(
-            f"{path}: claims {value.shape[0]}×{value.shape[1]} pixels; more than {decoding.LARGEST} are refused"
+            f"{path}: claims {value.shape[0]}×{value.shape[1]} pixels; more than {codes.LARGEST} are refused"
         )
     return value

@@ -8,7 +8,7 @@ from functools import partial
 
 from ensir.errors import InputError
 from ensir.images import image_files
-from ensir.images.decoding import Header
+from ensir.images.codes import Header
 from ensir.planning.plan import Plan
 
 MOST_IMAGES = 10_000  # whose headers are read; of more, every second, third, …

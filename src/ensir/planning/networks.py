@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ensir.images import image_files
+from ensir.images import listing
 from ensir.networks.sections import CLIP_FILES, BasePrior, ClipPrior, Refiner, RestorationPrior
 from ensir.networks.shipped import SHIPPED_DAES
 from ensir.storage.layout import Layout
@@ -73,7 +73,7 @@ class Networks:
     def _photographs(self, denoiser: str) -> list[str]:
         """Return the images that a denoising autoencoder is trained on."""
         key = f"denoisers.{denoiser}.photographs"
-        files = image_files.find(self.config.denoisers[denoiser].photographs, key).values()
+        files = listing.find(self.config.denoisers[denoiser].photographs, key).values()
         return [readable(file, key) for file in files]
 
     def refiner_files(self, name: str) -> list[str]:

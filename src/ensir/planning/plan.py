@@ -12,7 +12,7 @@ import numpy as np
 from ensir import registry
 from ensir.config.schema import Config
 from ensir.errors import InputError
-from ensir.images import image_files
+from ensir.images import image_files, listing
 from ensir.planning.networks import Networks
 from ensir.planning.parts import assign
 from ensir.storage.layout import Layout
@@ -100,7 +100,7 @@ class Plan:
         """Return the file of each degraded input by image name; empty where there are no such files."""
         key = f"datasets.{dataset}"
         files = _readable(self.config.datasets[dataset].inputs(key), f"{key}.input")
-        return image_files.match(self.targets(dataset), files, f"{key}.input") if files else {}
+        return listing.match(self.targets(dataset), files, f"{key}.input") if files else {}
 
     def kernel(self, dataset: str) -> list[str]:
         """Return the file that holds the blur kernel of a dataset; empty where it has no such file."""
@@ -144,7 +144,7 @@ class Plan:
         """Return the file of each prediction by image name; empty where the model runs here."""
         key = f"models.{model}"
         files = _readable(self.config.models[model].predictions(key, dataset), f"{key}.path")
-        return image_files.match(self.targets(dataset), files, f"{key}.path") if files else {}
+        return listing.match(self.targets(dataset), files, f"{key}.path") if files else {}
 
     def shared(self, dataset: str, model: str) -> dict[str, str | None] | None:
         """Return where predictions are shared, and their digest, without a request; None for other models."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from jaxtyping import Shaped
 
-from ensir.images.decoding import Header
+from ensir.images.codes import Header
 from ensir.images.degradations import check_inputs
 from ensir.section import Context, Problem, Section, shown
 

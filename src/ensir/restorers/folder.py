@@ -10,8 +10,8 @@ from jaxtyping import Shaped
 from pydantic import Field
 
 from ensir.errors import InputError
-from ensir.images import array_files, image_files
-from ensir.images.decoding import Header
+from ensir.images import array_files, image_files, listing
+from ensir.images.codes import Header
 from ensir.restorers import Degraded, RestorerModel, check_placeholder
 from ensir.section import Context, Problem
 
@@ -41,8 +41,8 @@ class FolderModel(RestorerModel):
     def predictions(self, key: str, dataset: str) -> dict[str, str]:
         """Find the files of the predictions."""
         pattern = self.path.replace("{dataset}", dataset)
-        extensions = image_files.SUFFIXES + array_files.SUFFIXES
-        return image_files.find(pattern, f"{key}.path", self.suffix, extensions=extensions)
+        extensions = listing.SUFFIXES + array_files.SUFFIXES
+        return listing.find(pattern, f"{key}.path", self.suffix, extensions=extensions)
 
     def shape(self, file: str) -> tuple[int, int, int]:
         """Read the shape of a prediction from the header of its file."""
