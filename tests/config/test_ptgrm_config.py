@@ -68,7 +68,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         ("models.refined.base", "twice", "models.refined.base: refined refines twice refines refined"),
         ("models.refined.training", None, "models.refined.training: give either `training` or `weights`"),
         ("models.refined.weights", "mine.safetensors", "models.refined.training: give either `training` or `weights`, not both"),
-        ("models.refined.plain", True, "models.refined.prior: a plain network looks at none; say `prior: {kind: none}`"),
+        ("models.refined.plain", True, "models.refined.prior: a plain network uses none; set `prior: {kind: none}`"),
         ("models.refined.prior", {"kind": "base"}, "models.refined.prior.kind: 'base' takes the features of 'tv'"),
         ("models.refined.prior.network", "sigma12", "models.refined.prior.network: 'sigma12' is not in denoisers"),
         ("models.refined.training", {"dataset": "trian"}, "models.refined.training.dataset: 'trian' is not in datasets"),

@@ -535,7 +535,7 @@ def test_the_commands(tmp_path: Path, stores):
     assert told["refiner"] == {"guide": 64, "without": ["sve"], "plain": False}
     assert told["parameters"] == parameters(refiner.read(output).network)
     for wrong, message in (
-        (["--plain"], "a plain network looks at none"),
+        (["--plain"], "a plain network uses none"),
         (["--without", "sfe"], "must be one of sve, channel"),
         (["--patch", "18"], "must be a multiple of 4"),
         (["--prior", "no.pth"], "no.pth: no such file"),

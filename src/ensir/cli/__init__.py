@@ -1,4 +1,4 @@
-"""For people: fit, fuse and score folders of images; restore one; share and look at results."""
+"""The command `ensir`: fit, fuse and score folders of images; restore an image; share and inspect results."""
 
 from __future__ import annotations
 

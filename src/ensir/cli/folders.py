@@ -32,15 +32,16 @@ Target = Annotated[
 
 
 def _folders(predictions: list[str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    """Return the folder of each model, by name, from texts NAME=DIR."""
+    folders: dict[str, Path] = {}
     for text in predictions:
         name, equals, folder = text.partition("=")
         if not (name and equals and folder):
             raise InputError(f"--prediction {text}: write NAME=DIR")
-        if name in found:
+        if name in folders:
             raise InputError(f"--prediction {text}: model {name} is named twice")
-        found[name] = Path(folder)
-    return found
+        folders[name] = Path(folder)
+    return folders
 
 
 def _named(folders: dict[str, Path]) -> dict[str, Path]:
@@ -111,9 +112,7 @@ def fuse(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder of the fused images")],
     error_map: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="folder of maps of the expected squared error, too: float TIFF files"
-        ),
+        typer.Option(metavar="DIR", help="folder for maps of the expected squared error: float TIFF files"),
     ] = None,
 ) -> None:
     """Fuse predictions into PNG files of the same names.

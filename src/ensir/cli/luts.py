@@ -1,4 +1,4 @@
-"""`ensir lut`: look at LUTs, exchange them with the published code."""
+"""`ensir lut`: show LUTs, and exchange them with the published code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ensir.cli.outputs import check_outputs
 from ensir.storage.atomic import replaced
 from ensir.storage.layout import Place
 
-app = typer.Typer(help="Look at LUTs, exchange them with the published code.", no_args_is_help=True)
+app = typer.Typer(help="Show LUTs, and exchange them with the published code.", no_args_is_help=True)
 Lut = Annotated[
     Path,
     typer.Argument(
@@ -27,23 +27,23 @@ Lut = Annotated[
 ]
 
 
-def describe(found: LUT) -> str:
+def describe(table: LUT) -> str:
     """Return what a LUT holds, one fact per line."""
     from ensir.report.tables import LUT_COLUMNS, lut_row
 
-    told = found.attributes
+    recorded = [name for name in ("method", "options", "settled", "reference") if name in table.attributes]
     facts: dict[str, str] = {
-        "models": ", ".join(found.models),
-        "bits": str(found.bits),
-        "channels": "joint" if found.channels == 1 else f"{found.channels}, separate",
-        **{name: str(told[name]) for name in ("method", "options", "settled", "reference") if name in told},
-        "reference images": str(len(found.reference_images) or "unknown"),
+        "models": ", ".join(table.models),
+        "bits": str(table.bits),
+        "channels": "joint" if table.channels == 1 else f"{table.channels}, separate",
+        **{name: str(table.attributes[name]) for name in recorded},
+        "reference images": str(len(table.reference_images) or "unknown"),
     }
     heads = [f"{group}, {head}" for group, heads in LUT_COLUMNS for head in heads]
-    if found.count.any():  # nothing is known of the cells of an imported LUT
-        facts |= {head: cell.text for head, cell in zip(heads, lut_row(found), strict=True)}
+    if table.count.any():  # nothing is known about the cells of an imported LUT
+        facts |= {head: cell.text for head, cell in zip(heads, lut_row(table), strict=True)}
     else:
-        facts |= {"Bins, width": str(found.bin_width), "Cells, all": f"{found.cells:,}"}
+        facts |= {"Bins, width": str(table.bin_width), "Cells, all": f"{table.cells:,}"}
     return "\n".join(f"{name + ':':26} {fact}" for name, fact in facts.items())
 
 
@@ -77,11 +77,11 @@ def import_(
     from ensir.cells import authors_format
 
     check_outputs({"--output": output}, {"FILE.pth": path})
-    found = authors_format.read(path, models)
+    table = authors_format.read(path, models)
     with tempfile.TemporaryDirectory(prefix="ensir-") as folder, replaced(output) as partial:
-        lut.save(found, Place.beside(Path(folder) / output.name))
+        lut.save(table, Place.beside(Path(folder) / output.name))
         shutil.copyfile(Path(folder) / output.name, partial)
-    typer.echo(describe(found))
+    typer.echo(describe(table))
 
 
 @app.command()
@@ -99,10 +99,10 @@ def export(
     from ensir.cells import authors_format
 
     check_outputs({"--output": output}, {"LUT": path})
-    found = lut.load(str(path))
-    written = authors_format.write(found, output, single)
+    table = lut.load(str(path))
+    written = authors_format.write(table, output, single)
     typer.echo(
-        f"{output}: {found.bins}^{len(found.models)} bin sets in {written}, models {', '.join(found.models)}"
+        f"{output}: {table.bins}^{len(table.models)} bin sets in {written}, models {', '.join(table.models)}"
     )
     if written == "float64":
         typer.echo("exact; the published code reads float32 only: add --single", err=True)

@@ -12,10 +12,9 @@ from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
 from ensir.execution.job import shown
 from ensir.execution.stopping import keeping
+from ensir.networks.sections import CLIP_FILES, LEARNING_RATE
 
-app = typer.Typer(
-    help="Train refiners (PTG-RM) on the stores of a run, and look at them.", no_args_is_help=True
-)
+app = typer.Typer(help="Train refiners (PTG-RM) on the stores of a run, and show them.", no_args_is_help=True)
 
 
 @app.command()
@@ -29,12 +28,12 @@ def train(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="SAFETENSORS", help="the file to write")],
-    steps: Annotated[int, typer.Option(min=1, help="in all; more of them let a finished training go on")],
+    steps: Annotated[int, typer.Option(min=1, help="in all; with more steps, a finished training continues")],
     prior: Annotated[
         str,
         typer.Option(
             metavar="NETWORK",
-            help="none; sigma11, sigma25, a checkpoint, or the folder of a CLIP, which guides it",
+            help="what guides it: none, sigma11, sigma25, a checkpoint, or the folder of a CLIP",
         ),
     ] = "sigma25",
     spatial: Annotated[
@@ -50,8 +49,8 @@ def train(
     ] = False,
     patch: Annotated[int, typer.Option(min=16, help="side of a patch in pixels, a multiple of 4")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="patches of a step")] = 8,
-    learning_rate: Annotated[float, typer.Option(min=0, help="of Adam")] = 1e-3,
-    validation: Annotated[int, typer.Option(min=1, help="images kept back to measure the PSNR")] = 8,
+    learning_rate: Annotated[float, typer.Option(min=0, help="of Adam")] = LEARNING_RATE,
+    validation: Annotated[int, typer.Option(min=1, help="images held out to measure the PSNR")] = 8,
     patience: Annotated[
         int | None, typer.Option(min=1, help="measurements without a better PSNR after which it stops")
     ] = None,
@@ -65,31 +64,15 @@ def train(
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="where it is trained")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="of the first weights and the patches")] = 0,
 ) -> None:
-    """Train a refiner. Beside the output: a checkpoint (a run that was stopped goes on from it) and a curve as CSV.
+    """Train a refiner. Next to the output go a checkpoint, from which an interrupted run resumes, and a curve as CSV.
 
     Example: ensir ptgrm train datasets/train.zarr predictions/train/IMDN.zarr --steps 20000 -o mine.safetensors
     """
     from ensir.networks import refiner_training
-    from ensir.networks.refiner import COMPONENTS
     from ensir.networks.shipped import SHIPPED_DAES
 
-    for component in set(without or []) - set(COMPONENTS):
-        raise InputError(f"--without {component}: must be one of {', '.join(COMPONENTS)}")
-    if patch % 4:
-        raise InputError(f"--patch {patch}: must be a multiple of 4")
-    if plain and prior != "none":
-        raise InputError(f"--prior {prior}: a plain network looks at none; give --prior none")
-    if prior == "none":
-        guide: dict[str, Any] = {"kind": "none"}
-        files: list[str] = []
-    elif Path(prior).is_dir():
-        guide = {"kind": "clip", "spatial": bool(spatial)}
-        files = [str(Path(prior) / name) for name in ("config.json", "model.safetensors")]
-    else:
-        guide, files = (
-            {"kind": "restoration", "spatial": spatial is not False},
-            [SHIPPED_DAES.get(prior, prior)],
-        )
+    _check_options(without or [], patch, plain, prior)
+    guide, files = _guide(prior, spatial)
     course = refiner_training.Training(
         steps=steps,
         patch=patch,
@@ -136,9 +119,33 @@ def show(path: Annotated[Path, typer.Argument(metavar="SAFETENSORS", help="a ref
     typer.echo(json.dumps({"parameters": parameters, **facts}, indent=2, ensure_ascii=False))
 
 
+def _check_options(without: list[str], patch: int, plain: bool, prior: str) -> None:
+    """Raise an InputError for options that are wrong, or that cannot be combined."""
+    from ensir.networks.refiner import COMPONENTS
+
+    for component in set(without) - set(COMPONENTS):
+        raise InputError(f"--without {component}: must be one of {', '.join(COMPONENTS)}")
+    if patch % 4:
+        raise InputError(f"--patch {patch}: must be a multiple of 4")
+    if plain and prior != "none":
+        raise InputError(f"--prior {prior}: a plain network uses none; give --prior none")
+
+
+def _guide(prior: str, spatial: bool | None) -> tuple[dict[str, Any], list[str]]:
+    """Return what guides a refiner, as the section `prior` of a configuration, and the files of its network."""
+    from ensir.networks.shipped import SHIPPED_DAES
+
+    if prior == "none":
+        return {"kind": "none"}, []
+    if Path(prior).is_dir():
+        files = [str(Path(prior) / name) for name in CLIP_FILES]
+        return {"kind": "clip", "spatial": bool(spatial)}, files
+    return {"kind": "restoration", "spatial": spatial is not False}, [SHIPPED_DAES.get(prior, prior)]
+
+
 def parts(store: Path) -> list[str]:
     """Return the names of the parts of a store on disk, sorted."""
-    found = sorted(path.parent.name for path in store.glob("*/zarr.json"))
-    if not found:
+    names = sorted(path.parent.name for path in store.glob("*/zarr.json"))
+    if not names:
         raise InputError(f"{store}: holds no parts of a store; give one such as results/datasets/train.zarr")
-    return found
+    return names

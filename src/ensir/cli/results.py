@@ -1,4 +1,4 @@
-"""`ensir publish`, `verify`, `gc` and `table`: what a run of the workflow has left."""
+"""`ensir publish`, `verify`, `gc` and `table`: share, check, clean up and print the results of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def publish(
     store: Annotated[Path, typer.Argument(help="a sealed store of a results folder")],
     location: Annotated[str, typer.Argument(help="where it goes: a folder, or s3://BUCKET/…")],
 ) -> None:
-    """Put a store at a path or URL, where models of `kind: store` find it; again, after an interruption.
+    """Put a store at a path or URL, where models of `kind: store` find it. Run it again after an interruption.
 
     Credentials for S3 come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, …).
 
@@ -42,7 +42,7 @@ def publish(
         done = upload(str(store), location, progress)
     shared = SharedStore(location, done.digest)
     typer.echo(
-        f"{done.objects} objects uploaded ({done.size / 1e6:,.2f} MB), {done.there} were there already"
+        f"{done.objects} objects uploaded ({done.size / 1e6:,.2f} MB), {done.there} were already there"
     )
     made = shared.attributes(shared.parts[0])
     if made["kind"] == "prediction":
@@ -72,12 +72,12 @@ def verify(
             typer.echo(f"  fix: {fix}", err=True)
     typer.echo(f"{good + bad} results checked, {bad} damaged")
     if not good + bad:
-        typer.echo(f"{path}: no digest speaks for anything here", err=True)
+        typer.echo(f"{path}: there are no digests of anything here", err=True)
     raise typer.Exit(1 if bad or not good else 0)
 
 
 def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:
-    """Yield each result, or each part of a shared store, what is wrong with it, and what to do about that."""
+    """Yield each result, or each part of a shared store, its problems, and how to fix them."""
     from ensir.storage import digests
     from ensir.storage.shared import ROOT, SharedStore, is_url
 
@@ -100,16 +100,16 @@ def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:
 
 
 def _layout_of(path: Path) -> Layout | None:
-    """Find the results folder that a path belongs to: the nearest that has digests."""
-    found = (folder for folder in (path, *path.absolute().parents) if (folder / "digests").is_dir())
-    return next((Layout(str(folder)) for folder in found), None)
+    """Find the results folder that a path belongs to: the nearest one with digests."""
+    folders = (folder for folder in (path, *path.absolute().parents) if (folder / "digests").is_dir())
+    return next((Layout(str(folder)) for folder in folders), None)
 
 
 def gc(
     configs: Annotated[
         list[Path],
         typer.Argument(
-            exists=True, dir_okay=False, metavar="CONFIG...", help="configurations whose results stay"
+            exists=True, dir_okay=False, metavar="CONFIG...", help="configurations whose results are kept"
         ),
     ],
     results: Annotated[Path, typer.Option(help="the results folder")] = Path("results"),
@@ -127,18 +127,18 @@ def gc(
     plans = [Plan(reading.load(str(path)), layout) for path in configs]
     for plan in plans:
         plan.check()
-    found = list(garbage.garbage(layout, plans))
-    sizes = [garbage.size(path) for path in found]
-    for path, size in zip(found, sizes, strict=True):
+    paths = list(garbage.garbage(layout, plans))
+    sizes = [garbage.size(path) for path in paths]
+    for path, size in zip(paths, sizes, strict=True):
         typer.echo(f"{size / 1e6:10,.2f} MB  {path}")
     if remove:
         if any((results.absolute().parent / ".snakemake/locks").glob("*")):
             raise InputError(
                 f"{results}: a workflow is running there, or was killed; end it, or type `make resume`"
             )
-        garbage.clear(found)
-    told = "deleted" if remove else "not needed; delete with --remove" if found else "not needed"
-    typer.echo(f"{len(found)} results, {sum(sizes) / 1e6:,.2f} MB: {told}")
+        garbage.clear(paths)
+    state = "deleted" if remove else "not needed; delete with --remove" if paths else "not needed"
+    typer.echo(f"{len(paths)} results, {sum(sizes) / 1e6:,.2f} MB: {state}")
 
 
 def table(
