@@ -26,7 +26,7 @@ def drawn(figure, kind, what):
 
 
 for figure, kind in registry.sections("figures").items():
-    what = "/".join(f"{{{axis}}}" for axis in kind.of)
+    what = os.path.join(*(f"{{{axis}}}" for axis in kind.of))
 
     rule:
         name:

@@ -89,19 +89,36 @@ def find(
                 f"{key}: {images[name]} and {path} have the same name {name!r}; remove one of them"
             )
         images[name] = path
-    names = [*images, *set().union(*excluded.values())]
-    if not names:
+    if not images and not any(excluded.values()):
         raise InputError(f"{key}: {files.why_none(extensions)}")
+    _check_exclude(excluded, images, key, unmatched_excludes)
+    _by_form(images, key)
+    files.warn(key, extensions)
+    return dict(sorted(images.items()))
+
+
+def _check_exclude(excluded: dict[str, set[str]], images: dict[str, str], key: str, unmatched: bool) -> None:
+    """Raise an InputError if `exclude` names what does not exist, or leaves nothing.
+
+    Parameters
+    ----------
+    excluded : dict
+        What each entry of `exclude` left out.
+    images : dict
+        What is left.
+    key : str
+        As in `find`.
+    unmatched : bool
+        Whether entries may name what does not exist.
+    """
+    names = [*images, *set().union(*excluded.values())]
     unused = [one for one, left_out in excluded.items() if not left_out]
-    if unused and not unmatched_excludes:
+    if unused and not unmatched:
         alike = difflib.get_close_matches(unused[0], names, 1, 0.5)
         meant = f"; did you mean {alike[0]!r}?" if alike else "; fix the name, or remove it"
         raise InputError(f"{key}: `exclude` names {unused[0]!r}, which matches no image{meant}")
     if not images:
         raise InputError(f"{key}: `exclude` leaves none of {len(names)} images; narrow it")
-    _by_form(images, key)
-    files.warn(key, extensions)
-    return dict(sorted(images.items()))
 
 
 def match(
