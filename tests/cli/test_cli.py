@@ -156,7 +156,7 @@ def test_the_lut_knows_the_predictions_that_it_was_fitted_on(folder: Path, fitte
     assert lut.load(str(imported)).prediction_digests == ()
     result = ensir("fuse", "--lut", imported, *given(mixed, "a", "b"), "-o", tmp_path / "again")
     assert result.stderr == (
-        f"warning: {imported}: does not tell its reference predictions; whether it was fitted on these images is not "
+        f"warning: {imported}: does not record its reference predictions; whether it was fitted on these images is not "
         "checked\n"
     )
     assert result.stdout == f"{tmp_path / 'again'}: 3 images fused\n"

@@ -20,7 +20,7 @@ import pytest
 from ensir.errors import InputError
 from ensir.execution.job import job
 from ensir.execution.stopping import Terminated, stoppable
-from ensir.storage.failures import errno_of, reason, told
+from ensir.storage.failures import described, errno_of, reason
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def refused() -> None:
     [
         (
             lambda: os.mkdir("/dev/null/x"),
-            "/dev/null/x: Not a directory; a file stands where a folder should",
+            "/dev/null/x: Not a directory; a file is where a folder should be",
         ),
         (
             lambda: Path("/proc").write_text(""),
@@ -102,8 +102,8 @@ def test_a_mistake_of_ours_keeps_its_traceback(log: Path):
 
 
 def test_other_errors_are_no_matter_of_the_system():
-    assert told(ValueError("3 values")) is None
-    assert told(OSError("no number")) is None
+    assert described(ValueError("3 values")) is None
+    assert described(OSError("no number")) is None
     assert errno_of(OSError("file write failed: errno = 28, error message = '…'")) == errno.ENOSPC
     assert errno_of(OSError(errno.EPIPE, "Broken pipe")) is None
 

@@ -1,6 +1,6 @@
-"""Support: how many reference values are behind a value's weights, told from the count of its cell alone.
+"""Support: how many reference values are behind the weights of a value, from nothing but the count of its cell.
 
-So it means the same for every estimator. In cells with few values EM falls back on its initial weights; in empty ones
+It means the same for every estimator. In cells with few values, EM falls back on its initial weights; in empty cells,
 every estimator falls back on its fill.
 """
 
@@ -15,8 +15,8 @@ from jaxtyping import Int, Shaped
 from ensir.cells.lut import FEWEST, LUT, LutMethod
 from ensir.cells.statistics import Statistics
 
-LEAST = 0.5  # share of values in estimated cells, below which there is a warning
-SAMPLE = 2**16  # pixels of an image that stand for all
+LEAST = 0.5  # share of values in estimated cells below which there is a warning
+SAMPLE = 2**16  # pixels of an image that represent all of them
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Support:
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share of each, of all values."""
+        """The share of each in all values."""
         numbers = asdict(self)
         return {name: number / max(sum(numbers.values()), 1) for name, number in numbers.items()}
 
@@ -40,7 +40,7 @@ class Support:
         return ", ".join(f"{share:.1%} {name}" for name, share in self.shares.items())
 
     def warning(self, values: str) -> str:
-        """Return what is wrong if too few values are in estimated cells, and how to fix it; empty otherwise."""
+        """Return a warning if too few values are in estimated cells, and how to fix that; empty otherwise."""
         share = self.shares["estimated"]
         if share >= LEAST:
             return ""
@@ -68,17 +68,17 @@ def held_out(cells: Statistics) -> Support | None:
 
 
 def held_out_of(lut: LUT) -> Support | None:
-    """Return `held_out` of the reference of a LUT, as its attributes tell; None where it is unknown."""
+    """Return `held_out` of the reference of a LUT, from its attributes; None where it is unknown."""
     return Support(**json.loads(lut.attributes["held_out"])) if "held_out" in lut.attributes else None
 
 
 def is_known(lut: LUT) -> bool:
-    """Tell whether a LUT knows the counts of its cells: an imported one does not."""
+    """Return whether a LUT holds the counts of its cells, which an imported one does not."""
     return bool(lut.count.any())
 
 
 def of_values(method: LutMethod, x: Shaped[np.ndarray, "model channel *pixels"]) -> Support:
-    """Return the support of some values by a LUT that knows its counts."""
+    """Return the support of values by a LUT that holds counts."""
     counts = method.counts(x)
     return _counted(counts, np.ones_like(counts))
 
@@ -92,6 +92,6 @@ def of_sample(method: LutMethod, x: Shaped[np.ndarray, "model channel pixel"]) -
 
 
 def _counted(counts: Int[np.ndarray, "*value"], values: Int[np.ndarray, "*value"]) -> Support:
-    """Add up values by the reference values in their cells."""
+    """Add up values by the number of reference values in their cells."""
     estimated, empty = int(values[counts >= FEWEST].sum()), int(values[counts == 0].sum())
     return Support(estimated, int(values.sum()) - estimated - empty, empty)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from ensir.errors import InputError
-from ensir.execution.stopping import Terminated, exit_code, said, silent, stoppable
+from ensir.execution import stopping
+from ensir.execution.stopping import Terminated, silent, stoppable
 from ensir.storage import failures
 
 with silent():  # for a second or two
@@ -26,11 +27,11 @@ class Group(TyperGroup):
         except InputError as error:
             _exit(f"error: {error}", 2)
         except (KeyboardInterrupt, Terminated) as stop:
-            _exit(said(stop), exit_code(stop))
+            _exit(stopping.message(stop), stopping.exit_code(stop))
         except BrokenPipeError:  # `ensir table | head`: Typer ends quietly
             raise
         except Exception as error:
-            message = failures.told(error) or (str(error) if isinstance(error, OSError) else None)
+            message = failures.described(error) or (str(error) if isinstance(error, OSError) else None)
             if message is None:
                 raise
             _exit(f"error: {message}", 1)

@@ -16,7 +16,7 @@ def check(
     results: Annotated[str, typer.Option(help="the results folder")] = "results",
     quiet: Annotated[bool, typer.Option("--quiet", help="print mistakes only")] = False,
 ) -> None:
-    """Check configurations and the files that they name; print what was found, or all mistakes and how to fix them.
+    """Check configurations and the files that they name; print a summary, or all mistakes and how to fix them.
 
     Example: ensir check config/config.yaml
     """

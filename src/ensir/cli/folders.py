@@ -92,9 +92,9 @@ def fit(
     folders = _folders(predictions)
     check_outputs({"--output": output}, {"--target": target, **_named(folders)})
     on_folders.fit(output, target, folders, method, options, shown)
-    found = lut.load(str(output))
-    typer.echo(describe(found))
-    if held_out := support.held_out_of(found):
+    table = lut.load(str(output))
+    typer.echo(describe(table))
+    if held_out := support.held_out_of(table):
         _warn(held_out.warning("the values of held-out reference images"))
 
 
@@ -123,19 +123,19 @@ def fuse(
     check_outputs(
         {}, {"--lut": lut, **_named(folders)}, folders={"--output": output, "--error-map": error_map}
     )
-    found = on_folders.fuse(lut, folders, output, error_map, shown)
-    told = f"; values by their cells in the LUT: {found.support}" if found.support else ""
-    typer.echo(f"{output}: {found.images} images fused{told}")
-    if found.support:
-        _warn(found.support.warning("the values"))
-    if found.of_reference is None:
+    fused = on_folders.fuse(lut, folders, output, error_map, shown)
+    by_cells = f"; values by their cells in the LUT: {fused.support}" if fused.support else ""
+    typer.echo(f"{output}: {fused.images} images fused{by_cells}")
+    if fused.support:
+        _warn(fused.support.warning("the values"))
+    if fused.of_reference is None:
         _warn(
-            f"{lut}: does not tell its reference predictions; whether it was fitted on these images is not checked"
+            f"{lut}: does not record its reference predictions; whether it was fitted on these images is not checked"
         )
-    elif found.of_reference:
+    elif fused.of_reference:
         _warn(
-            f"{len(found.of_reference)} of {found.images} images are those that the LUT was fitted on "
-            f"(first: {found.of_reference[0]}): their results are no test"
+            f"{len(fused.of_reference)} of {fused.images} images are those that the LUT was fitted on "
+            f"(first: {fused.of_reference[0]}): their results are no test"
         )
 
 

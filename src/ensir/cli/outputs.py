@@ -1,4 +1,4 @@
-"""What a command will write is checked before it reads anything: that it can be written, and destroys no input."""
+"""Check what a command will write before it reads anything: that it can be written, and that it destroys no input."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def check_outputs(outputs: Paths, inputs: Paths, folders: Paths | None = None) -
     Parameters
     ----------
     outputs : dict
-        Files that the command writes, by the option that names them; None where it is not given. Folders above them
-        are made.
+        Files that the command writes, by the option that names them; None where that is not given. Folders above them
+        are created.
     inputs : dict
         Files and folders that it reads, by their options.
     folders : dict or None
@@ -33,7 +33,7 @@ def check_outputs(outputs: Paths, inputs: Paths, folders: Paths | None = None) -
     Raises
     ------
     InputError
-        An output is an input or another output, lies in a folder that is read as a whole, or cannot be written.
+        An output is an input or another output, is in a folder that is read as a whole, or cannot be written.
     """
     files, into = _given(outputs), _given(folders or {})
     read = {option: _real(path) for option, path in _given(inputs).items()}
@@ -79,7 +79,7 @@ def _real(path: Path) -> Path:
 
 
 def _is_content(folder: Path, path: Path) -> bool:
-    """Tell whether a file in a folder would be taken for an image that is read, or for a part of a store."""
+    """Return whether a file in a folder would be read as an image, or as a part of a store."""
     return path.suffix.lower() in IMAGES or (folder / "zarr.json").exists()
 
 
@@ -90,7 +90,9 @@ def _check_writable(option: str, path: Path, is_folder: bool) -> None:
         if not folder.is_dir():
             raise InputError(f"{option} {path}: {folder} is a file, not a folder; give another path")
         with suppress(FileNotFoundError):
-            os.stat(folder / f".{path.name}.{os.getpid()}")  # as `replaced` names it: is it too long?
+            os.stat(
+                folder / f".{path.name}.{os.getpid()}"
+            )  # the name that `replaced` uses: fails if it is too long
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -112,15 +112,15 @@ def _check_targets(models: list[str], parts: list[tuple[str, list[str]]], images
 
 @dataclass(frozen=True)
 class Fused:
-    """What `fuse` found.
+    """What `fuse` reports.
 
     Attributes
     ----------
     images : int
     of_reference : list of str or None
-        The images that the LUT was fitted on; None where it does not tell which.
+        The images that the LUT was fitted on; None where it does not record them.
     support : Support or None
-        How many values are in cells with enough, few and no reference values; None where the LUT does not tell.
+        How many values are in cells with enough, few and no reference values; None where the LUT holds no counts.
     """
 
     images: int

@@ -23,8 +23,7 @@ from ensir.section import Name, Problem, shown, unknown
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 HOME = re.compile(r"~[\w.-]*/")
-EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")  # which YAML 1.1 takes for text without a point
-
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")  # without a point, text in YAML 1.1
 Steps = tuple[str, ...]  # the keys, and the numbers of items in lists, that lead to a value
 
 
@@ -59,7 +58,7 @@ def parse(raw: dict[str, Any], source: str, files: Sequence[str] = ()) -> Config
     source : str
         Where it comes from, for the error message.
     files : list of str
-        YAML files that it was read from: duplicate keys and words that YAML takes for something else, which plain data
+        YAML files that it was read from: duplicate keys and texts that YAML reads as something else, which plain data
         cannot show, are errors, too.
 
     Raises
@@ -69,12 +68,12 @@ def parse(raw: dict[str, Any], source: str, files: Sequence[str] = ()) -> Config
     """
     config, problems = examine(raw, files)
     if problems:
-        raise InputError(told(source, (f"{key}: {message}" for key, message in problems)))
+        raise InputError(as_message(source, (f"{key}: {message}" for key, message in problems)))
     return config
 
 
-def told(source: str, lines: Iterable[str]) -> str:
-    """Return the mistakes of a configuration as one message, a sorted line each."""
+def as_message(source: str, lines: Iterable[str]) -> str:
+    """Return the mistakes of a configuration as one message, a line each, sorted."""
     return "\n".join(sorted({f"{source}: {line}" for line in lines}))
 
 
@@ -84,7 +83,7 @@ def examine(raw: dict[str, Any], files: Sequence[str] = ()) -> tuple[Config, lis
     Returns
     -------
     config : Config
-        Where there are mistakes: the parts without, which can be compared with the files that they name.
+        The valid parts, where there are mistakes: they can be compared with the files that they name.
     problems : list of Problem
     """
     nodes = [node for file in files if (node := yaml_file.read(file)[0])]
@@ -134,14 +133,14 @@ def _twice(node: yaml.Node | None, key: str) -> Iterator[Problem]:
 
 
 class _Unquoted:
-    """What stands without quotes in a file and YAML takes for something else than text: ``no``, ``007``, a date.
+    """What is written without quotes in a file and is not text in YAML: ``no``, ``007``, a date.
 
     Attributes
     ----------
     values : dict
         As written, by their steps.
     keys : dict
-        Of the sections, by their steps: what YAML takes each such key for, and the key as written.
+        For each section, by its steps: how YAML reads each such key, and the key as written.
     """
 
     def __init__(self) -> None:
@@ -149,7 +148,7 @@ class _Unquoted:
         self.keys: dict[Steps, dict[Any, str]] = {}
 
     def note(self, node: yaml.Node, steps: Steps) -> None:
-        """Note what a tree holds."""
+        """Record what a tree holds."""
         if isinstance(node, yaml.SequenceNode):
             for number, item in enumerate(node.value):
                 self.note(item, (*steps, str(number)))
@@ -166,7 +165,7 @@ class _Unquoted:
             self.values[steps] = node.value
 
     def problems(self) -> Iterator[Problem]:
-        """Yield the keys: all are texts."""
+        """Yield the keys, which must all be text."""
         for steps, keys_here in self.keys.items():
             for written in keys_here.values():
                 yield Problem(".".join((*steps, written)), _put_in_quotes(written))
@@ -186,7 +185,7 @@ class _Unquoted:
 
 
 def _is_taken(node: yaml.Node) -> bool:
-    """Tell whether YAML takes a text without quotes for something else."""
+    """Return whether YAML reads a text without quotes as something else."""
     if not isinstance(node, yaml.ScalarNode) or node.style is not None or not node.value:
         return False
     tag = yaml.SafeLoader("").resolve(yaml.ScalarNode, node.value, (True, False))
@@ -194,7 +193,7 @@ def _is_taken(node: yaml.Node) -> bool:
 
 
 def _put_in_quotes(written: str) -> str:
-    """Say what YAML takes a text for, and how to write it."""
+    """Say how YAML reads a text without quotes, and how to write it."""
     match value := yaml.safe_load(written):
         case bool() | None:
             taken = shown(value)
@@ -231,8 +230,8 @@ def _expand(value: Any) -> Any:
 
 
 def _put_numbers(raw: dict[str, Any], errors: list[ErrorDetails]) -> bool:
-    """Replace texts such as ``1e-3`` by numbers where numbers are wanted; tell whether there are any."""
-    found = False
+    """Replace texts such as ``1e-3`` with numbers where numbers are expected; return whether there are any."""
+    replaced = False
     for error in errors:
         value, whole = error["input"], error["type"] == "int_type"
         if not whole and error["type"] != "float_type":
@@ -241,12 +240,12 @@ def _put_numbers(raw: dict[str, Any], errors: list[ErrorDetails]) -> bool:
             value = float(value)
         if isinstance(value, float) and (value.is_integer() or not whole):
             _put(raw, _locate(error["loc"]).steps, int(value) if whole else value)
-            found = True
-    return found
+            replaced = True
+    return replaced
 
 
 def _put_texts(raw: dict[str, Any], errors: list[ErrorDetails], written: dict[Steps, str]) -> None:
-    """Replace what lacks quotes by what is meant, so that it leads to no further mistakes."""
+    """Replace what lacks quotes with the intended text, so that it leads to no further mistakes."""
     for error in errors:
         steps = _locate(error["loc"]).steps
         if error["type"] == "string_type" and steps in written:

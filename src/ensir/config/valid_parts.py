@@ -1,4 +1,4 @@
-"""The parts of a configuration that are without mistakes: they are compared with files, whatever the others hold."""
+"""The valid parts of a configuration: they are compared with files, even where others have mistakes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Part = TypeVar("Part", bound=BaseModel)
 
 
 def valid_parts(raw: dict[str, Any], problems: Sequence[Problem]) -> schema.Config:
-    """Return the sections of a configuration that are without mistakes; experiments use these alone.
+    """Return the valid sections of a configuration; experiments use no others.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def valid_parts(raw: dict[str, Any], problems: Sequence[Problem]) -> schema.Conf
     Returns
     -------
     Config
-        Good for finding files, and nothing else: experiments may have fewer models or methods than they must have.
+        Good for finding files, and nothing else: experiments may have fewer models or methods than required.
     """
     wrong = [tuple(problem.key.split(".")) for problem in problems]
     datasets = _each(raw, "datasets", schema.AnyDataset)
@@ -58,12 +58,12 @@ def valid_parts(raw: dict[str, Any], problems: Sequence[Problem]) -> schema.Conf
 
 
 def _within(wrong: Sequence[tuple[str, ...]], *key: str) -> bool:
-    """Tell whether there is a mistake in a section."""
+    """Return whether there is a mistake in a section."""
     return any(path[: len(key)] == key for path in wrong)
 
 
 def _mentions(value: Any, names: Collection[str]) -> bool:
-    """Tell whether one of some names stands anywhere in plain data."""
+    """Return whether one of some names occurs anywhere in plain data."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -73,13 +73,13 @@ def _mentions(value: Any, names: Collection[str]) -> bool:
 
 def _each(raw: dict[str, Any], key: str, kind: Any) -> dict[str, Any]:
     """Return the named sections below a key that are valid."""
-    found, adapter = {}, TypeAdapter(kind)
+    valid, adapter = {}, TypeAdapter(kind)
     for name, section in sections(raw, key).items():
         try:
-            found[name] = adapter.validate_python(section)
+            valid[name] = adapter.validate_python(section)
         except ValidationError:
             continue
-    return found
+    return valid
 
 
 def _one(raw: dict[str, Any], key: str, kind: type[Part]) -> Part:
@@ -91,7 +91,7 @@ def _one(raw: dict[str, Any], key: str, kind: type[Part]) -> Part:
 
 
 def _complete(section: Any, models: dict[str, Any], datasets: dict[str, Any]) -> bool:
-    """Tell whether what a refiner refines, and what it learns from, is without mistakes."""
+    """Return whether what a refiner refines, and what it learns from, is valid."""
     if not isinstance(section, Refiner):
         return True
     return section.refined in models and (section.training is None or section.training.dataset in datasets)
@@ -103,7 +103,7 @@ def _experiment(
     datasets: dict[str, Any],
     models: dict[str, Any],
 ) -> schema.Experiment | None:
-    """Return an experiment of what is without mistakes; None where it has no such dataset."""
+    """Return an experiment with its valid parts; None where it has no valid dataset."""
     used = [name for name in texts(section, "reference") if name in datasets]
     tests = [name for name in texts(section, "tests") if name in datasets]
     if not used + tests:

@@ -1,4 +1,4 @@
-"""Read a YAML file. A mistake in its syntax is one error: line, column, what is wrong there and how to fix it."""
+"""Read a YAML file. A syntax error is reported with line and column, what is wrong there, and how to fix it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 CURLY = "“”„‟«»‘’‚‛"
 CURLY_QUOTE = re.compile(rf"(?:^|[\s,:\[{{])([{CURLY}])")
 ODD_SPACE = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
-NO_SPACE = re.compile(r"([\w-]+):(?=[^ \t\n:/])")  # a key, and what follows its colon at once
+NO_SPACE = re.compile(r"([\w-]+):(?=[^ \t\n:/])")  # a key whose colon is not followed by a space
 KEY_AT_ONCE = re.compile(rf"\s*(?:- +)*{NO_SPACE.pattern}")
 CLOSING = {"{": "}", "[": "]"}
 
 
 class Mistake(NamedTuple):
-    """Where a file goes wrong, both counted from zero; what is wrong, and how to fix it."""
+    """Line and column of a mistake, both from zero; what is wrong, and how to fix it."""
 
     line: int
     column: int
@@ -34,12 +34,12 @@ class Mistake(NamedTuple):
 
 
 def read(path: str) -> tuple[yaml.Node | None, Any]:
-    """Return the tree of a YAML file and what it holds as plain data; None for both where it is empty.
+    """Return the tree of a YAML file, and its content as plain data; None for both where it is empty.
 
     Raises
     ------
     InputError
-        It is not there, or no YAML.
+        There is no such file, or it is not YAML.
     """
     text = _text(path)
     try:
@@ -94,7 +94,7 @@ def _text(path: str) -> str:
 
 
 def _error(path: str, text: str, mistake: Mistake) -> InputError:
-    """Return the error of a mistake, followed by the line and a caret."""
+    """Return the error for a mistake, followed by the line and a caret."""
     lines = NEWLINE.split(text)
     line = lines[mistake.line] if mistake.line < len(lines) else ""
     start = max(0, mistake.column - WIDEST // 2)
@@ -116,7 +116,7 @@ def _values(node: yaml.Node, known: dict[int, float]) -> float:
     return known[id(node)]
 
 
-# ── what YAML accepts, and nobody means ─────────────────────────────────────────────────────────────────────
+# ── what YAML accepts, but nobody intends ───────────────────────────────────────────────────────────────────
 
 
 def _suspicious(node: yaml.Node, key: yaml.Node | None = None, is_key: bool = False) -> Iterator[Mistake]:
@@ -199,7 +199,7 @@ def _of_characters(lines: list[str], line: int, column: int) -> Mistake | None:
 
 
 def _of_colons(lines: list[str], line: int, problem: str, context: Any) -> Mistake | None:
-    """Find a colon without a space behind it where the error says that a colon is missing, or one too many."""
+    """Find a colon without a space after it, where the error says that a colon is missing or superfluous."""
     if not problem.startswith(("mapping values", "could not find expected ':'")):
         return None
     start = context.line if context else _line_above(lines, line)
@@ -219,7 +219,7 @@ def _line_above(lines: list[str], line: int) -> int:
 
 
 def _stray_colon(lines: list[str], line: int, column: int) -> Mistake:
-    """Explain a colon that stands where none can."""
+    """Explain a colon in a place where none is allowed."""
     above = _line_above(lines, line)
     if ": " in lines[line][:column] or above == line:
         return Mistake(line, column, "a second colon in one line; put the value that holds it in quotes")
@@ -232,7 +232,7 @@ def _stray_colon(lines: list[str], line: int, column: int) -> Mistake:
 
 
 def _open_quote(text: str) -> int | None:
-    """Return the column of a quote that is opened in a line and not closed there."""
+    """Return the column of a quote that is opened in a line, but not closed there."""
     opened: int | None = None
     column = 0
     while column < len(text):
@@ -255,7 +255,7 @@ def _open_quote(text: str) -> int | None:
 
 
 def _open_bracket(lines: list[str], line: int, column: int) -> tuple[int, int] | None:
-    """Return line and column of the last bracket that is not closed above a place."""
+    """Return line and column of the last bracket that is not closed before a place."""
     opened = []
     for number, text in enumerate([*lines[:line], "".join(lines[line : line + 1])[:column]]):
         for place, character in enumerate(text):

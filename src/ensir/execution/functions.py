@@ -32,12 +32,12 @@ def load(function: str) -> Callable[..., Any]:
     module, _, name = function.partition(":")
     _search_working_directory()
     try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        loaded: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:
         raise InputError(f"function {function}: cannot be imported ({error}); fix `function`") from error
-    if not callable(found):
+    if not callable(loaded):
         raise InputError(f"function {function}: is no function; fix `function`")
-    return found
+    return loaded
 
 
 @cache

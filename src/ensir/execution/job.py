@@ -53,7 +53,7 @@ def job(snakemake: Any) -> Iterator[Progress]:
         log.info("stopped")
         sys.exit(exit_code(stop))
     except Exception as error:
-        message = failures.told(error)
+        message = failures.described(error)
         if message is None:
             log.exception("%s failed", what)
             raise

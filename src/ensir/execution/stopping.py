@@ -1,4 +1,4 @@
-"""SIGTERM as an exception, as Ctrl-C is one: whatever is open closes, and nothing half-written stays behind."""
+"""SIGTERM as an exception, like Ctrl-C: whatever is open is closed, and nothing half-written is left behind."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SECONDS_TO_LEAVE = 0.05  # a finaliser, in which Python ignores exceptions
 
 
 class Terminated(SystemExit):
-    """SIGTERM has come."""
+    """SIGTERM was received."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Terminated` on SIGTERM; let neither it nor Ctrl-C be lost where Python ignores exceptions (`__del__`)."""
+    """Raise `Terminated` on SIGTERM; neither it nor Ctrl-C is lost where Python ignores exceptions (`__del__`)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -36,7 +36,7 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Let Ctrl-C end the process without a word: while it imports, there is nothing to tell."""
+    """Let Ctrl-C end the process without a message, as there is nothing to report during imports."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -61,7 +61,7 @@ def _send_again(ignored: Any) -> None:
 
 @contextmanager
 def keeping(checkpoint: Path) -> Iterator[None]:
-    """Tell whoever stops a training where its checkpoint is; see `said`."""
+    """Say where the checkpoint of a training is, if it is stopped; see `message`."""
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
@@ -72,16 +72,16 @@ def keeping(checkpoint: Path) -> Iterator[None]:
         raise
 
 
-def said(stop: BaseException) -> str:
-    """Return the line on work that was stopped."""
+def message(stop: BaseException) -> str:
+    """Return the message about work that was stopped."""
     return f"stopped; {'; '.join(getattr(stop, '__notes__', [KEPT]))}"
 
 
 def exit_code(stop: BaseException) -> int:
-    """Return the exit code of work that was stopped, as shells have it."""
+    """Return the exit code of work that was stopped, as in a shell."""
     return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
 
 
 def ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that has started this one."""
+    """Leave Ctrl-C to the process that started this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -11,13 +11,12 @@ from ensir.errors import InputError
 
 Shape = tuple[int, int, int]  # height, width, channel
 Pixels = Shaped[np.ndarray, "height width *channel"]
-
 LARGEST = 2**28  # pixels; a header that claims more is rejected
 ORIENTATION = 0x0112  # in EXIF, and in TIFF
 
 
 class Header(NamedTuple):
-    """What the header of an image tells of what `pixels` returns; no `bits` where the values alone tell that."""
+    """What the header of an image says about its pixels; `bits` is None where only the values show the depth."""
 
     height: int
     width: int

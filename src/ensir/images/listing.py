@@ -98,18 +98,18 @@ def find(
 
 
 def _check_exclude(excluded: dict[str, set[str]], images: dict[str, str], key: str, unmatched: bool) -> None:
-    """Raise an InputError if `exclude` names what does not exist, or leaves nothing.
+    """Raise an InputError if `exclude` names an image that does not exist, or leaves none.
 
     Parameters
     ----------
     excluded : dict
-        What each entry of `exclude` left out.
+        The names that each entry of `exclude` leaves out.
     images : dict
-        What is left.
+        The remaining images.
     key : str
         As in `find`.
     unmatched : bool
-        Whether entries may name what does not exist.
+        Whether entries may name images that do not exist.
     """
     names = [*images, *set().union(*excluded.values())]
     unused = [one for one, left_out in excluded.items() if not left_out]
@@ -128,7 +128,7 @@ def match(
     add: str = "add the files, or exclude the images from the dataset",
     rename: str = "rename the files, or declare a suffix",
 ) -> dict[str, str]:
-    """Return the others in the order of the names; each name must be there.
+    """Return the others in the order of the names; none may be missing.
 
     Names are compared in Unicode's composed form (NFC): file systems differ in how they write accents.
 

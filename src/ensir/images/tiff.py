@@ -1,4 +1,4 @@
-"""Decode TIFF files that hold one image, grey or RGB or what converts to that, by what their tags say."""
+"""Decode TIFF files that hold one image, which is grey or RGB or can be converted to that, as their tags say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check configurations before a run: all mistakes are told at once, each with its place and how to fix it."""
+"""Check configurations before a run: all mistakes are reported at once, each with its place and how to fix it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ensir.storage.layout import Layout
 
 
 def plan(raw: dict[str, Any], source: str, files: Sequence[str], layout: Layout) -> Plan:
-    """Return the plan of a configuration, if all files are there; see `ensir.config.reading.parse`.
+    """Return the plan of a configuration, if all files exist; see `ensir.config.reading.parse`.
 
     Raises
     ------
@@ -24,44 +24,44 @@ def plan(raw: dict[str, Any], source: str, files: Sequence[str], layout: Layout)
         All mistakes of the configuration, and all that is missing.
     """
     config, problems = reading.examine(raw, files)
-    found = Plan(config, layout)
-    if lines := [*map(": ".join, problems), *found.problems()]:
-        raise InputError(reading.told(source, lines))
-    return found
+    planned = Plan(config, layout)
+    if lines := [*map(": ".join, problems), *planned.problems()]:
+        raise InputError(reading.as_message(source, lines))
+    return planned
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A configuration without mistakes, and what was found."""
+    """The plan of a configuration without mistakes, and the headers of its files."""
 
     plan: Plan
     headers: Headers
 
 
 def check(path: str, layout: Layout) -> Checked:
-    """Check a configuration file as `plan` does; also what else a run would stumble over.
+    """Check a configuration file as `plan` does, and whatever else could make a run fail.
 
     Imports the user's functions, looks for a GPU where one is asked for, and reads the headers of image files.
 
     Raises
     ------
     InputError
-        All mistakes, a sorted line each; or one mistake of syntax, with the line and a caret.
+        All mistakes, a line each, sorted; or one syntax error, with the line and a caret.
     """
     config, problems = reading.examine(reading.read(path), [path])
-    found = Plan(config, layout)
-    headers = Headers(found)
+    planned = Plan(config, layout)
+    headers = Headers(planned)
     lines = [
         *map(": ".join, problems),
-        *found.problems(),
-        *_functions(found),
-        *_gpus(found),
+        *planned.problems(),
+        *_functions(planned),
+        *_gpus(planned),
         *headers.problems(),
-        *_shared_files(found),
+        *_shared_files(planned),
     ]
     if lines:
-        raise InputError(reading.told(path, lines))
-    return Checked(found, headers)
+        raise InputError(reading.as_message(path, lines))
+    return Checked(planned, headers)
 
 
 def _used_models(plan: Plan) -> list[str]:
@@ -69,7 +69,7 @@ def _used_models(plan: Plan) -> list[str]:
 
 
 def _functions(plan: Plan) -> Iterator[str]:
-    """Say which functions of the user's cannot be imported."""
+    """Report the user's functions that cannot be imported."""
     config = plan.config
     named: dict[str, Any] = {f"models.{model}": config.models[model] for model in _used_models(plan)}
     for name, experiment in config.experiments.items():
@@ -84,7 +84,7 @@ def _functions(plan: Plan) -> Iterator[str]:
 
 
 def _gpus(plan: Plan) -> Iterator[str]:
-    """Say where a GPU is asked for and PyTorch finds none."""
+    """Report keys that ask for a GPU where PyTorch finds none."""
     asked = {
         f"models.{model}.device": getattr(plan.config.models[model], "device", None)
         for model in _used_models(plan)
@@ -103,7 +103,7 @@ def _gpus(plan: Plan) -> Iterator[str]:
 
 
 def _shared_files(plan: Plan) -> Iterator[str]:
-    """Say which files are images of both a reference and a test set; the same content in two files shows later."""
+    """Report files that are in both a reference and a test set; equal content in two files is found during the run."""
     for name, experiment in plan.config.experiments.items():
         try:
             reference = {
@@ -120,15 +120,15 @@ def _shared_files(plan: Plan) -> Iterator[str]:
                             f"reference {experiment.reference} are one file, {twin[1]}; `exclude` it from one of them, "
                             "or name it in `allow_overlap`"
                         )
-        except InputError:  # which the plan tells
+        except InputError:  # reported by the plan
             continue
 
 
-# ── what was found ──────────────────────────────────────────────────────────────────────────────────────────
+# ── the summary ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def table(checked: Checked) -> str:
-    """Return what a configuration names and was found, as a short table."""
+    """Return a summary of a configuration and its files, as a short table."""
     plan, headers = checked.plan, checked.headers
     config, used = plan.config, _used_models(plan)
     datasets = [
@@ -166,7 +166,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _sizes(sizes: set[tuple[int, int]]) -> str:
-    """Say what sizes there are, width×height."""
+    """Return the sizes as text, width×height."""
     written = [f"{width}×{height}" for height, width in sorted(sizes)]
     if len(written) > 2:
         return f"{written[0]} … {written[-1]}"
@@ -174,15 +174,15 @@ def _sizes(sizes: set[tuple[int, int]]) -> str:
 
 
 def _predictions(headers: Headers, model: str) -> str:
-    """Say how many predictions of a model there are by dataset, or that it runs here."""
+    """Return the number of predictions of a model by dataset, as text, or that it runs here."""
     plan = headers.plan
-    found = {
+    counts = {
         dataset: len(plan.predictions(dataset, model))
         for dataset, models in headers.models.items()
         if model in models
     }
     if plan.config.models[model].adopted:
-        return f"shared: {', '.join(found)}"
-    if not any(found.values()):
+        return f"shared: {', '.join(counts)}"
+    if not any(counts.values()):
         return "runs here"
-    return ", ".join(f"{dataset} {count}" for dataset, count in found.items())
+    return ", ".join(f"{dataset} {count}" for dataset, count in counts.items())

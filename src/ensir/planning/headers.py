@@ -1,4 +1,4 @@
-"""Sizes, channels and depths of image files, from their headers: what does not fit together is told before a run."""
+"""Sizes, channels and depths of image files, from their headers: what does not match is reported before a run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from ensir.images import image_files
 from ensir.images.codes import Header
 from ensir.planning.plan import Plan
 
-MOST_IMAGES = 10_000  # whose headers are read; of more, every second, third, …
+MOST_IMAGES = 10_000  # whose headers are read; with more images, every second, third, … is
 THREADS = 8  # which wait for the disk or the network
-
-Found = dict[str, tuple[str, int]]  # the first mistake of a kind, and how many there are
 
 
 class Headers:
@@ -27,11 +25,11 @@ class Headers:
     Attributes
     ----------
     sizes : dict
-        By dataset: the sizes (height, width) of the targets that were read.
+        Sizes (height, width) of the targets that were read, by dataset.
     images : int
-        How many images there are.
+        Number of images.
     step : int
-        Of how many images one is read.
+        One in this many images is read.
     """
 
     def __init__(self, plan: Plan):
@@ -50,22 +48,22 @@ class Headers:
         for dataset in self.models:
             try:
                 cropped = self.plan.sizes(dataset)
-            except InputError:  # which the plan tells
+            except InputError:  # reported by the plan
                 continue
-            found: Found = {}
+            mistakes: dict[str, tuple[str, int]] = {}  # the first of a kind, and how many there are
             names = [name for name, file in self.targets[dataset].items() if file][:: self.step]
             checked = _Checked(self.plan, dataset, self.models[dataset], cropped)
             kinds: dict[tuple[int, int], str] = {}
             with ThreadPoolExecutor(THREADS) as pool:
                 for name, (header, lines) in zip(names, pool.map(checked.image, names), strict=True):
                     for kind, line in lines:
-                        first, count = found.get(kind, (line, 0))
-                        found[kind] = (first, count + 1)
+                        first, count = mistakes.get(kind, (line, 0))
+                        mistakes[kind] = (first, count + 1)
                     if header:
                         self.sizes[dataset].add((header.height, header.width))
                         if header.bits:
                             kinds.setdefault((header.channels, header.bits), self.targets[dataset][name])
-            for line, count in found.values():
+            for line, count in mistakes.values():
                 yield line if count == 1 else f"{line} ({count} of {len(names)} images)"
             if len(kinds) > 1:
                 (a, one), (b, other) = list(kinds.items())[:2]
@@ -85,7 +83,7 @@ class _Checked:
     models : list of str
         The models that are used on it.
     cropped : dict
-        What is kept of each target; empty where nothing is cropped.
+        The size that each target is cropped to; empty without `crop`.
     """
 
     def __init__(self, plan: Plan, dataset: str, models: list[str], cropped: dict[str, tuple[int, int]]):
@@ -121,36 +119,36 @@ class _Checked:
     def _input(self, name: str, target: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
         key, file, scale = f"{self.key}.input", self.inputs[name], self.settings.input_scale
         lines: list[tuple[str, str]] = []
-        found = _read(image_files.header, file, key, lines)
+        header = _read(image_files.header, file, key, lines)
         yield from lines
-        if found is None:
+        if header is None:
             return
         if self.cropped:
-            yield from _border(key, file, found, (size[0] // scale, size[1] // scale))
-        elif target[:2] != (found.height * scale, found.width * scale):
+            yield from _border(key, file, header, (size[0] // scale, size[1] // scale))
+        elif target[:2] != (header.height * scale, header.width * scale):
             yield (
                 f"{key} size",
-                f"{key}: {file} is {_size(found)}, its target {self.targets[name]} {_size(target)}, and `scale` is "
+                f"{key}: {file} is {_size(header)}, its target {self.targets[name]} {_size(target)}, and `scale` is "
                 f"{scale}; fix `scale` or the files, or set `crop`",
             )
-        yield from _kind(key, file, found, self.targets[name], target)
+        yield from _kind(key, file, header, self.targets[name], target)
 
     def _prediction(
-        self, key: str, file: str, found: Header, target_file: str, target: Header, size: tuple[int, int]
+        self, key: str, file: str, header: Header, target_file: str, target: Header, size: tuple[int, int]
     ) -> Iterator[tuple[str, str]]:
         if self.cropped:
-            yield from _border(key, file, found, size)
-        elif found[:2] != size:
+            yield from _border(key, file, header, size)
+        elif header[:2] != size:
             yield (
                 f"{key} size",
-                f"{key}: {file} is {_size(found)}, its target {target_file} {size[1]}×{size[0]}; fix the prediction, "
+                f"{key}: {file} is {_size(header)}, its target {target_file} {size[1]}×{size[0]}; fix the prediction, "
                 f"or set `crop` in {self.key} where a few border pixels are missing",
             )
-        yield from _kind(key, file, found, target_file, target)
+        yield from _kind(key, file, header, target_file, target)
 
 
 def _files(listed: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Return files by name; none where the plan tells why they cannot be listed."""
+    """Return files by name; empty where they cannot be listed, which the plan reports."""
     try:
         return listed()
     except InputError:
@@ -160,7 +158,7 @@ def _files(listed: Callable[[], dict[str, str]]) -> dict[str, str]:
 def _read(
     header: Callable[[str], Header], file: str, key: str, lines: list[tuple[str, str]]
 ) -> Header | None:
-    """Return the header of a file; None where it cannot be read, which is told."""
+    """Return the header of a file; None where it cannot be read, which is added to the lines."""
     try:
         return header(file)
     except InputError as error:
@@ -172,26 +170,26 @@ def _size(header: Header) -> str:
     return f"{header.width}×{header.height}"
 
 
-def _border(key: str, file: str, found: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
+def _border(key: str, file: str, header: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
     """Check that only a border is cropped."""
-    if max(found.height - size[0], found.width - size[1]) > image_files.BORDER:
+    if max(header.height - size[0], header.width - size[1]) > image_files.BORDER:
         yield (
             f"{key} border",
-            f"{key}: {file} is {_size(found)}, cropped to {size[1]}×{size[0]}, but only a border of up to "
+            f"{key}: {file} is {_size(header)}, cropped to {size[1]}×{size[0]}, but only a border of up to "
             f"{image_files.BORDER} pixels is cropped; fix the smaller files",
         )
 
 
-def _kind(key: str, file: str, found: Header, target_file: str, target: Header) -> Iterator[tuple[str, str]]:
+def _kind(key: str, file: str, header: Header, target_file: str, target: Header) -> Iterator[tuple[str, str]]:
     """Check that a file has the channels and the depth of its target."""
-    if found.channels != target.channels:
+    if header.channels != target.channels:
         yield (
             f"{key} channels",
-            f"{key}: {file} has {found.channels} channels, its target {target_file} {target.channels}; convert one of "
+            f"{key}: {file} has {header.channels} channels, its target {target_file} {target.channels}; convert one of "
             "them",
         )
-    if found.bits and target.bits and found.bits != target.bits:
+    if header.bits and target.bits and header.bits != target.bits:
         yield (
             f"{key} bits",
-            f"{key}: {file} has {found.bits} bits, its target {target_file} {target.bits}; convert one of them",
+            f"{key}: {file} has {header.bits} bits, its target {target_file} {target.bits}; convert one of them",
         )

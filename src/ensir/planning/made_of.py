@@ -12,7 +12,7 @@ from ensir.storage.reading import known_sources
 
 
 class MadeOf:
-    """What results are made of, and whether that has changed.
+    """What results are made from, and whether that has changed.
 
     Parameters
     ----------

@@ -44,26 +44,26 @@ class Plan:
         Raises
         ------
         InputError
-            One line per dataset or model whose files are not as they should be.
+            A line for each dataset or model with missing or wrong files.
         """
         if problems := self.problems():
             raise InputError("\n".join(problems))
 
     def problems(self) -> list[str]:
         """Return what is missing, a line each."""
-        found = []
+        lines = []
         for list_files, names in self._listings():
             try:
                 list_files(*names)
             except InputError as error:
-                found.append(str(error))
+                lines.append(str(error))
         for further in (self._ambiguous, self._unpictured, self.networks.overlapping):
             try:
                 for line in further():
-                    found.append(line)
+                    lines.append(line)
             except InputError as error:
-                found.append(str(error))
-        return list(dict.fromkeys(found))
+                lines.append(str(error))
+        return list(dict.fromkeys(lines))
 
     def _listings(self) -> Iterator[tuple[Callable[..., object], tuple[str, ...]]]:
         """Yield calls that list files, each of which may find something wrong."""

@@ -103,15 +103,15 @@ class Scores:
     @cached_property
     def _infinite(self) -> dict[tuple[str, str, str], tuple[set[str], set[str]]]:
         """The images with an infinite value in some row, and all images, by (experiment, dataset, metric)."""
-        found: dict[tuple[str, str, str], tuple[set[str], set[str]]] = {}
+        counted: dict[tuple[str, str, str], tuple[set[str], set[str]]] = {}
         for (experiment, dataset, _, metric), values in self.values.items():
-            infinite, images = found.setdefault((experiment, dataset, metric), (set(), set()))
+            infinite, images = counted.setdefault((experiment, dataset, metric), (set(), set()))
             infinite.update(image for image, value in values.items() if math.isinf(value))
             images.update(values)
-        return found
+        return counted
 
     def left_out(self, experiment: str, dataset: str, metric: str) -> set[str]:
-        """Return the images that no mean of a metric is over: infinite for some base model or method.
+        """Return the images that all means of a metric leave out: those infinite for some base model or method.
 
         Empty where all images are: there are no others to compare on.
         """

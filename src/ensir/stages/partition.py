@@ -74,10 +74,8 @@ def partition(
         columns["digest"] += [str(digest) for digest in target.column("digest")]
         predicted_digests = [other.column("digest").tolist() for other in others]
         columns["prediction_digests"] += [" ".join(row) for row in zip(*predicted_digests, strict=True)]
-        for model, other, found in zip(models, others, predicted_digests, strict=True):
-            predictions[model] += [
-                f"{name} {digest}" for name, digest in zip(other.names, found, strict=True)
-            ]
+        for model, other, own in zip(models, others, predicted_digests, strict=True):
+            predictions[model] += [f"{name} {digest}" for name, digest in zip(other.names, own, strict=True)]
             perfect[model] += restored_perfectly(target, other)
         part_folds = [folds[name] for name in target.names]
         tasks += [
@@ -108,7 +106,7 @@ def partition(
 def restored_perfectly(target: reading.Part, prediction: reading.Part) -> list[str]:
     """Return the images whose prediction is the target, bit for bit."""
     digests = zip(target.names, target.column("digest"), prediction.column("digest"), strict=True)
-    return [name for name, wanted, found in digests if wanted == found]
+    return [name for name, target, prediction in digests if target == prediction]
 
 
 def fold_of(names: Sequence[str]) -> dict[str, int]:

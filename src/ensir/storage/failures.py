@@ -1,4 +1,4 @@
-"""What the operating system refuses: which error it is, however a library wraps it, and how to fix it."""
+"""Errors of the operating system: which one it is, however a library wraps it, and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIXES = {
     errno.EPERM: "make it readable and writable",
     errno.EROFS: "mount its file system for writing",
     errno.EISDIR: "give the name of a file",
-    errno.ENOTDIR: "a file stands where a folder should; give another path",
+    errno.ENOTDIR: "a file is where a folder should be; give another path",
     errno.EEXIST: "give another path",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.ENOENT: "fix the path",
@@ -31,7 +31,7 @@ NUMBER = re.compile(r"(?:errno = |os error |\[Errno )(\d+)")
 
 
 def errno_of(error: BaseException) -> int | None:
-    """Return the number of the operating system's error that an error is, wraps or was raised from.
+    """Return the errno of the operating system's error that an error is, wraps or was raised from.
 
     None where there is none, or none of `FIXES`.
     """
@@ -50,13 +50,13 @@ def _own_errno(error: BaseException) -> int:
     if isinstance(number, int):
         return number
     text = str(error)
-    if found := NUMBER.search(text):
-        return int(found[1])
+    if match := NUMBER.search(text):
+        return int(match[1])
     return next((number for number in FIXES if os.strerror(number) in text), 0)
 
 
-def told(error: BaseException) -> str | None:
-    """Return one line on an error of the operating system: where, what, and how to fix it; None for another error."""
+def described(error: BaseException) -> str | None:
+    """Return a line about an error of the operating system: where, what, and how to fix it; None for other errors."""
     number = errno_of(error)
     if number is None:
         return None
@@ -68,25 +68,25 @@ def _place(error: BaseException) -> str:
 
 
 def _names(error: BaseException) -> list[str]:
-    """Return the files that an error names; of two, that which was to be written first."""
+    """Return the files that an error names; of two, the one that was to be written comes first."""
     names = (getattr(error, name, None) for name in ("filename2", "filename"))
     return [os.fsdecode(name) for name in names if isinstance(name, str | bytes | os.PathLike)]
 
 
 def fix(error: BaseException, otherwise: str) -> str:
-    """Say how to fix an error on reading: by what the operating system refused, if it refused anything."""
+    """Say how to fix an error in reading, depending on what the operating system refused, if anything."""
     number = errno_of(error)
     return otherwise if number is None else FIXES[number]
 
 
 @contextmanager
 def naming(path: Path, partial: Path) -> Iterator[None]:
-    """Let errors of the operating system name a result, where they name its partial file or nothing.
+    """Make errors of the operating system name a result where they name its partial file or nothing.
 
     Raises
     ------
     OSError
-        Also in place of errors of libraries that wrap one.
+        Also instead of errors of libraries that wrap one.
     """
     try:
         yield
@@ -103,7 +103,7 @@ def naming(path: Path, partial: Path) -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """Return the first line of an error, without advice to trust a file.
 
-    obstore's errors go on for pages; PyTorch's and NumPy's tell how to run what they have just refused.
+    obstore's errors are pages long; PyTorch's and NumPy's explain how to run what they have just refused.
     """
     text = str(error).strip() or type(error).__name__
     if any(advice in text for advice in ("weights_only", "Weights only load failed", "allow_pickle")):
