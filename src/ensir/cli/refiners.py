@@ -15,35 +15,38 @@ from ensir.execution.stopping import keeping
 from ensir.networks.sections import CLIP_FILES, LEARNING_RATE
 
 app = typer.Typer(help="Train refiners (PTG-RM) on the stores of a run, and show them.", no_args_is_help=True)
+Base = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BASE",
+        help="what is refined: predictions or fused images, e.g. results/predictions/train/IMDN.zarr",
+    ),
+]
+Prior = Annotated[
+    str,
+    typer.Option(
+        metavar="NETWORK",
+        help="what guides it: none, sigma11, sigma25, a checkpoint, or the folder of a CLIP",
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COMPONENT", help="leave out: sve, channel, spatial or position"),
+]
 
 
 @app.command()
 def train(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="e.g. results/datasets/train.zarr")],
-    base: Annotated[
-        Path,
-        typer.Argument(
-            metavar="BASE",
-            help="what is refined: predictions or fused images, e.g. results/predictions/train/IMDN.zarr",
-        ),
-    ],
+    base: Base,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="SAFETENSORS", help="the file to write")],
     steps: Annotated[int, typer.Option(min=1, help="in all; with more steps, a finished training continues")],
-    prior: Annotated[
-        str,
-        typer.Option(
-            metavar="NETWORK",
-            help="what guides it: none, sigma11, sigma25, a checkpoint, or the folder of a CLIP",
-        ),
-    ] = "sigma25",
+    prior: Prior = "sigma25",
     spatial: Annotated[
         bool | None,
         typer.Option("--2d/--1d", help="features of pixels or of the image [default: 2-D, of CLIP 1-D]"),
     ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COMPONENT", help="leave out: sve, channel, spatial or position"),
-    ] = None,
+    without: Without = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="a plain network of the same size; needs --prior none")
     ] = False,

@@ -19,24 +19,29 @@ if TYPE_CHECKING:
     from ensir.networks.descent import Row
     from ensir.networks.observation import Observation
 
+Weights = Annotated[
+    str | None,
+    typer.Option(metavar="WEIGHTS", help="sigma11, sigma25 (ship with the package) or a .safetensors file"),
+]
+Kernel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="blur kernel: .mat, .npy, or an image; the image was convolved with it"
+    ),
+]
+Trace = Annotated[
+    Path | None,
+    typer.Option(metavar="CSV", help="squared residual, squared mean shift, σ and PSNR of every step"),
+]
+
 
 def restore(
     image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="the degraded image")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="the file to write")],
     method: Annotated[Literal["dmsp", "daep"], typer.Option(help="which restorer")] = "dmsp",
-    dae: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WEIGHTS", help="sigma11, sigma25 (ship with the package) or a .safetensors file"
-        ),
-    ] = None,
+    dae: Weights = None,
     sigma: Annotated[float, typer.Option(min=0, help="of the noise, in levels of 0–255; 0: unknown")] = 0.0,
-    kernel: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="blur kernel: .mat, .npy, or an image; the image was convolved with it"
-        ),
-    ] = None,
+    kernel: Kernel = None,
     number: Annotated[int, typer.Option(min=1, help="which kernel of a .mat file")] = 1,
     mirrored: Annotated[bool, typer.Option("--mirrored", help="the kernel was correlated instead")] = False,
     kernel_size: Annotated[
@@ -57,10 +62,7 @@ def restore(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="ground truth; adds the PSNR to the trace"),
     ] = None,
-    trace: Annotated[
-        Path | None,
-        typer.Option(metavar="CSV", help="squared residual, squared mean shift, σ and PSNR of every step"),
-    ] = None,
+    trace: Trace = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="the same as a figure: .svg, .pdf or .png")
     ] = None,
