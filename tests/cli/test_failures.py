@@ -348,12 +348,12 @@ def test_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str, nu
     words = writing(command, *OUTPUTS[command]) if command in OUTPUTS else COMMANDS[command]
     error = ensir(*words, code=128 + number).stderr
     if "train" not in command:
-        assert error == "stopped; finished work is kept; run the same command to go on\n"
+        assert error == "stopped; finished work is kept; run the same command to resume\n"
         return
-    assert error == "stopped; before the first checkpoint; run the same command to begin again\n"
+    assert error == "stopped; before the first checkpoint; run the same command to start over\n"
     (folder / "x.checkpoint").touch()
     error = ensir(*words, code=128 + number).stderr
-    assert error == "stopped; the checkpoint x.checkpoint is kept; run the same command to go on\n"
+    assert error == "stopped; the checkpoint x.checkpoint is kept; run the same command to resume\n"
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
@@ -376,7 +376,7 @@ def test_temporary_folders_go(folder: Path, number: signal.Signals):
             break
         (folder / "x.lut").unlink()
     assert process.returncode == 128 + number
-    assert error == "stopped; finished work is kept; run the same command to go on\n"
+    assert error == "stopped; finished work is kept; run the same command to resume\n"
     assert not (folder / "x.lut").exists()
 
 

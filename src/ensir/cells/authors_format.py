@@ -108,7 +108,7 @@ def write(lut: LUT, path: str | Path, single: bool = False) -> str:
         weights = weights.astype(np.float32)
     keys = itertools.product(range(0, 256, lut.bin_width), repeat=models)
     rows = torch.from_numpy(weights)
-    content = io.BytesIO()  # PyTorch tells of no full disk
+    content = io.BytesIO()  # PyTorch does not report a full disk
     torch.save({key: list(channels) for key, channels in zip(keys, rows, strict=True)}, content)
     with replaced(path) as partial:
         partial.write_bytes(content.getbuffer())

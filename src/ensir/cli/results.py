@@ -163,7 +163,7 @@ def table(
 def show(experiment: str, means: dict[tuple[str, str, str], float], scores: Scores) -> None:
     """Print means by (method, dataset, metric), and which images they leave out.
 
-    Own metrics, whose better end is not known here, have no ranks.
+    The user's own metrics, whose direction is not known here, have no ranks.
     """
     from rich.console import Console
     from rich.markup import escape

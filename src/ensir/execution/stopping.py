@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-KEPT = "finished work is kept; run the same command to go on"
+KEPT = "finished work is kept; run the same command to resume"
 SECONDS_TO_LEAVE = 0.05  # a finaliser, in which Python ignores exceptions
 
 
@@ -66,9 +66,9 @@ def keeping(checkpoint: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
         if checkpoint.exists():
-            stop.add_note(f"the checkpoint {checkpoint} is kept; run the same command to go on")
+            stop.add_note(f"the checkpoint {checkpoint} is kept; run the same command to resume")
         else:
-            stop.add_note("before the first checkpoint; run the same command to begin again")
+            stop.add_note("before the first checkpoint; run the same command to start over")
         raise
 
 

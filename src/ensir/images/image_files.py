@@ -93,9 +93,9 @@ def clear_errors(path: str, what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except Exception as error:
-        told = " ".join(reason(error).split())
+        why = " ".join(reason(error).split())
         raise InputError(
-            f"{path}: cannot be read as {what} ({told}); {fix(error, 'replace the file')}"
+            f"{path}: cannot be read as {what} ({why}); {fix(error, 'replace the file')}"
         ) from error
 
 
@@ -117,7 +117,7 @@ def write_map(path: str | Path, value: Float[np.ndarray, "height width channel"]
     import tifffile
 
     kind = "minisblack" if value.shape[2] == 1 else "rgb"
-    content = io.BytesIO()  # tifffile tells of no full disk
+    content = io.BytesIO()  # tifffile does not report a full disk
     tifffile.imwrite(content, _plane(value), photometric=kind, compression="adobe_deflate")
     with replaced(path) as partial:
         partial.write_bytes(content.getbuffer())

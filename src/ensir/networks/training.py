@@ -215,7 +215,7 @@ class _State:
             "seconds": self.seconds,
             "curve": [vars(row) for row in self.curve],
         }
-        content = io.BytesIO()  # PyTorch tells of no full disk
+        content = io.BytesIO()  # PyTorch does not report a full disk
         torch.save(held, content)
         with replaced(path) as partial:
             partial.write_bytes(content.getbuffer())

@@ -69,7 +69,7 @@ class Weighing:
     calibration : str
         Its figure; empty where there are no maps.
     support : Support or None
-        Of the image's values, by a LUT that knows its counts.
+        Support of the image's values; None where no LUT holds counts.
     """
 
     method: str
@@ -123,7 +123,7 @@ def page(
     threads: int,
     progress: Progress,
 ) -> str:
-    """Return the page; see `ensir.stages.report` for what it is made of."""
+    """Return the page; see `ensir.stages.report` for what it is made from."""
     shown: dict[str, list[TestSet]] = {name: [] for name in experiments}
     budget = megabytes * 1e6 * PICTURES / max(len(samples), 1)
     for done, sample in enumerate(samples, 1):
@@ -336,7 +336,7 @@ def _weigh(
     tally : Tally or None
         Their calibration; None where they are the same everywhere.
     support : Support or None
-        How many values are in cells with enough, few and no reference values; None where no LUT tells.
+        How many values are in cells with enough, few and no reference values; None where no LUT holds counts.
     """
     method = methods.for_image(
         registry.module("methods", settings["kind"]).Method(settings, fitted), part, index

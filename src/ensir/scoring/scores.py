@@ -136,7 +136,7 @@ class Scores:
 
 
 def note(what: str, infinite: int, images: int) -> str:
-    """Say how many images are infinite, and what means are over."""
+    """Say how many images have infinite values, and which images the means are over."""
     over = f"means are over the other {images - infinite}"
     if infinite == images:
         over = "there is no other, and means are infinite where a value is"

@@ -18,8 +18,8 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     Parameters
     ----------
     all_scores, summary : Place
-        Where the two tables go. An image whose value is infinite for some method, such as the PSNR of one that is
-        restored perfectly, is in none of the means of that metric: all methods are compared on the same images.
+        Where the two tables go. An image whose value is infinite for some method, such as the PSNR of a perfectly
+        restored one, is left out of all means of that metric, so that methods are compared on the same images.
     scores : list of str
         Tables of single parts and methods. Experiments, datasets, methods and metrics keep the order in which they
         first appear, images are sorted by name: the tables do not depend on how a test set is divided into parts.
@@ -48,7 +48,7 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
 
 
 def _in_means(table: Any) -> pd.Series:
-    """Tell which values are in the means; see `ensir.scoring.scores.Scores.left_out`."""
+    """Return which values are in the means; see `ensir.scoring.scores.Scores.left_out`."""
     compared = [table[name] for name in ("experiment", "dataset", "metric")]
     infinite = table["value"].abs() == float("inf")
     some = infinite.groupby([*compared, table["image"]], sort=False).transform("any")

@@ -121,7 +121,7 @@ def _put(
     path = Path(store, key)
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != files[key]:
-        raise InputError(f"{path}: is damaged; `ensir verify {store}` tells more")
+        raise InputError(f"{path}: is damaged; `ensir verify {store}` shows more")
     if key in there and _is(objects, location, there[key], content):
         return 0
     _write(objects, location, key, content)

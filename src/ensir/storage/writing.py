@@ -187,7 +187,7 @@ def image_digest(value: Shaped[np.ndarray, "channel pixel"]) -> str:
 def write_columns(
     group: zarr.Group, names: list[str], shapes: list[tuple[int, int, int]], prefix: str = ""
 ) -> None:
-    """Write the names of a part's images, and where each lies; see `ImageWriter`."""
+    """Write the names of a part's images, their sizes and offsets; see `ImageWriter`."""
     if not prefix:
         write_array(group, "image", names, ("image",), long_name="image name")
     pixels = [height * width for height, width, _ in shapes]
