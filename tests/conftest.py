@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("ensir", deadline=None)  # the first example compiles
 settings.load_profile("ensir")
+# A shell has what it starts in the background ignore interrupts, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
