@@ -258,7 +258,7 @@ def test_damage_is_an_error_and_never_another_number(
     told = CliRunner().invoke(app, ["verify", str(folder)])
     assert told.exit_code == 1
     assert f"{min(publisher.parts)}/{key}: " in told.output
-    assert upload(publisher.store, str(folder), silent).objects == 1  # publishing again mends it
+    assert upload(publisher.store, str(folder), silent).objects == 1  # publishing again fixes it
     assert path.read_bytes() == content
     consumer.check()
 
