@@ -130,8 +130,8 @@ def test_dask_workers_under_slurm(slurm: Slurm, tmp_path: Path, repository: Path
     output, _ = process.communicate()
     assert process.returncode == 0, output
     assert cluster.digests() == local.digests()
-    log = (cluster.folder / "results/logs/partition/one.log").read_text()
-    assert "dashboard of the workers: http://" in log
+    (log,) = (cluster.folder / "results/logs/partition/one").glob("*.log")
+    assert "dashboard of the workers: http://" in log.read_text()
     ended = {job["JobId"]: job for job in slurm.completed() if job["Name"] == "dask-worker"}
     assert ended[job]["JobState"] == "FAILED"
     assert len(ended) >= 2

@@ -112,7 +112,7 @@ def test_a_trained_denoiser_and_what_reruns_it(run: Run, monkeypatch: pytest.Mon
     without["models"]["denoised"]["dae"] = "sigma11"
     del without["denoisers"]
     unneeded = garbage(Layout(), [Plan(parse(without, ""), Layout())])
-    assert list(unneeded) == [Path("results/denoisers")]
+    assert list(unneeded) == [Path("results/denoisers"), Path("results/sources/denoisers")]
     np.save(run.folder / "kernel.npy", np.ones((3, 3)))
     assert sum(job.startswith("ingest") for job in run.planned()) == 2
 
