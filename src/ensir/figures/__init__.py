@@ -29,7 +29,7 @@ class PaperFigure(Section):
     """Results that it is made from: the `scores` on the test set; the `sample`, the part with the pictured image and
     all results of it; all parts of the `reference` or the `test` set, with the predictions; `statistics` and `lut`."""
 
-    told: ClassVar[tuple[Literal["models", "methods", "score"], ...]] = ()
+    depends_on: ClassVar[tuple[Literal["models", "methods", "score"], ...]] = ()
     """Keys of the experiment that it depends on; `methods` are the suitable ones, or the one that it is drawn for."""
 
     loads_methods: ClassVar[bool] = False

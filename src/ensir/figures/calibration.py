@@ -33,7 +33,7 @@ class Calibration(PaperFigure):
 
     of: ClassVar[tuple[Any, ...]] = ("dataset", "method")
     reads: ClassVar[tuple[Reading, ...]] = ("test", "lut")
-    told: ClassVar[tuple[Any, ...]] = ("models", "methods")
+    depends_on: ClassVar[tuple[Any, ...]] = ("models", "methods")
     loads_methods: ClassVar[bool] = True
     caption: ClassVar[str] = (
         "Values of **{dataset}** by the weight that **{method}** gives a model, in tenths: how often the model is the "

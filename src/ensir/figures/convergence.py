@@ -29,7 +29,7 @@ class Convergence(PaperFigure):
 
     of: ClassVar[tuple[Any, ...]] = ("method",)
     reads: ClassVar[tuple[Reading, ...]] = ("statistics", "lut")
-    told: ClassVar[tuple[Any, ...]] = ("methods",)
+    depends_on: ClassVar[tuple[Any, ...]] = ("methods",)
     caption: ClassVar[str] = (
         "EM of **{method}**, step by step: rise of the mean log-likelihood per value over the cells that still run "
         "(dotted: where EM stops), and how many have stopped."

@@ -42,7 +42,7 @@ class Distribution(PaperFigure):
 
     of: ClassVar[tuple[Any, ...]] = ("method",)
     reads: ClassVar[tuple[Reading, ...]] = ("reference", "statistics", "lut")
-    told: ClassVar[tuple[Any, ...]] = ("methods",)
+    depends_on: ClassVar[tuple[Any, ...]] = ("methods",)
     caption: ClassVar[str] = (
         "Reference values in chosen bin sets of **{method}**: the target (grey), the predictions (lines), and the "
         "Gaussian mixture that EM has fitted (black; its weighted components dotted)."

@@ -23,7 +23,7 @@ class Gain(PaperFigure):
     """How far each base model and method is above the average, image by image."""
 
     reads: ClassVar[tuple[Reading, ...]] = ("scores",)
-    told: ClassVar[tuple[Any, ...]] = ("models", "methods", "score")
+    depends_on: ClassVar[tuple[Any, ...]] = ("models", "methods", "score")
     caption: ClassVar[str] = (
         "Score of every base model and method on **{dataset}**, minus that of the average: every image (dots; a box of "
         "the middle half with whiskers from 5 to 95 % where there are many), the mean (diamond), and its paired "

@@ -23,7 +23,7 @@ class WeightMaps(PaperFigure):
     """The weight of every model at every pixel of a picture, by method."""
 
     reads: ClassVar[tuple[Reading, ...]] = ("sample",)
-    told: ClassVar[tuple[Any, ...]] = ("methods",)
+    depends_on: ClassVar[tuple[Any, ...]] = ("methods",)
     loads_methods: ClassVar[bool] = True
     caption: ClassVar[str] = (
         "Weight of each base model (rows) in each method (columns) at every pixel of **{dataset}**'s pictured image, "

@@ -112,6 +112,15 @@ def sample(
     return np.concatenate(x).astype(np.float32), np.concatenate(y).astype(np.float64)
 
 
+def averaged(
+    model: Any, reference: Reference, settings: dict[str, Any], progress: Progress
+) -> dict[str, np.ndarray]:
+    """Fit an estimator of scikit-learn that averages its trees to a sample of the reference; see `arrays_of`."""
+    x, y = sample(reference, settings["samples"], settings["seed"], progress)
+    trees = trees_of(model.fit(x, y).estimators_)
+    return arrays_of(trees, [1 / len(trees)] * len(trees))
+
+
 def constant(value: float) -> Tree:
     """Return a tree of one leaf."""
     leaf = np.array([LEAF])

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ensir.methods import Progress
-from ensir.methods._regressor import DIMENSIONS, Method, Regressor, arrays_of, sample, trees_of
+from ensir.methods._regressor import DIMENSIONS, Method, Regressor, averaged
 from ensir.storage.reference import Reference
 
 __all__ = ["DIMENSIONS", "Bagging", "Method", "fit"]
@@ -25,7 +25,5 @@ def fit(reference: Reference, settings: dict[str, Any], progress: Progress) -> d
     """Fit the regressor to a sample of the reference; returns its trees as arrays, see `arrays_of`."""
     from sklearn.ensemble import BaggingRegressor
 
-    x, y = sample(reference, settings["samples"], settings["seed"], progress)
-    model = BaggingRegressor(n_estimators=settings["trees"], random_state=settings["seed"]).fit(x, y)
-    trees = trees_of(model.estimators_)
-    return arrays_of(trees, [1 / len(trees)] * len(trees))
+    model = BaggingRegressor(n_estimators=settings["trees"], random_state=settings["seed"])
+    return averaged(model, reference, settings, progress)

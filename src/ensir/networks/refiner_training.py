@@ -19,6 +19,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ensir.cells import key
 from ensir.errors import InputError
 from ensir.execution import devices
 from ensir.images import similarity
@@ -98,7 +99,7 @@ class Examples:
     @property
     def white(self) -> int:
         """The code value of white."""
-        return 255 if self.parts[0][0].bits == 8 else 65535
+        return key.white(self.parts[0][0].bits)
 
     def digest(self) -> str:
         """Return a digest of all images to learn from."""

@@ -353,7 +353,7 @@ class Reads:
             "experiment": experiment,
             "dataset": dataset,
             "method": method,
-            "section": {key: keys[key] for key in kind.told},
+            "section": {key: keys[key] for key in kind.depends_on},
             "options": section.figures.options(figure).model_dump(mode="json"),
             "results": {word: sources[word]() for word in kind.reads},
         }
