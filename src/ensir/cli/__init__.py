@@ -1,4 +1,4 @@
-"""The command `ensir`: fit, fuse and score folders of images; restore an image; share and inspect results."""
+"""The command `ensir`: run the workflow; fit, fuse and score folders; restore an image; share and inspect results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ with silent():  # for a second or two
     import typer
     from typer.core import TyperGroup
 
-    from ensir.cli import check, denoisers, folders, luts, reference, refiners, restore, results
+    from ensir.cli import check, denoisers, folders, luts, reference, refiners, restore, results, run
 
 
 class Group(TyperGroup):
@@ -44,17 +44,19 @@ def _exit(line: str, code: int) -> NoReturn:
 
 app = typer.Typer(
     cls=Group,
-    help="Tools beside the workflow. Run the workflow itself with `make run` or snakemake.",
+    help="Combine the predictions of image-restoration models: run the workflow, or use its tools on plain folders.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for launched in (run.run, run.plan, run.resume):
+    app.command(cls=run.SnakemakeCommand)(launched)
 for command in (
+    check.check,
     folders.fit,
     folders.fuse,
     folders.score,
     restore.restore,
-    check.check,
     results.publish,
     results.verify,
     results.gc,
