@@ -3,19 +3,23 @@
 # The rest: see `make help`.
 
 CONFIG ?= config/config.yaml
-PYTHON ?= python3.11
-BIN := .venv/bin
-# A variable, for pip hands it on to the environments that it builds packages in, but not the option.
-PIP := PIP_CONSTRAINT=envs/constraints.txt $(BIN)/pip --quiet --disable-pip-version-check
-# On all cores, where pip uses one. Without it, every job of a run would take longer to start than to work.
-COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib src || true
+# The build of PyTorch: cpu or cuda (5 GB); without it, the one that the package index gives.
+TORCH ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The first Python that will do.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	$$name envs/set_up.py --suits 2>/dev/null && echo $$name && break; done)
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile "$(CONFIG)"
 # Says what is wrong in our words, before Snakemake reads anything.
 CHECK := $(BIN)/ensir check --quiet "$(CONFIG)"
 # A Slurm for tests sees no network, and ends with the command that began it, however that ends.
 ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
-INSTALLED := .venv/.installed
-INSTALLED_FOR_TESTS := .venv/.installed-for-tests
+INSTALLED := $(VENV)/.installed
+INSTALLED_FOR_TESTS := $(VENV)/.installed-for-tests
+PINNED := pyproject.toml envs/constraints.txt envs/set_up.py
+SET_UP = test "$(PYTHON)" || { echo "found no Python 3.11, 3.12 or 3.13; install one, or name it: make PYTHON=…" >&2; exit 1; }; \
+	$(PYTHON) envs/set_up.py "$(VENV)" --torch "$(TORCH)"
 
 .PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-long test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
@@ -132,14 +136,10 @@ environments: $(INSTALLED)  ## generate envs/cpu.yaml and envs/gpu.yaml from env
 clean:  ## remove results (not the environment)
 	rm -rf results .snakemake
 
-$(INSTALLED): pyproject.toml envs/constraints.txt
-	$(PYTHON) -m venv .venv
-	$(PIP) install --no-compile --editable .
-	@$(COMPILE)
-	$(BIN)/python -m ensir.cli.compile_ahead
+$(INSTALLED): $(PINNED)
+	@$(SET_UP)
 	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --no-compile --editable ".[test,pretrained,onnx,clip,slurm]"
-	@$(COMPILE)
+	@$(SET_UP) --tests
 	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 GENERATE = runpy.run_path(str(ROOT / "envs/generate.py"))
 PINS = GENERATE["pins"]()
+SET_UP = runpy.run_path(str(ROOT / "envs/set_up.py"))
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
@@ -43,3 +45,34 @@ def test_everything_that_is_installed_is_pinned():
 def test_versions_are_pinned_once():
     assert "==" not in (ROOT / "pyproject.toml").read_text()
     assert len(PINS) == sum("==" in line for line in (ROOT / "envs/constraints.txt").read_text().splitlines())
+
+
+def test_uv_is_pinned():
+    assert "uv" in PINS
+
+
+def test_the_settings_of_pip_are_those_of_uv():
+    """As `pip config list` prints them, variables of the environment among them."""
+    of_pip = """\
+:env:.find-links='/wheels /more'
+global.cert='/etc/certificates.crt'
+global.extra-index-url='file:///one file:///two'
+global.find-links='/other'
+global.index-url='https://mirror/simple'
+install.no-compile='true'
+"""
+    assert SET_UP["uv_settings"](of_pip) == {
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": "/wheels,/more",
+        "SSL_CERT_FILE": "/etc/certificates.crt",
+        "UV_INDEX": "file:///one file:///two",
+        "UV_DEFAULT_INDEX": "https://mirror/simple",
+    }
+
+
+def test_a_python_that_will_not_do(tmp_path: Path):
+    done = subprocess.run(
+        ["make", "set-up", "PYTHON=", f"VENV={tmp_path}/v"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "found no Python 3.11, 3.12 or 3.13; install one, or name it" in done.stderr
