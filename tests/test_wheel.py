@@ -1,0 +1,45 @@
+"""The wheel holds the workflow, to the byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def wheel(once: Callable) -> Path:
+    """The wheel of this source, built without a network."""
+
+    def build(folder: Path) -> None:
+        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+    (built,) = once("wheel", build).glob("*.whl")
+    return built
+
+
+def test_the_workflow_is_in_the_wheel(wheel: Path):
+    expected = {"Snakefile": (ROOT / "Snakefile").read_bytes()}
+    for folder in ("workflow", "config", "envs"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and path.suffix != ".pyc":
+                expected[str(path.relative_to(ROOT))] = path.read_bytes()
+    with ZipFile(wheel) as archive:
+        inside = {
+            name.removeprefix("ensir/embedded/"): archive.read(name)
+            for name in archive.namelist()
+            if name.startswith("ensir/embedded/")
+        }
+        package = {name for name in archive.namelist() if name.startswith("ensir/")} - {
+            f"ensir/embedded/{name}" for name in inside
+        }
+    assert inside == expected
+    source = (path.relative_to(ROOT / "src") for path in (ROOT / "src/ensir").rglob("*") if path.is_file())
+    assert package == {str(path) for path in source if path.suffix not in (".pyc", ".nbi", ".nbc")}
