@@ -77,6 +77,30 @@ def fitted(folder: Path) -> Path:
     return path
 
 
+def test_patterns_give_what_folders_give(folder: Path, fitted: Path, tmp_path: Path):
+    """The parts of the names in another order, and other names in the folder."""
+    for model in ("a", "b"):
+        for name in ("r1", "r2"):
+            copy = tmp_path / f"{model}/out-{name[1]}-of-{name[0]}_{model}.png"
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(folder / "ref" / model / f"{name}.png", copy)
+    target = folder / "ref/gt/{letter,[a-z]}{number}.png"
+    patterns = [
+        f"{model}={tmp_path}/{model}/out-{{number}}-of-{{letter}}_{model}.png" for model in ("a", "b")
+    ]
+    options = [word for pattern in patterns for word in ("--prediction", pattern)]
+    ensir("fit", "--target", target, *options, "--bin-width", 64, "-o", tmp_path / "my.lut")
+    expected, found = lut.load(str(fitted)), lut.load(str(tmp_path / "my.lut"))
+    np.testing.assert_array_equal(found.weights, expected.weights)
+    assert found.reference_digests == expected.reference_digests
+    by_folder = ensir("score", "--target", folder / "ref/gt", *given(folder / "ref", "a", "b"))
+    assert ensir("score", "--target", target, *options).stdout == by_folder.stdout
+    ensir("fuse", "--lut", fitted, *options[2:], *options[:2], "-o", tmp_path / "fused")
+    assert {path.parent.name for path in (tmp_path / "fused").glob("*/r.png")} == {"1", "2"}
+    error = ensir("score", "--target", folder / "ref/gt/{name}.png", *options, code=2).stderr
+    assert error.startswith("error: --prediction a: names images by {number}, {letter}, but")
+
+
 def test_fit_prints_and_writes_a_lut(folder: Path, fitted: Path):
     found = lut.load(str(fitted))
     assert (found.models, found.bin_width, found.channels) == (("a", "b"), 64, 1)

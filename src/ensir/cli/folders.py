@@ -22,12 +22,16 @@ METHODS = [kind for kind, section in registry.sections("methods").items() if sec
 Predictions = Annotated[
     list[str],
     typer.Option(
-        "--prediction", metavar="NAME=DIR", help="a model and the folder of its predictions; repeat"
+        "--prediction",
+        metavar="NAME=DIR",
+        help="a model and the folder of its predictions, or a pattern: 'IMDN=out/{scene}-{frame}.png'; repeat",
     ),
 ]
 Target = Annotated[
     Path,
-    typer.Option(exists=True, file_okay=False, metavar="DIR", help="folder of the targets (ground truth)"),
+    typer.Option(
+        metavar="DIR", help="folder of the targets (ground truth), or a pattern: 'gt/{scene}/{frame}.png'"
+    ),
 ]
 
 
@@ -44,8 +48,10 @@ def _folders(predictions: list[str]) -> dict[str, Path]:
     return folders
 
 
-def _named(folders: dict[str, Path]) -> dict[str, Path]:
-    return {f"--prediction {model}": folder for model, folder in folders.items()}
+def _read_whole(target: Path | None, predictions: dict[str, Path]) -> dict[str, Path | None]:
+    """Return the folders that are read, by their options, without patterns, which take single files."""
+    given = {"--target": target} | {f"--prediction {model}": folder for model, folder in predictions.items()}
+    return {option: path for option, path in given.items() if path and not on_folders.is_pattern(path)}
 
 
 def _default(option: str) -> str:
@@ -90,7 +96,7 @@ def fit(
     }
     options = {name: value for name, value in given.items() if value is not None}
     folders = _folders(predictions)
-    check_outputs({"--output": output}, {"--target": target, **_named(folders)})
+    check_outputs({"--output": output}, _read_whole(target, folders))
     on_folders.fit(output, target, folders, method, options, shown)
     table = lut.load(str(output))
     typer.echo(describe(table))
@@ -121,7 +127,9 @@ def fuse(
     """
     folders = _folders(predictions)
     check_outputs(
-        {}, {"--lut": lut, **_named(folders)}, folders={"--output": output, "--error-map": error_map}
+        {},
+        {"--lut": lut, **_read_whole(None, folders)},
+        folders={"--output": output, "--error-map": error_map},
     )
     fused = on_folders.fuse(lut, folders, output, error_map, shown)
     by_cells = f"; values by their cells in the LUT: {fused.support}" if fused.support else ""
@@ -166,7 +174,7 @@ def score(
 
     settings = Score(space=space, crop=crop).model_dump(mode="json")
     folders = _folders(predictions)
-    check_outputs({"--output": output}, {"--target": target, **_named(folders)})
+    check_outputs({"--output": output}, _read_whole(target, folders))
     rows = list(on_folders.score(target, folders, settings, shown))
     values: dict[tuple[str, ...], dict[str, float]] = {}
     for model, image, metric, value in rows:

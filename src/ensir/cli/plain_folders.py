@@ -1,13 +1,14 @@
 """Plain folders of images, without a workflow: the same stages, on temporary stores or in memory.
 
-In each function, `predictions` gives the folder of each model, by name; an image has the same name in all folders.
+In each function, `predictions` gives the folder of each model, by name, or a pattern with named parts or wildcards; an
+image has the same name in all folders.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +167,11 @@ def fuse(
         )
     if error_map and np.isnan(combiner.lut.expected_squared_error).all():
         raise InputError(f"--error-map {error_map}: {lut} was imported and holds no errors; fit one")
-    listed = _listed({model: predictions[model] for model in models})
+    found = _listed({model: predictions[model] for model in models})
+    parts = next((files.parts for files in found.values() if files.parts), ())
+    listed = {
+        model: listing.reordered(files, parts, f"--prediction {model}") for model, files in found.items()
+    }
     names = {listing.in_nfc(name): "" for files in listed.values() for name in files}
     files = _matched(names, listed)
     outputs = [output / f"{name}.png" for name in names]
@@ -284,19 +289,26 @@ def _stored(
     return parts
 
 
-def _list(folder: Path, option: str) -> dict[str, str]:
-    """List the images of a folder, and of the folders in it, by name."""
+def is_pattern(path: Path) -> bool:
+    """Return whether a path is no folder, but a pattern with named parts or wildcards."""
+    return not path.is_dir() and bool(set(str(path)) & set("{*?["))
+
+
+def _list(folder: Path, option: str) -> listing.Images:
+    """List the images of a folder, and of the folders in it, by name; or those of a pattern."""
+    if is_pattern(folder):
+        return listing.find(str(folder), option)
     if not folder.is_dir():
         raise InputError(f"{option}: no folder {folder}")
     return listing.find("**/*", option, folder=str(folder))
 
 
-def _listed(predictions: dict[str, Path]) -> dict[str, dict[str, str]]:
+def _listed(predictions: dict[str, Path]) -> dict[str, listing.Images]:
     """List the predictions of every model."""
     return {model: _list(folder, f"--prediction {model}") for model, folder in predictions.items()}
 
 
-def _matched(names: dict[str, str], listed: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+def _matched(names: dict[str, str], listed: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     """Return the predictions of every model, one for each name."""
     return {
         model: listing.match(names, files, f"--prediction {model}", "add the files", "rename the files")

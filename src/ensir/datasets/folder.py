@@ -19,8 +19,12 @@ class FolderDataset(Dataset):
     """Images in folders: targets and, where models run here, their degraded inputs."""
 
     kind: Literal["folder"]
-    target: str = Field(description="glob of the target images; sub-folders belong to the name")
-    input: str | None = Field(None, description="glob of the degraded inputs, matched to the targets by name")
+    target: str = Field(
+        description="glob of the target images, sub-folders belong to the name; or a pattern with named parts"
+    )
+    input: str | None = Field(
+        None, description="glob or pattern of the degraded inputs, matched to the targets by name"
+    )
     target_suffix: str = Field("", description="end of the target stems that is not part of the name")
     input_suffix: str = Field(
         "", description="end of the input stems that is not part of the name, e.g. `x4`"
@@ -55,15 +59,15 @@ class FolderDataset(Dataset):
 
     def targets(self, key: str) -> dict[str, str]:
         """Find the files of the targets."""
-        return listing.find(self.target, f"{key}.target", self.target_suffix, self.exclude)
+        pattern = self.target.replace("{dataset}", key.rpartition(".")[2])
+        return listing.find(pattern, f"{key}.target", self.target_suffix, self.exclude)
 
     def inputs(self, key: str) -> dict[str, str]:
         """Find the files of the inputs."""
         if not self.input:
             return {}
-        return listing.find(
-            self.input, f"{key}.input", self.input_suffix, self.exclude, unmatched_excludes=True
-        )
+        pattern = self.input.replace("{dataset}", key.rpartition(".")[2])
+        return listing.find(pattern, f"{key}.input", self.input_suffix, self.exclude, unmatched_excludes=True)
 
     @property
     def cropped(self) -> str | None:

@@ -1,20 +1,31 @@
-"""List image files by glob, and match them by name."""
+"""List image files by pattern, and match them by name."""
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
-import glob
 import logging
 import os
 import unicodedata
-from collections.abc import Iterator
 
 from ensir.errors import InputError
+from ensir.images.globs import UNREAD, Files, broken
+from ensir.images.patterns import Pattern
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp")
-UNREAD = (".gif", ".pgm", ".ppm", ".pnm", ".avif", ".heic", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".psd")
 log = logging.getLogger(__name__)
+
+
+class Images(dict[str, str]):
+    """Path by name, in the order of the names.
+
+    Attributes
+    ----------
+    parts : tuple of str
+        What the names are made of, in this order, with / between; empty where they are paths below a folder.
+    """
+
+    parts: tuple[str, ...] = ()
 
 
 def find(
@@ -25,21 +36,22 @@ def find(
     extensions: tuple[str, ...] = SUFFIXES,
     folder: str | None = None,
     unmatched_excludes: bool = False,
-) -> dict[str, str]:
-    """List the images of a glob, by name.
+) -> Images:
+    """List the images of a pattern, by name.
 
-    A name is the path below the glob's fixed folder, without extension and without the declared
-    suffix: ``gt/*.png`` with suffix ``_x4`` calls ``gt/baby_x4.png`` "baby"; ``gt/**/*.png`` calls
-    ``gt/faces/baby.png`` "faces/baby".
+    The name of an image that a glob finds is the path below the glob's fixed folder, without extension and without
+    the declared suffix: ``gt/*.png`` with suffix ``_x4`` calls ``gt/baby_x4.png`` "baby"; ``gt/**/*.png`` calls
+    ``gt/faces/baby.png`` "faces/baby". Where a pattern has named parts, these are the name, with / between:
+    ``{scene}/sharp/{frame}.png`` calls ``road/sharp/0001.png`` "road/0001".
 
-    Images beside those of the pattern, whose names differ in nothing but extension, case or a leading dot, are
-    reported in one warning.
+    Images beside those of the pattern, whose names differ in nothing but extension, case or a leading dot, or whose
+    parts do not fit, are reported in one warning.
 
     Parameters
     ----------
     pattern : str
-        Glob of the files, or a folder of images; ``**`` stands for any sub-folders, each visited once, however many
-        links lead to it; ``~`` for the home folder.
+        Glob of the files, in which named parts may stand, or a folder of images; ``**`` stands for any sub-folders,
+        each visited once, however many links lead to it; ``~`` for the home folder.
     key : str
         The configuration key that holds the pattern, for the error message.
     suffix : str
@@ -55,26 +67,33 @@ def find(
 
     Returns
     -------
-    dict
-        Path by name, in the order of the names.
+    Images
 
     Raises
     ------
     InputError
-        No image, a stem without the suffix, two files of one name, a broken link, or an `exclude` that matches nothing.
+        No image, a stem without the suffix, two files of one name, a path that can be read in two ways, a broken link,
+        or an `exclude` that matches nothing.
     """
-    files = _Files(pattern, folder)
-    images: dict[str, str] = {}
+    named = Pattern(pattern if folder else os.path.expanduser(pattern), key)
+    if named.parts and suffix:
+        raise InputError(
+            f"{key}: {pattern!r} has named parts, where no suffix can be declared; write {suffix!r} into the pattern"
+        )
+    files = Files(named, folder)
+    images = Images()
+    images.parts = named.parts
     excluded: dict[str, set[str]] = {name: set() for name in exclude or []}
     for path, relative, entry in files:
-        stem, extension = os.path.splitext(relative)
-        if extension.lower() in UNREAD:
+        extension = os.path.splitext(relative)[1].lower()
+        if extension in UNREAD:
             files.passed.append(path)
-        if extension.lower() not in extensions or not (entry.is_symlink() or entry.is_file()):
+        if extension not in extensions or not (entry.is_symlink() or entry.is_file()):
             continue
-        if not stem.endswith(suffix):
-            raise InputError(f"{key}: {path} does not end in the declared suffix {suffix!r}")
-        name = stem.removesuffix(suffix)
+        name = _name(files, path, relative, suffix)
+        if name is None:
+            files.passed.append(path)
+            continue
         left_out = [one for one in excluded if fnmatch.fnmatchcase(in_nfc(name), in_nfc(one))]
         for one in left_out:
             excluded[one].add(name)
@@ -83,10 +102,11 @@ def find(
         if entry.is_symlink() and not os.path.isfile(path):
             if os.path.isdir(path):
                 continue
-            raise InputError(f"{key}: {_broken(path)}")
+            raise InputError(f"{key}: {broken(path)}")
         if name in images:
+            parts = ", or tell them apart by one more part" if named.parts else ""
             raise InputError(
-                f"{key}: {images[name]} and {path} have the same name {name!r}; remove one of them"
+                f"{key}: {images[name]} and {path} have the same name {name!r}; remove one of them{parts}"
             )
         images[name] = path
     if not images and not any(excluded.values()):
@@ -94,7 +114,21 @@ def find(
     _check_exclude(excluded, images, key, unmatched_excludes)
     _by_form(images, key)
     files.warn(key, extensions)
-    return dict(sorted(images.items()))
+    ordered = Images(sorted(images.items()))
+    ordered.parts = named.parts
+    return ordered
+
+
+def _name(files: Files, path: str, relative: str, suffix: str) -> str | None:
+    """Return the name of an image; None where the parts of its path do not fit."""
+    pattern = files.pattern
+    if pattern.parts:
+        values = pattern.read(path[len(files.base) :].lstrip("/"), files.prefix)
+        return "/".join(values[part] for part in pattern.parts) if values else None
+    stem, _ = os.path.splitext(relative)
+    if not stem.endswith(suffix):
+        raise InputError(f"{pattern.key}: {path} does not end in the declared suffix {suffix!r}")
+    return stem.removesuffix(suffix)
 
 
 def _check_exclude(excluded: dict[str, set[str]], images: dict[str, str], key: str, unmatched: bool) -> None:
@@ -130,7 +164,8 @@ def match(
 ) -> dict[str, str]:
     """Return the others in the order of the names; none may be missing.
 
-    Names are compared in Unicode's composed form (NFC): file systems differ in how they write accents.
+    Where both names are made of parts, the parts are compared, in whatever order the patterns have them. Names are
+    compared in Unicode's composed form (NFC): file systems differ in how they write accents.
 
     Parameters
     ----------
@@ -144,8 +179,9 @@ def match(
     Raises
     ------
     InputError
-        Names the images that the others lack, and what they hold instead.
+        Names the images that the others lack, and what they hold instead; or the parts.
     """
+    others = reordered(others, getattr(names, "parts", ()), key)
     forms, wanted = _by_form(others, key), _by_form(names, key)
     missing = [name for form, name in wanted.items() if form not in forms]
     if missing:
@@ -165,6 +201,32 @@ def match(
             encoded[0],
         )
     return {name: others[forms[form]] for form, name in wanted.items()}
+
+
+def reordered(images: dict[str, str], parts: tuple[str, ...], key: str) -> dict[str, str]:
+    """Return images whose names are made of parts in another order; those that are not made of parts stay.
+
+    Raises
+    ------
+    InputError
+        They are made of other parts.
+    """
+    own: tuple[str, ...] = getattr(images, "parts", ())
+    if not own or not parts or own == parts:
+        return images
+    if sorted(own) != sorted(parts):
+        here, there = (", ".join(f"{{{part}}}" for part in names) for names in (own, parts))
+        raise InputError(
+            f"{key}: names images by {here}, but what they are matched to is named by {there}; use the same parts in "
+            "both, and * for what does not tell images apart"
+        )
+    order = [own.index(part) for part in parts]
+    result = Images()
+    result.parts = parts
+    for name, path in images.items():
+        values = name.split("/")
+        result["/".join(values[place] for place in order)] = path
+    return result
 
 
 def in_nfc(name: str) -> str:
@@ -187,179 +249,3 @@ def _by_form(names: dict[str, str], key: str) -> dict[str, str]:
 
 def _some(names: list[str]) -> str:
     return ", ".join(map(repr, names[:3])) + (", …" if len(names) > 3 else "")
-
-
-def _broken(path: str) -> str:
-    """Say where a broken link leads, and how to fix it."""
-    folder = os.path.dirname(path) or "."
-    with os.scandir(folder) as entries:
-        links = sum(entry.is_symlink() and not os.path.exists(entry.path) for entry in entries)
-    target = os.readlink(path)
-    if "annex/objects" in target:
-        fix = "run `git annex get`"
-    elif "dvc" in target:
-        fix = "run `dvc pull`"
-    else:
-        fix = "restore the file, or remove the link"
-    others = f" (as do {links - 1} others in {folder})" if links > 1 else ""
-    return f"{path} links to {target}, which does not exist{others}; {fix}"
-
-
-class _Files:
-    """The files of a glob, as in `glob.glob`, but with each folder below ``**`` visited once: links may form cycles.
-
-    Parameters
-    ----------
-    pattern, folder : str
-        As in `find`.
-
-    Attributes
-    ----------
-    fixed : str
-        The folder to which names are relative.
-    """
-
-    def __init__(self, pattern: str, folder: str | None):
-        pattern = pattern if folder else os.path.expanduser(pattern)
-        if pattern.endswith("/") or (not glob.has_magic(pattern) and os.path.isdir(pattern)):
-            pattern = os.path.join(pattern, "*")
-        self.pattern, self.folder = pattern, folder
-        wildcard = next((i for i, c in enumerate(pattern) if c in "*?["), len(pattern))
-        fixed = pattern[:wildcard].rpartition("/")[0] or ("/" if pattern.startswith("/") else "")
-        components = [part for part in pattern[len(fixed) :].split("/") if part] or [""]
-        *self.above, self.last = components
-        if self.last == "**":
-            self.above, self.last = components, "*"
-        self.base = os.path.join(folder, fixed) if folder else fixed
-        self.fixed = folder or fixed or "."
-        self.scanned: dict[str, list[os.DirEntry[str]]] = {}
-        self.passed: list[str] = []
-        self.closed: list[str] = []
-
-    def __iter__(self) -> Iterator[tuple[str, str, os.DirEntry[str]]]:
-        """Yield path, path below the fixed folder, and entry of everything whose name matches, in order."""
-        matching = []
-        for folder in dict.fromkeys(self._folders(self.base, self.above)):
-            below = os.path.normpath(os.path.relpath(folder or ".", self.fixed))
-            prefix = "" if below == "." else f"{below}/"
-            for entry in self._entries(folder):
-                if _matches(entry.name, self.last):
-                    matching.append((os.path.join(folder, entry.name), prefix + entry.name, entry))
-                elif glob.has_magic(self.last) and _alike(entry.name, self.last):
-                    self.passed.append(os.path.join(folder, entry.name))
-        yield from sorted(matching, key=lambda file: file[0])
-
-    def _folders(self, base: str, components: list[str]) -> Iterator[str]:
-        """Yield the folders that match the components of a pattern."""
-        if not components:
-            yield base
-            return
-        first, *rest = components
-        if first == "**":
-            below = list(self._tree(base))
-        elif glob.has_magic(first):
-            names = [entry.name for entry in self._entries(base) if _matches(entry.name, first)]
-            below = [path for path in (os.path.join(base, name) for name in names) if os.path.isdir(path)]
-        else:
-            below = [os.path.join(base, first)]
-        for folder in below:
-            yield from self._folders(folder, rest)
-
-    def _tree(self, base: str) -> Iterator[str]:
-        """Yield a folder and those below it, each once: by its own path rather than by that of a link."""
-        seen = set()
-        folders: list[str] = [base]
-        links: list[str] = []
-        while folders or links:
-            folder = folders.pop() if folders else links.pop(0)
-            try:
-                status = os.stat(folder or ".")
-            except OSError:  # a link to nowhere
-                continue
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            yield folder
-            for entry in self._entries(folder):
-                if not entry.name.startswith("."):
-                    if entry.is_symlink():
-                        if os.path.isdir(os.path.join(folder, entry.name)):
-                            links.append(os.path.join(folder, entry.name))
-                    elif entry.is_dir():
-                        folders.append(os.path.join(folder, entry.name))
-
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """List a folder, sorted by name, once."""
-        if folder not in self.scanned:
-            self.scanned[folder] = []
-            try:
-                with os.scandir(folder or ".") as entries:
-                    self.scanned[folder] = sorted(entries, key=lambda entry: entry.name)
-            except PermissionError:
-                self.closed.append(folder)
-            except OSError:  # no folder
-                pass
-        return self.scanned[folder]
-
-    def _beside(self, extensions: tuple[str, ...]) -> list[str]:
-        """Return the images that were passed over, without the ``._x.png`` files of macOS."""
-        known = (*extensions, *UNREAD)
-        return [
-            path
-            for path in sorted(self.passed)
-            if os.path.splitext(path)[1].lower() in known and not os.path.basename(path).startswith("._")
-        ]
-
-    def warn(self, key: str, extensions: tuple[str, ...]) -> None:
-        """Warn once about images that the pattern passes over, and about folders that cannot be read."""
-        if passed := self._beside(extensions):
-            log.warning(
-                "%s: %r passes over %d images beside those it finds, the first %s; widen it or convert them, unless "
-                "this is intended",
-                key,
-                self.pattern,
-                len(passed),
-                passed[0],
-            )
-        if self.closed:
-            log.warning("%s: %d folders cannot be read, the first %s", key, len(self.closed), self.closed[0])
-
-    def why_none(self, extensions: tuple[str, ...]) -> str:
-        """Say why no image was found, and what to do."""
-        where = os.path.join(self.folder or "", self.pattern)
-        lacks = f"no image matches {where!r} (looked for {', '.join(extensions)})"
-        if os.path.islink(self.base.rstrip("/")) and not os.path.exists(self.base):
-            return _broken(self.base.rstrip("/"))
-        for escaped in self._escaped():
-            if any(_Files(escaped, self.folder)):
-                return f"{lacks}: brackets stand for one of the characters in them; write {escaped!r}"
-        if self.closed:
-            return f"{lacks}: {self.closed[0]} cannot be read; change its permissions"
-        if passed := self._beside(extensions):
-            return (
-                f"{lacks}; images of other names or kinds are there ({len(passed)}, the first {passed[0]}): fix the "
-                "pattern, or convert them to PNG"
-            )
-        if any(os.path.isdir(path) for path, _, _ in self):
-            return f"{lacks}; it matches folders: add /* to take the images in them"
-        return f"{lacks}; fix the path"
-
-    def _escaped(self) -> list[str]:
-        """Return the pattern with literal brackets: in folders only, and everywhere."""
-        above, _, last = self.pattern.rpartition("/")
-        escaped = [f"{above.replace('[', '[[]')}/{last}", self.pattern.replace("[", "[[]")]
-        return escaped if "[" in self.pattern else []
-
-
-def _matches(name: str, pattern: str) -> bool:
-    """Return whether one component of a path matches, as in `glob`: only a dot matches a leading dot."""
-    if not glob.has_magic(pattern):
-        return name == pattern
-    return (pattern.startswith(".") or not name.startswith(".")) and fnmatch.fnmatchcase(name, pattern)
-
-
-def _alike(name: str, pattern: str) -> bool:
-    """Return whether a name would match with another extension or case, or without a leading dot."""
-    wanted, _ = os.path.splitext(pattern)
-    stem, _ = os.path.splitext(name.lstrip("."))
-    return fnmatch.fnmatchcase(stem.lower(), wanted.lower())

@@ -207,4 +207,6 @@ class Plan:
 
 def _readable(files: dict[str, str], key: str) -> dict[str, str]:
     """Return files by name, if Snakemake can read all their paths."""
-    return {name: readable(file, key) for name, file in files.items()}
+    for file in files.values():
+        readable(file, key)
+    return files

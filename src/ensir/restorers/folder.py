@@ -20,7 +20,9 @@ class FolderModel(RestorerModel):
     """Predictions that exist already: images, or arrays (height, width, channel) in `.npy` and HDF5 files."""
 
     kind: Literal["folder"]
-    path: str = Field(description="glob of the predictions; `{dataset}` stands for the dataset's name")
+    path: str = Field(
+        description="glob of the predictions, or pattern with named parts; `{dataset}` and `{model}` are those names"
+    )
     suffix: str = Field("", description="end of the file stems that is not part of the image name")
     value_range: list[float] | None = Field(None, description="black and white of arrays of floats")
     array: str | None = Field(None, description="path of the array in HDF5 files that hold more than one")
@@ -40,7 +42,7 @@ class FolderModel(RestorerModel):
 
     def predictions(self, key: str, dataset: str) -> dict[str, str]:
         """Find the files of the predictions."""
-        pattern = self.path.replace("{dataset}", dataset)
+        pattern = self.path.replace("{dataset}", dataset).replace("{model}", key.rpartition(".")[2])
         extensions = listing.SUFFIXES + array_files.SUFFIXES
         return listing.find(pattern, f"{key}.path", self.suffix, extensions=extensions)
 
