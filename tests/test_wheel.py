@@ -18,7 +18,16 @@ def wheel(once: Callable) -> Path:
     """The wheel of this source, built without a network."""
 
     def build(folder: Path) -> None:
-        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "hatchling",
+            "build",
+            "--target",
+            "wheel",
+            "--directory",
+            str(folder),
+        ]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
     (built,) = once("wheel", build).glob("*.whl")

@@ -13,7 +13,7 @@ with silent():  # for a second or two
     import typer
     from typer.core import TyperGroup
 
-    from ensir.cli import check, denoisers, folders, luts, reference, refiners, restore, results, run
+    from ensir.cli import check, denoisers, folders, init, luts, reference, refiners, restore, results, run
 
 
 class Group(TyperGroup):
@@ -52,6 +52,7 @@ app = typer.Typer(
 for launched in (run.run, run.plan, run.resume):
     app.command(cls=run.SnakemakeCommand)(launched)
 for command in (
+    init.init,
     check.check,
     folders.fit,
     folders.fuse,

@@ -45,7 +45,7 @@ def find(
     ``{scene}/sharp/{frame}.png`` calls ``road/sharp/0001.png`` "road/0001".
 
     Images beside those of the pattern, whose names differ in nothing but extension, case or a leading dot, or whose
-    parts do not fit, are reported in one warning.
+    parts disagree, are reported in one warning.
 
     Parameters
     ----------
@@ -92,7 +92,8 @@ def find(
             continue
         name = _name(files, path, relative, suffix)
         if name is None:
-            files.passed.append(path)
+            if not named.limited:  # else on purpose
+                files.passed.append(path)
             continue
         left_out = [one for one in excluded if fnmatch.fnmatchcase(in_nfc(name), in_nfc(one))]
         for one in left_out:

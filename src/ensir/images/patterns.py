@@ -59,6 +59,8 @@ class Pattern:
     ----------
     parts : tuple of str
         Names of the parts, in the order in which they occur first; empty for a glob.
+    limited : bool
+        Whether a regular expression says what a part may be.
     glob : str
         The same with ``*`` in place of each part: it matches more.
 
@@ -77,6 +79,7 @@ class Pattern:
             end = found.end()
             self._add(found)
         self._add_literal(text[end:])
+        self.limited = any(isinstance(token, _Part) and token.limit for token in self.tokens)
         self.parts = tuple(dict.fromkeys(token.name for token in self.tokens if isinstance(token, _Part)))
         last = self.glob.rpartition("/")[2]
         if self.parts and ("." not in last or text.endswith("}")):

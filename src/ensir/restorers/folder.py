@@ -12,6 +12,7 @@ from pydantic import Field
 from ensir.errors import InputError
 from ensir.images import array_files, image_files, listing
 from ensir.images.codes import Header
+from ensir.images.patterns import Pattern
 from ensir.restorers import Degraded, RestorerModel, check_placeholder
 from ensir.section import Context, Problem
 
@@ -38,7 +39,8 @@ class FolderModel(RestorerModel):
     def check(cls, context: Context) -> Iterator[Problem]:
         """Check the path."""
         yield from super().check(context)
-        yield from check_placeholder(context)
+        if len({_origin(name, dataset) for name, dataset in context.datasets.items()}) > 1:
+            yield from check_placeholder(context)
 
     def predictions(self, key: str, dataset: str) -> dict[str, str]:
         """Find the files of the predictions."""
@@ -55,6 +57,17 @@ class FolderModel(RestorerModel):
         return (
             array_files.header(file, self.array) if array_files.is_array(file) else image_files.header(file)
         )
+
+
+def _origin(name: str, dataset: dict[str, Any]) -> str:
+    """Return the files from which a dataset selects its targets; its name where these are its own."""
+    target = dataset.get("target")
+    if not isinstance(target, str) or "{dataset}" in target:
+        return name
+    try:
+        return Pattern(target, name).glob
+    except InputError:  # reported where they are listed
+        return target
 
 
 class Restorer:

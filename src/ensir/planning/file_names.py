@@ -1,0 +1,72 @@
+"""What the names of files and folders tell: words for targets and inputs, known test sets, numbered scenes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+Role = Literal["target", "input"]
+ROLES: dict[Role, re.Pattern[str]] = {
+    "target": re.compile(
+        r"gts?|gtmod\d*|ground|groundtruth|truth|targets?|sharp|clean|clear|hr|hq|norain|original|high|label"
+    ),
+    "input": re.compile(
+        r"lq|lr|lr(bic)?x?\d*|blur|blurry|blurred|noisy|noise|rain|rainy|hazy|haze|low|inputs?|degraded|bicubic"
+    ),
+}
+REFERENCE = re.compile(r"ref|reference|train|training|val|valid|validation|dev")
+TEST = re.compile(r"tests?|testing|eval|benchmark")
+BENCHMARK = re.compile(
+    r"set5|set14|c?bsds?68|b(sds?)?100|urban100|manga109|kodak24|mcmaster|rain100[hl]|test100|test1200|test2800|hide"
+    r"|gopro|realblur|sidd|dnd|div2k|reds\d*|live1|classic5"
+)
+GENERIC = re.compile(
+    r"results?|outputs?|out|preds?|predictions?|restored|visualization|images?|imgs?|models?|data|datasets?|sr|png|x\d|tests?|train"
+)
+TOKEN = re.compile(r"x\d+(?![^\W_])|[^\W_]+?(?=x\d+(?![^\W_]))|[^\W_]+|[\W_]", re.IGNORECASE)
+
+
+def tokens(text: str) -> list[str]:
+    """Split a name into words, numbers, scales and what stands between: ``baby``, ``x4``; ``a``, ``_``, ``1``."""
+    return TOKEN.findall(text)
+
+
+def runs(text: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of every run of tokens in a name, the longest first, then the last."""
+    starts = [found.start() for found in TOKEN.finditer(text)]
+    ends = [found.end() for found in TOKEN.finditer(text)]
+    spans = [(start, end) for i, start in enumerate(starts) for end in ends[i:]]
+    yield from sorted(spans, key=lambda span: (span[0] - span[1], -span[0]))
+
+
+def role(text: str) -> tuple[Role, int] | None:
+    """Return the first word for targets or inputs in a name, and which token it is."""
+    for place, token in enumerate(tokens(text)):
+        for kind, words in ROLES.items():
+            if words.fullmatch(token.lower()):
+                return kind, place
+    return None
+
+
+def says(words: re.Pattern[str], text: str) -> bool:
+    """Return whether a name is one of some words, or contains it between separators."""
+    return any(words.fullmatch(part) for part in (text.lower(), *re.split(r"[\W_]+", text.lower())))
+
+
+def are_sets(names: Iterable[str]) -> bool:
+    """Return whether folders are called as sets of images are."""
+    return any(says(words, name) for words in (REFERENCE, TEST, BENCHMARK) for name in names)
+
+
+def are_scenes(names: list[str]) -> bool:
+    """Return whether folders look like the scenes of one set: many, or called alike but for numbers."""
+    if are_sets(names):
+        return False
+    first = {re.sub(r"\d+", "#", tokens(name)[0].lower()) for name in names}
+    return len(names) > 8 or (len(first) == 1 and "#" in first.pop())
+
+
+def as_name(text: str) -> str:
+    """Return a text as the name of a dataset or a model."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_") or "unnamed"

@@ -1,0 +1,221 @@
+"""Find sets of images in folders: where their targets are, and of which parts the names of these are made."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ensir.images import listing
+from ensir.images.globs import Files
+from ensir.images.patterns import Pattern
+from ensir.planning import file_names
+
+NUMBER = "number"  # a part before the word for targets
+Id = tuple[str, ...]  # the parts of an image's name
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Targets that belong together.
+
+    Attributes
+    ----------
+    name : str
+        As a dataset is called.
+    folder : str
+        The folder, or its word, that tells it from other sets, as paths have it; empty where there are no others.
+    pattern : str
+        Of the targets, with named parts.
+    parts : list of str
+        Names of the parts.
+    targets : dict
+        Path by parts of the name.
+    also : dict
+        By name, what stands in a file name besides, and is told by the parts, such as the number of a scene.
+    why : str
+        What the choice rests on, where it may be wrong; else empty.
+    """
+
+    name: str
+    folder: str
+    pattern: str
+    parts: list[str]
+    targets: dict[Id, str]
+    also: dict[Id, str]
+    why: str
+
+
+def image_files(folders: Iterable[str]) -> list[str]:
+    """List the image files in folders and below, each once, without hidden ones."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        for path, _, entry in Files(Pattern("**/*", folder), folder):
+            is_image = os.path.splitext(path)[1].lower() in listing.SUFFIXES and entry.is_file()
+            if is_image and not set(path) & set("{}<>"):  # which no workflow can read
+                found.setdefault(os.path.realpath(path), os.path.normpath(path))
+    return sorted(found.values())
+
+
+def roles(
+    paths: Iterable[str], folders: Iterable[str], target: str | None = None
+) -> dict[str, tuple[file_names.Role, int]]:
+    """Return the role of each file that has one, by its own name, else by the nearest folder.
+
+    Parameters
+    ----------
+    paths, folders : list of str
+        Files, and the folders in which they were found: names of folders above these tell nothing.
+    target : str or None
+        Name of the folders that hold the targets; None: their names tell.
+
+    Returns
+    -------
+    dict
+        Role, and which component of the path tells it.
+    """
+    above = min((len(os.path.normpath(folder).split("/")) - 1 for folder in folders), default=0)
+    result: dict[str, tuple[file_names.Role, int]] = {}
+    for path in paths:
+        components = os.path.splitext(path)[0].split("/")
+        if target and target in components[:-1]:
+            result[path] = "target", components.index(target)
+            continue
+        for place in range(len(components) - 1, above - 1, -1):
+            found = file_names.role(components[place])
+            if found and not (target and found[0] == "target"):
+                result[path] = found[0], place
+                break
+    return result
+
+
+def image_sets(targets: dict[str, int]) -> list[list[ImageSet]]:
+    """Divide targets into sets; sets of other places in the tree of folders are alternatives.
+
+    Parameters
+    ----------
+    targets : dict
+        For each file, which component of its path tells that it is a target.
+
+    Returns
+    -------
+    list of lists
+        Sets whose folders have equal structure, the most images first.
+    """
+    families: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    for path, place in targets.items():
+        *folders, name = path.split("/")
+        words = file_names.tokens((*folders, os.path.splitext(name)[0])[place])
+        word = next((word for word in words if file_names.role(word)), "".join(words))
+        families[len(folders), place, word, os.path.splitext(name)[1]].append(path)
+    return sorted(
+        (_divide(sorted(paths), targets[paths[0]]) for paths in families.values()),
+        key=lambda sets: -sum(len(one.targets) for one in sets),
+    )
+
+
+def _divide(paths: list[str], place: int) -> list[ImageSet]:
+    """Divide targets of one structure by the folders in which they differ: into sets, or into scenes of a set."""
+    rows = [path.split("/")[:-1] for path in paths]
+    dividing: list[int] = []
+    scenes: list[int] = []
+    why = []
+    for i, column in enumerate(zip(*rows, strict=True)):
+        names = sorted(set(column))
+        if len(names) == 1:
+            continue
+        are_scenes = i != place and file_names.are_scenes(names)
+        (scenes if are_scenes else dividing).append(i)
+        if i != place and not file_names.are_sets(names):
+            some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            why.append(f"{some} are taken for {'scenes of one set' if are_scenes else 'sets of their own'}")
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for path, row in zip(paths, rows, strict=True):
+        groups[tuple(row[i] for i in dividing)].append(path)
+    return [
+        _image_set(members, place, scenes, _told_apart(key), "; ".join(why))
+        for key, members in sorted(groups.items())
+    ]
+
+
+def _told_apart(folders: tuple[str, ...]) -> str:
+    """Return the folder that tells a set from others, without words for targets."""
+    words = [
+        "".join(token for token in file_names.tokens(folder) if not file_names.role(token)).strip("_-. ")
+        for folder in folders
+    ]
+    return next((word for word in reversed(words) if word), "")
+
+
+def _image_set(paths: list[str], place: int, scenes: list[int], folder: str, why: str) -> ImageSet:
+    """Make the pattern of some targets, and read the parts of their names by it."""
+    *folders, name = map(glob.escape, paths[0].split("/"))
+    for number, i in enumerate(scenes):
+        folders[i] = f"{{scene{number + 1 if number else ''}}}"
+    stems = sorted({os.path.splitext(os.path.basename(path))[0] for path in paths})
+    stem = _stem_pattern(stems, "frame" if scenes else "image", by_name=place == len(folders))
+    pattern = Pattern("/".join((*folders, stem + os.path.splitext(name)[1])), "init")
+    values = {path: pattern.read(path, "") or {} for path in paths}
+    parts = [part for part in pattern.parts if part != NUMBER]
+    also: dict[Id, str] = {}
+    if NUMBER in pattern.parts and len(
+        {tuple(read[part] for part in parts) for read in values.values()}
+    ) == len(paths):
+        pattern = Pattern(pattern.text.replace(f"{{{NUMBER}}}", "*"), "init")
+        also = {tuple(read[part] for part in parts): read[NUMBER] for read in values.values()}
+    targets = {tuple(read[part] for part in pattern.parts): path for path, read in values.items()}
+    called = file_names.as_name(folder or _named_after(paths[0], place))
+    return ImageSet(called, folder, pattern.text, list(pattern.parts), targets, also, why)
+
+
+def _named_after(path: str, place: int) -> str:
+    """Return the nearest folder that says more than a role."""
+    for folder in reversed(path.split("/")[:-1][: place + 1]):
+        telling = not file_names.role(folder) and not file_names.GENERIC.fullmatch(folder.lower())
+        if telling and folder.strip("."):
+            return folder
+    return "images"
+
+
+def _stem_pattern(stems: list[str], part: str, by_name: bool) -> str:
+    """Return the pattern of some file stems: a part, around which stands what tells that they are targets."""
+    if not by_name:
+        return f"{{{part}}}"
+    split = [_around_role(stem) for stem in stems]
+    lefts, word, rights = [left for left, _, _ in split], split[0][1], [right for _, _, right in split]
+    varied = [len(set(side)) > 1 or len(stems) == 1 for side in (lefts, rights)]
+    if len(stems) == 1:  # nothing tells which side is the name
+        varied = [bool(re.search(r"[^\W_]", lefts[0])), not re.search(r"[^\W_]", lefts[0])]
+    names = [NUMBER, part] if all(varied) else [part, part]
+    sides = [
+        _varying(side, name) if vary else glob.escape(side[0])
+        for side, name, vary in zip((lefts, rights), names, varied, strict=True)
+    ]
+    return glob.escape(word).join(sides)
+
+
+def _around_role(stem: str) -> tuple[str, str, str]:
+    words = file_names.tokens(stem)
+    place = next(i for i, word in enumerate(words) if file_names.role(word))
+    return "".join(words[:place]), words[place], "".join(words[place + 1 :])
+
+
+def _varying(texts: list[str], part: str) -> str:
+    """Return a part for what varies in some texts, and around it what they begin and end with, in whole tokens."""
+    split = [file_names.tokens(text) for text in texts]
+    shortest = min(map(len, split))
+    begin = end = 0
+    if len(set(texts)) > 1:
+        while begin < shortest - 1 and len({words[begin] for words in split}) == 1:
+            begin += 1
+        while end < shortest - 1 - begin and len({words[-1 - end] for words in split}) == 1:
+            end += 1
+    else:
+        begin = next(i for i, word in enumerate(split[0]) if word.isalnum())
+        end = next(i for i, word in enumerate(reversed(split[0])) if word.isalnum())
+    first = split[0]
+    before, after = (glob.escape("".join(words)) for words in (first[:begin], first[len(first) - end :]))
+    return f"{before}{{{part}}}{after}"

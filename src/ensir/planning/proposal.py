@@ -1,0 +1,383 @@
+"""Propose a configuration for what folders hold: sets, their inputs, models, the reference and the tests."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from ensir.errors import InputError
+from ensir.images import image_files
+from ensir.images.codes import Header
+from ensir.planning import file_names
+from ensir.planning.image_series import Found, Series, find_series
+from ensir.planning.image_sets import ImageSet, image_sets, roles
+from ensir.planning.image_sets import image_files as list_images
+from ensir.section import unknown
+
+SAMPLE = 5  # images of a series whose headers are read; `ensir check` reads all
+PART = re.compile(r"\{\w+(?:,[^{}]*)?\}")
+FEW = 12  # images that make a reference where there is one set only
+
+
+@dataclass
+class Model:
+    """A base model: predictions by set, or a classical algorithm that runs here.
+
+    Attributes
+    ----------
+    name : str
+    path : str
+        Pattern of its predictions; empty where it runs here.
+    series : dict
+        Predictions by the name of their set.
+    algorithm : str
+        What runs; empty for predictions.
+    """
+
+    name: str
+    path: str = ""
+    series: dict[str, Series] = field(default_factory=dict)
+    algorithm: str = ""
+
+
+@dataclass
+class Proposal:
+    """What is proposed, and all that is not certain about it.
+
+    Attributes
+    ----------
+    sets : list of ImageSet
+    headers : dict
+        Headers of some targets, by the name of their set.
+    inputs : dict
+        Inputs by the name of their set.
+    scale : int
+    models : list of Model
+    reference : str
+        Name of a set; of the only one where that is to be divided.
+    unsure : list of str
+        What may be wrong, each with the alternative.
+    unused : list of str
+        What was found but not used, and why.
+    cropped : bool
+        Whether predictions are a few pixels smaller than targets.
+    """
+
+    sets: list[ImageSet]
+    headers: dict[str, list[Header]] = field(default_factory=dict)
+    inputs: dict[str, Series] = field(default_factory=dict)
+    scale: int = 1
+    models: list[Model] = field(default_factory=list)
+    reference: str = ""
+    unsure: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    cropped: bool = False
+
+    @property
+    def tests(self) -> list[str]:
+        """Names of the sets that are scored: all others, but those called as references are only if all are."""
+        others = [one.name for one in self.sets if one.name != self.reference]
+        return [name for name in others if not file_names.says(file_names.REFERENCE, name)] or others
+
+
+def propose(folders: list[str], target: str | None = None, reference: str | None = None) -> Proposal:
+    """Look at folders of images.
+
+    Parameters
+    ----------
+    folders : list of str
+    target : str or None
+        Name of the folders that hold the targets; None: their names tell.
+    reference : str or None
+        The set that is the reference; None: it is chosen.
+
+    Raises
+    ------
+    InputError
+        There are no images, no targets, or not two models.
+    """
+    paths = list_images(folders)
+    if not paths:
+        raise InputError(f"{', '.join(folders)}: no images; give the folders of targets and predictions")
+    found = roles(paths, folders, target)
+    targets = {path: place for path, (role, place) in found.items() if role == "target"}
+    if not targets:
+        raise InputError(_no_targets(paths, folders, target))
+    sets, *others = image_sets(targets)
+    proposal = Proposal(_with_own_names(sets))
+    proposal.unsure += dict.fromkeys(one.why for one in sets if one.why)
+    for family in others:
+        for one in family:
+            proposal.unused.append(
+                f"{one.pattern}: {len(one.targets)} images that are called targets, too; `--target NAME` chooses the "
+                "folders that hold them"
+            )
+    _add_series(proposal, find_series((path for path in paths if path not in targets), proposal.sets), found)
+    _keep_covered(proposal)
+    _set_scale(proposal)
+    _add_classical(proposal)
+    _choose_reference(proposal, reference)
+    return proposal
+
+
+def _no_targets(paths: list[str], folders: list[str], target: str | None) -> str:
+    names = {part for path in paths for part in path.split("/")[:-1]}
+    if target:
+        return f"--target: {unknown(f'no folder with images is called {target!r}', target, sorted(names))}"
+    return (
+        f"{', '.join(folders)}: {len(paths)} images, but no folder or file is called as targets are (gt, sharp, HR, "
+        f"clean, target, …); name their folder: --target {sorted(names)[-1]}"
+    )
+
+
+def _with_own_names(sets: list[ImageSet]) -> list[ImageSet]:
+    """Number the sets of one name."""
+    names = [one.name for one in sets]
+    return [
+        replace(one, name=one.name if names.count(one.name) == 1 else f"{one.name}{number}")
+        for number, one in enumerate(sets, 1)
+    ]
+
+
+# ── inputs and models ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_series(proposal: Proposal, found: Found, called: dict[str, tuple[file_names.Role, int]]) -> None:
+    """Sort the series of all sets into inputs and predictions, by their sizes and names."""
+    predictions = []
+    for one in proposal.sets:
+        proposal.headers[one.name] = [image_files.header(one.targets[name]) for name in _some(one.targets)]
+        inputs = []
+        for series in (series for series in found.series if series.of is one):
+            if series.problem:
+                proposal.unused.append(f"{series.pattern}: {series.problem}")
+                continue
+            try:
+                scale = _scale(series)
+            except InputError as error:
+                proposal.unused.append(f"{series.pattern}: {error}")
+                continue
+            path = next(iter(series.files.values()))
+            if scale > 1 or called.get(path, ("",))[0] == "input":
+                inputs.append((scale, series))
+            else:
+                predictions.append(series)
+        predictions += _choose_input(proposal, one, inputs)
+    proposal.models = _models(predictions)
+    for told, files in (("belong to no target", found.alone), ("may belong to several sets", found.unclear)):
+        if files:
+            proposal.unused.append(f"{len(files)} files {told}, the first {files[0]}")
+
+
+def _some(files: dict[tuple[str, ...], str]) -> list[tuple[str, ...]]:
+    names = list(files)
+    return names[:: max(1, len(names) // SAMPLE)]
+
+
+def _scale(series: Series) -> int:
+    """Return the size of targets over that of some files; 1 where all but a border is there.
+
+    Raises
+    ------
+    InputError
+        It is no one whole number, or a file cannot be read.
+    """
+    scales = set()
+    for name in _some(series.files):
+        target, header = (image_files.header(files[name]) for files in (series.of.targets, series.files))
+        scale = max(1, round(target.height / header.height))
+        border = (target.height - scale * header.height, target.width - scale * header.width)
+        if not all(0 <= pixels <= image_files.BORDER for pixels in border):
+            raise InputError(
+                f"{header.width}×{header.height} does not fit the target, {target.width}×{target.height}"
+            )
+        scales.add(scale)
+    if len(scales) > 1:
+        raise InputError(f"of several scales: {', '.join(map(str, sorted(scales)))}")
+    return scales.pop()
+
+
+def _choose_input(proposal: Proposal, one: ImageSet, inputs: list[tuple[int, Series]]) -> Iterator[Series]:
+    """Choose the inputs of a set; yield what is of full size and is taken for predictions."""
+    inputs.sort(key=lambda pair: (-(pair[0] > 1), -pair[1].beside, -pair[0], pair[1].pattern))
+    for number, (scale, series) in enumerate(inputs):
+        if number == 0:
+            proposal.inputs[one.name] = series
+        elif scale == 1 and (inputs[0][0] > 1 or series.beside < inputs[0][1].beside):
+            yield series
+        else:
+            proposal.unsure.append(
+                f"the inputs of {one.name} are taken to be {inputs[0][1].pattern}; they may be {series.pattern}"
+            )
+
+
+def _set_scale(proposal: Proposal) -> None:
+    scales = {name: _scale(series) for name, series in proposal.inputs.items()}
+    if len(set(scales.values())) > 1 or (scales and len(scales) < len(proposal.sets)):
+        told = ", ".join(f"{name} ×{scale}" for name, scale in scales.items())
+        proposal.unsure.append(
+            f"inputs are left out, since they are not of one scale in all sets ({told}); predictions do not need them"
+        )
+        proposal.inputs.clear()
+    elif scales:
+        proposal.scale = next(iter(scales.values()))
+
+
+def _models(predictions: list[Series]) -> list[Model]:
+    """Make a model of the series that differ in nothing but the name of their set."""
+    paths: dict[str, dict[str, Series]] = defaultdict(dict)
+    for series in predictions:
+        paths[_with_dataset(series)][series.of.name] = series
+    names = _model_names(list(paths))
+    return [Model(names[path], path, series) for path, series in paths.items()]
+
+
+def _with_dataset(series: Series) -> str:
+    """Return the pattern of predictions with ``{dataset}`` in place of the name of the set."""
+    name = series.of.name
+    if name != series.of.folder:
+        return series.pattern
+    *folders, last = series.pattern.split("/")
+    for i, part in enumerate(folders):
+        for start, end in file_names.runs(part):
+            if part[start:end] == name:
+                folders[i] = f"{part[:start]}{{dataset}}{part[end:]}"
+                break
+    return "/".join((*folders, last))
+
+
+def _model_names(paths: list[str]) -> dict[str, str]:
+    """Name models after what their paths do not share."""
+    stems = {path: path.rpartition(".")[0] for path in paths}
+    in_names = [set(file_names.tokens(stem.rpartition("/")[2])) for stem in stems.values()]
+    always = set.intersection(*in_names) if len(paths) > 1 else set()
+    words = {}
+    for path, stem in stems.items():
+        *folders, last = stem.split("/")
+        pieces = [piece.strip("_-. @") for folder in folders for piece in PART.split(folder)]
+        pieces += [_without_ends(piece, always) for piece in PART.split(last)]
+        words[path] = [piece for piece in pieces if piece and not file_names.GENERIC.fullmatch(piece.lower())]
+    shared = set.intersection(*map(set, words.values())) if len(paths) > 1 else set()
+    names: dict[str, str] = {}
+    for path in paths:
+        own = [word for word in words[path] if word not in shared] or words[path] or ["model"]
+        name = file_names.as_name(own[0] if len(paths) > 1 else own[-1])
+        taken = [*names.values()]
+        names[path] = next(n for n in (name, *(f"{name}_{i}" for i in range(2, 999))) if n not in taken)
+    return names
+
+
+def _without_ends(piece: str, always: set[str]) -> str:
+    """Return a piece of a file name without the tokens at its ends that the names of all models hold."""
+    words = file_names.tokens(piece)
+    while words and (words[0] in always or not words[0].isalnum()):
+        words.pop(0)
+    while words and (words[-1] in always or not words[-1].isalnum()):
+        words.pop()
+    return "".join(words)
+
+
+def _keep_covered(proposal: Proposal) -> None:
+    """Keep the sets that most models have predictions for, and these models."""
+    every = frozenset(one.name for one in proposal.sets)
+    covers = {frozenset(model.series) for model in proposal.models} or {every}
+
+    def worth(cover: frozenset[str]) -> tuple[int, int, int]:
+        models = sum(cover <= model.series.keys() for model in proposal.models)
+        return min(models, 2), len(cover), models
+
+    kept = max(sorted(covers, key=sorted), key=worth)
+    for one in proposal.sets:
+        if one.name not in kept:
+            proposal.unused.append(f"{one.pattern}: not all of the models have predictions for {one.name}")
+    for model in proposal.models:
+        if lacking := sorted(kept - model.series.keys()):
+            proposal.unused.append(f"{model.path}: no predictions for {', '.join(lacking)}")
+    proposal.sets = [one for one in proposal.sets if one.name in kept]
+    proposal.models = [model for model in proposal.models if kept <= model.series.keys()]
+    proposal.inputs = {name: series for name, series in proposal.inputs.items() if name in kept}
+    proposal.cropped = any(
+        image_files.header(series.files[name])[:2] != image_files.header(series.of.targets[name])[:2]
+        for model in proposal.models
+        for series in model.series.values()
+        if series.of.name in kept
+        for name in _some(series.files)
+    )
+
+
+def _add_classical(proposal: Proposal) -> None:
+    """Where there are no two models, let classical ones run on the inputs."""
+    if len(proposal.models) >= 2:
+        if not proposal.inputs and proposal.scale == 1:
+            names = ", ".join(model.name for model in proposal.models)
+            proposal.unsure.append(
+                f"no folder is called as inputs are: {names} are all taken for models; take out what holds the inputs"
+            )
+        return
+    if not proposal.inputs:
+        only = proposal.models[0].path if proposal.models else "none"
+        raise InputError(
+            f"{', '.join(one.pattern for one in proposal.sets)}: targets, but no two models with predictions for them "
+            f"(found: {only}), and no inputs that models could restore; give the folders of predictions, too"
+            + "".join(f"\n  not used: {line}" for line in proposal.unused)
+        )
+    algorithms = ["bicubic", "lanczos"] if proposal.scale > 1 else ["nl_means", "identity"]
+    for algorithm in algorithms[len(proposal.models) :]:
+        proposal.models.append(Model(algorithm, algorithm=algorithm))
+    names = " and ".join(model.name for model in proposal.models if model.algorithm)
+    proposal.unsure.append(
+        f"there are predictions of fewer than two models: {names} of scikit-image and Pillow fill the gap, until you "
+        "put yours in their place"
+    )
+
+
+# ── reference and tests ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _choose_reference(proposal: Proposal, wanted: str | None) -> None:
+    names = [one.name for one in proposal.sets]
+    if wanted and len(names) > 1:
+        if wanted not in names:
+            raise InputError(f"--reference: {unknown(f'no set is called {wanted!r}', wanted, names)}")
+        proposal.reference = wanted
+        return
+    called = [name for name in names if file_names.says(file_names.REFERENCE, name)]
+    unknown_sets = [
+        name
+        for name in names
+        if not any(file_names.says(w, name) for w in (file_names.BENCHMARK, file_names.TEST))
+    ]
+    largest = max(proposal.sets, key=lambda one: len(one.targets)).name
+    proposal.reference = (called or (unknown_sets if len(unknown_sets) < len(names) else []) or [largest])[0]
+    if len(names) == 1:
+        if len(proposal.sets[0].targets) < 2:
+            raise InputError(f"{proposal.sets[0].pattern}: one image; a reference and a test need one each")
+        proposal.unsure.append(
+            "there is one set: a part of it is taken for the reference, and scores are of the rest, not of the whole "
+            "set; better is a reference of training images"
+        )
+    elif not called:
+        reason = "it holds the most images"
+        if len(unknown_sets) < len(names):
+            alone = unknown_sets == [proposal.reference]
+            reason = "the others are known tests" if alone else "its name tells nothing of tests"
+        proposal.unsure.append(
+            f"{proposal.reference} is taken for the reference, since {reason}; `--reference NAME` chooses another of "
+            f"{', '.join(names)}"
+        )
+
+
+def reference_part(one: ImageSet) -> list[str]:
+    """Return what is taken for the reference of the only set: whole scenes, or images, of evenly spaced names.
+
+    Returns
+    -------
+    list of str
+        Values of the first part of the names: at most a third of the images and about `FEW`, but at least one.
+    """
+    firsts = sorted({name[0] for name in one.targets})
+    per_first = len(one.targets) / len(firsts)
+    number = max(1, min(round(FEW / per_first), len(firsts) // 3))
+    return [firsts[len(firsts) * (2 * i + 1) // (2 * number)] for i in range(number)]
