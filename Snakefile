@@ -76,3 +76,9 @@ if caching:
     for cached in workflow.rules:
         if cached.cache.output:
             cached._benchmark = None
+
+
+# Snakemake's limit of job starts per second leaves a timer behind for every job that has ended, and each of these makes
+# it look at all jobs again, every second: in a run of thousands of jobs it would do little else.
+onstart:
+    workflow.scheduler.job_rate_limiter = None

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 from jaxtyping import Shaped
-from numba.extending import overload
 
 from ensir.cells import statistics
 from ensir.cells.key import key_tables
 from ensir.cells.statistics import Statistics
+from ensir.execution.kernels import njit, overload
 
 DENSE_KEYS = 2**20  # up to this number of cells, a table of all cells finds slots; beyond, a hash table does
 SLOTS = 2**15  # slots at first (unused ones take no memory); doubled when they are used up
@@ -196,7 +195,7 @@ def _compile_values(x, i):
     return lambda x, i: (np.uint64(x[0][i]), *_values(x[1:], i))
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _accumulate(
     x, y, tables, channel, dense, table, first, number, used, words, sums, histogram, slot_of, done
 ):  # fmt: skip
@@ -255,7 +254,7 @@ def _accumulate(
     return np.int64(start), used
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _rehash(table, number, first):
     """Enter the slots, starting at `first`, into an empty hash table."""
     mask = np.uint64(table.size - 1)
@@ -266,7 +265,7 @@ def _rehash(table, number, first):
         table[at] = slot
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _compact(histogram, order):
     """Return offset, level and count of the nonzero entries of the histograms, with slots in the given order."""
     offset = np.zeros(order.size + 1, np.int64)

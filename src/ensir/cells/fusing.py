@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import numba
+from ensir.execution.kernels import njit, prange
 
 
-@numba.njit(nogil=True, cache=True, parallel=True)
+@njit(nogil=True, cache=True, parallel=True)
 def fuse(x, tables, weights, group, fused, errors, expected):
     """Look up and add; the loops over the models unroll: the number of models is part of the type of `x`.
 
     Where `errors` is None, the code that looks them up is not compiled.
     """
-    for i in numba.prange(fused.size):
+    for i in prange(fused.size):
         number = group
         for m in range(len(x)):
             number += tables[m, x[m][i]]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from ensir.execution.kernels import njit
 
-@numba.njit(nogil=True, cache=True)
+
+@njit(nogil=True, cache=True)
 def merge_histograms(order, starts, ends, offset, level, level_count):
     """Add up the histograms of cells order[start:end]; return offset, level and count of the nonzero entries."""
     new_offset = np.zeros(starts.size + 1, np.int64)

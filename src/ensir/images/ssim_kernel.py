@@ -7,9 +7,9 @@ numerator and denominator are the same number, and the index is exactly 1.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from ensir.execution.kernels import njit
 from ensir.images.row_blocks import ROWS
 
 RADIUS, SIGMA = 5, 1.5  # pixels
@@ -21,7 +21,7 @@ SPAN = TILE + 2 * RADIUS  # columns that they need
 STRIP = (ROWS + 2 * RADIUS) * TILE
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def _smooth(values, at, step):
     """Return the weighted sum of the eleven values from `at` on, `step` apart."""
     return (
@@ -34,7 +34,7 @@ def _smooth(values, at, step):
     )
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def summed_similarity(x, y, c1, c2):
     """Return the sum of the SSIM of all windows that lie wholly in a block.
 

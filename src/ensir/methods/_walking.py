@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from ensir.execution.kernels import njit
 
 LEAF = -1
 
 
-@numba.njit(nogil=True)
+@njit(nogil=True)
 def _leaf(x, feature, value, left, right, node, i):
     """Walk down a tree from a node; return the value of the leaf."""
     while feature[node] != LEAF:
@@ -16,7 +17,7 @@ def _leaf(x, feature, value, left, right, node, i):
     return value[node]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def total(x, feature, value, left, right, root, weight, fused):
     """Add up the trees, one by one, so that each stays in the cache; the order is the same for every value."""
     fused[:] = 0
@@ -25,7 +26,7 @@ def total(x, feature, value, left, right, root, weight, fused):
             fused[i] += weight[t] * _leaf(x, feature, value, left, right, root[t], i)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def median(x, feature, value, left, right, root, weight, fused):
     """Find the smallest value of a tree that, together with all below it, has half of the weight."""
     for i in range(len(fused)):
