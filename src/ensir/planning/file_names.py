@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 Role = Literal["target", "input"]
@@ -32,12 +33,18 @@ def tokens(text: str) -> list[str]:
     return TOKEN.findall(text)
 
 
-def runs(text: str) -> Iterator[tuple[int, int]]:
-    """Yield start and end of every run of tokens in a name, the longest first, then the last."""
-    starts = [found.start() for found in TOKEN.finditer(text)]
-    ends = [found.end() for found in TOKEN.finditer(text)]
-    spans = [(start, end) for i, start in enumerate(starts) for end in ends[i:]]
-    yield from sorted(spans, key=lambda span: (span[0] - span[1], -span[0]))
+@lru_cache(4096)  # folders occur in many paths
+def runs(text: str) -> tuple[tuple[int, int], ...]:
+    """Return start and end of every run of tokens in a name, the longest first, then the last."""
+    spans = [found.span() for found in TOKEN.finditer(text)]
+    pairs = [(start, end) for i, (start, _) in enumerate(spans) for _, end in spans[i:]]
+    return tuple(sorted(pairs, key=lambda pair: (pair[0] - pair[1], -pair[0])))
+
+
+@lru_cache(4096)
+def run_texts(text: str) -> frozenset[str]:
+    """Return every run of tokens in a name."""
+    return frozenset(text[start:end] for start, end in runs(text))
 
 
 def role(text: str) -> tuple[Role, int] | None:

@@ -85,7 +85,7 @@ def _by_last_part(one: ImageSet) -> dict[str, list[Id]]:
 def _likelihood(path: str, one: ImageSet) -> tuple[bool, int]:
     """Return whether a path names a set, and how many folders it shares with its targets."""
     named = bool(one.folder) and any(
-        part[start:end] == one.folder for part in path.split("/")[:-1] for start, end in file_names.runs(part)
+        one.folder in file_names.run_texts(folder) for folder in path.split("/")[:-1]
     )
     return named, _shared_folders(path, one.pattern)
 
@@ -98,13 +98,13 @@ def _shared_folders(path: str, other: str) -> int:
 def _match(path: str, one: ImageSet, by_last_part: dict[str, list[Id]]) -> Id | None:
     """Return the name of the target whose parts a path holds, the last in its stem; None where it is no single one."""
     *folders, stem = os.path.splitext(path)[0].split("/")
-    texts: set[str] = set()
+    texts: frozenset[str] = frozenset()
     for start, end in file_names.runs(stem):
         names = by_last_part.get(stem[start:end], [])
         if names and len(one.parts) == 1:
             return names[0]
         if names:
-            texts = texts or {part[i:j] for part in (*folders, stem) for i, j in file_names.runs(part)}
+            texts = texts or frozenset().union(*map(file_names.run_texts, (*folders, stem)))
             fitting = [name for name in names if all(value in texts for value in name)]
             longest = max((sum(map(len, name)) for name in fitting), default=0)
             fitting = [name for name in fitting if sum(map(len, name)) == longest]
