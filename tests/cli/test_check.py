@@ -1,15 +1,21 @@
 """`ensir check`: all mistakes of a configuration and its files in one round, sorted; or what was found."""
 
+import json
 import logging
+import os
+import re
+import shutil
 
 import numpy as np
 import pytest
+import tifffile
 import yaml
 from typer.testing import CliRunner
 
 from ensir.cli import app
 from ensir.images import image_files
-from ensir.planning import headers
+from ensir.planning import check, estimate, headers, overlap
+from ensir.storage.layout import Layout
 
 
 @pytest.fixture
@@ -26,8 +32,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def write(path, shape=(20, 24, 3), dtype=np.uint8):
+    """Write an image that its name determines."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image_files.write(path, np.full(shape, 7, dtype))
+    image_files.write(path, np.random.default_rng([*path.name.encode()]).integers(0, 200, shape, dtype))
 
 
 def config():
@@ -76,7 +83,8 @@ def test_what_was_found(folder):
         write(folder / "test" / kind / "more.png", (30, 30, 3))
     done = run(raw=config(), name="my config.yaml")
     assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines() == [
+    *lines, cost = done.stdout.splitlines()
+    assert lines == [
         "datasets",
         "  ref   3 images  24×20         1 part",
         "  test  4 images  24×20, 30×30  1 part",
@@ -87,6 +95,11 @@ def test_what_was_found(folder):
         "experiments",
         "  one  3 models  2 methods  ref → test",
     ]
+    free = r"\d\S* [MGT]B of \d\S* [MGT]B that are free"
+    assert re.fullmatch(
+        rf"a run: 32 jobs, about \d+ s of one core, without what f computes, and {free}; right within a factor of 3",
+        cost,
+    )
 
 
 def test_quiet(folder):
@@ -260,8 +273,131 @@ def test_of_many_images_some_are_read(folder, monkeypatch):
     monkeypatch.setattr(headers, "MOST_IMAGES", 3)
     done = run(raw=config())
     assert done.exit_code == 0
-    assert done.stdout.splitlines()[-1] == "sizes and depths: of one in 2 of 6 images"
+    assert done.stdout.splitlines()[-2] == "sizes and depths: of one in 2 of 6 images"
     write(folder / "test/a/test1.png", (18, 24, 3))  # the second of three: not read
     assert run(raw=config()).exit_code == 0
     write(folder / "test/a/test2.png", (18, 24, 3))
     assert len(mistakes(config())) == 1
+
+
+# ── overlap ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_equal_content_in_reference_and_test(folder, monkeypatch):
+    """Found without reading whole files that differ in size or at their ends."""
+    shutil.copyfile(folder / "ref/gt/ref2.png", folder / "test/gt/test0.png")
+    shutil.copyfile(folder / "ref/gt/ref1.png", folder / "test/gt/test1.png")
+    whole = []
+    monkeypatch.setattr(overlap, "_whole", lambda file: whole.append(file) or file[-5:])
+    raw = config()
+    run(raw=raw)
+    assert len(whole) <= 4
+    monkeypatch.undo()
+    os.chdir(folder)
+    found = "image 'test0' of test and image 'ref2' of the reference ref have one content (test/gt/test0.png, ref/gt/ref2.png)"
+    fix = "`exclude` it from one of them, or name it in `allow_overlap`"
+    assert overlaps(raw) == [f"{found}; {fix} (2 of 3 images)"]
+    raw["experiments"]["one"]["allow_overlap"] = ["test1"]
+    assert overlaps(raw) == [f"{found}; {fix}"]
+
+
+def overlaps(raw):
+    key = "experiments.one.tests: "
+    return [line.removeprefix(key) for line in mistakes(raw) if line.startswith(key)]
+
+
+def test_files_that_differ_in_the_middle_are_two(folder):
+    """Equal sizes and ends are not enough."""
+    rows = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    other = rows.copy()
+    other[100] = rows[100, ::-1]
+    for path, image in (("ref/gt/ref0.tif", rows), ("test/gt/test0.tif", other)):
+        (folder / path).with_suffix(".png").unlink()
+        tifffile.imwrite(folder / path, image)
+    plan = check.plan(config_of_tiffs(), "my.yaml", [], Layout())
+    assert os.path.getsize("ref/gt/ref0.tif") == os.path.getsize("test/gt/test0.tif")
+    assert overlap._ends("ref/gt/ref0.tif") == overlap._ends("test/gt/test0.tif")
+    assert list(overlap.shared_images(plan)) == []
+    shutil.copyfile("ref/gt/ref0.tif", "test/gt/test0.tif")
+    assert len(list(overlap.shared_images(plan))) == 1
+
+
+def config_of_tiffs():
+    raw = config()
+    for dataset in raw["datasets"].values():
+        dataset["target"] = dataset["target"].replace("png", "*")
+        dataset["exclude"] = ["ref1", "ref2"] if "ref" in dataset["target"] else ["test1", "test2"]
+    return raw
+
+
+# ── the estimate ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cost_of(raw):
+    (found,) = json.loads(run("--json", raw=raw).stdout)
+    return found["estimate"]
+
+
+def test_the_estimate_grows_with_the_work(folder, monkeypatch):
+    before = cost_of(config())
+    assert (before["jobs"], before["untimed"], before["factor"]) == (32, ["f"], 3)
+    assert before["unsized"] == []
+    raw = config()
+    raw["experiments"]["one"]["methods"]["zzpm"] = {}
+    raw["experiments"]["one"]["png"] = True
+    after = cost_of(raw)
+    assert after["jobs"] == before["jobs"] + 3  # fuse, seal and score
+    assert after["megabytes"] > before["megabytes"]
+    assert after["seconds"] > before["seconds"]
+    for dataset in ("ref", "test"):
+        for kind in ("gt", "lq", "a", "b"):
+            write(folder / dataset / kind / "large.png", (600, 800, 3))
+    os.remove("test/gt/large.png")
+    write(folder / "test/gt/large.png", (600, 800, 3))
+    raw["experiments"]["one"]["allow_overlap"] = ["large"]
+    larger = cost_of(raw)
+    assert larger["megabytes"] > after["megabytes"] + 2 * 4 * 600 * 800 * 3 / 1e6
+    os.makedirs("results/predictions/ref/a.zarr/")
+    (part,) = check.plan(raw, "my.yaml", [], Layout()).parts("ref")
+    os.makedirs(f"results/predictions/ref/a.zarr/{part}")
+    assert cost_of(raw)["jobs"] == larger["jobs"] - 1  # what is there costs nothing
+
+
+def test_too_small_a_disk(folder, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9e9, 9e9, 2e6))
+    warning = "the run needs about 3.1 MB, and 2 MB are free; free some, or choose another results folder"
+    done = run(raw=config())
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1] == f"warning: {warning}"
+    assert json.loads(run("--json").stdout)[0]["warnings"] == [warning]
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "text"),
+    [
+        (estimate.size, 0.04, "0.04 MB"), (estimate.size, 994, "990 MB"), (estimate.size, 996, "1 GB"),
+        (estimate.size, 2.76e6, "2.8 TB"), (estimate.size, 123456, "120 GB"),
+        (estimate.duration, 7.23, "7.2 s"), (estimate.duration, 99, "99 s"), (estimate.duration, 100, "1.7 min"),
+        (estimate.duration, 7200, "2 h"), (estimate.duration, 2e6, "560 h"),
+    ],
+)  # fmt: skip
+def test_numbers_for_people(call, number, text):
+    assert call(number) == text
+
+
+def test_json(folder):
+    raw = config()
+    raw["models"]["a"]["paht"] = raw["compute"] = "x"
+    run(raw=config(), name="fine.yaml")
+    run(raw=raw, name="bad.yaml")
+    run(raw="a: [", name="syntax.yaml")
+    done = CliRunner().invoke(app, ["check", "--json", "fine.yaml", "bad.yaml", "syntax.yaml"])
+    assert (done.exit_code, done.stderr) == (2, "")
+    fine, bad, syntax = json.loads(done.stdout)
+    assert fine["configuration"] == "fine.yaml"
+    assert fine["mistakes"] == []
+    assert fine["datasets"]["ref"] == {"images": 3, "sizes": [[24, 20]], "parts": 1}
+    assert fine["models"]["f"] == {"kind": "function", "predictions": {"ref": 0, "test": 0}}
+    assert fine["experiments"]["one"]["tests"] == ["test"]
+    assert [mistake.partition(":")[0] for mistake in bad["mistakes"]] == ["compute", "models.a.paht"]
+    assert syntax["mistakes"] == ["line 1, column 4: this [ is not closed; add ]\n  a: [\n     ^"]

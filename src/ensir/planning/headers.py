@@ -26,6 +26,8 @@ class Headers:
     ----------
     sizes : dict
         Sizes (height, width) of the targets that were read, by dataset.
+    values : dict
+        Mean number of values of these, height × width × channels, by dataset; without datasets of which none was read.
     images : int
         Number of images.
     step : int
@@ -42,6 +44,12 @@ class Headers:
         self.images = sum(map(len, self.targets.values()))
         self.step = max(1, -(-self.images // MOST_IMAGES))
         self.sizes: dict[str, set[tuple[int, int]]] = {dataset: set() for dataset in self.models}
+        self.values: dict[str, float] = {}
+        self.deep: set[str] = set()
+
+    def width(self, dataset: str) -> int:
+        """Return the bytes of a value: 1 of 8-bit images, and of those without headers, else 2."""
+        return 2 if dataset in self.deep else 1
 
     def problems(self) -> Iterator[str]:
         """Yield a line for every kind of mistake in a dataset or in the predictions for it."""
@@ -54,6 +62,7 @@ class Headers:
             names = [name for name, file in self.targets[dataset].items() if file][:: self.step]
             checked = _Checked(self.plan, dataset, self.models[dataset], cropped)
             kinds: dict[tuple[int, int], str] = {}
+            values = []
             with ThreadPoolExecutor(THREADS) as pool:
                 for name, (header, lines) in zip(names, pool.map(checked.image, names), strict=True):
                     for kind, line in lines:
@@ -61,8 +70,13 @@ class Headers:
                         mistakes[kind] = (first, count + 1)
                     if header:
                         self.sizes[dataset].add((header.height, header.width))
+                        values.append(header.height * header.width * header.channels)
                         if header.bits:
                             kinds.setdefault((header.channels, header.bits), self.targets[dataset][name])
+            if values:
+                self.values[dataset] = sum(values) / len(values)
+            if any(bits > 8 for _, bits in kinds):
+                self.deep.add(dataset)
             for line, count in mistakes.values():
                 yield line if count == 1 else f"{line} ({count} of {len(names)} images)"
             if len(kinds) > 1:

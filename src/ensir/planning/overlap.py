@@ -1,0 +1,97 @@
+"""Images that are in both the reference and a test set, found by content without reading more files than necessary."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from ensir.errors import InputError
+from ensir.planning.plan import Plan
+
+THREADS = 8  # which wait for the disk or the network
+ENDS = 4096  # bytes at the beginning and the end of a file that are compared first
+
+
+def shared_images(plan: Plan) -> Iterator[str]:
+    """Yield a line for each test set that holds images of the reference: one file, or equal bytes in two.
+
+    Equal pixels in files that differ, such as a PNG and a TIFF, are found during the run.
+    """
+    content = _Content()
+    for name, experiment in plan.config.experiments.items():
+        for test in experiment.tests:
+            if test == experiment.reference:
+                continue
+            try:
+                reference, tested = plan.targets(experiment.reference), plan.targets(test)
+                twins = content.twins(reference, tested)
+            except (InputError, OSError):  # reported by the plan, or by the headers
+                continue
+            twins = {image: twin for image, twin in twins.items() if image not in experiment.allow_overlap}
+            if not twins:
+                continue
+            image, twin = next(iter(twins.items()))
+            file, other = tested[image], reference[twin]
+            are = (
+                f"are one file, {other}"
+                if os.path.samefile(file, other)
+                else f"have one content ({file}, {other})"
+            )
+            number = f" ({len(twins)} of {len(tested)} images)" if len(twins) > 1 else ""
+            yield (
+                f"experiments.{name}.tests: image {image!r} of {test} and image {twin!r} of the reference "
+                f"{experiment.reference} {are}; `exclude` it from one of them, or name it in `allow_overlap`{number}"
+            )
+
+
+class _Content:
+    """Compares files by size, then by both ends, then whole; each file is read at most once."""
+
+    def __init__(self) -> None:
+        self.size = cache(os.path.getsize)
+        self.ends = cache(_ends)
+        self.whole = cache(_whole)
+
+    def twins(self, reference: dict[str, str], tested: dict[str, str]) -> dict[str, str]:
+        """Return the image of the reference for each test image with the same content."""
+        left = {image: file for image, file in tested.items() if file}
+        right = {image: file for image, file in reference.items() if file}
+        found: dict[str, list[str]] = {}
+        with ThreadPoolExecutor(THREADS) as pool:
+            for measure in (self.size, self.ends, self.whole):
+                found = _equal(measure, right, left, pool)
+                left = {image: left[image] for image in found}
+                kept = {twin for twins in found.values() for twin in twins}
+                right = {image: file for image, file in right.items() if image in kept}
+        return {image: twins[0] for image, twins in found.items()}
+
+
+def _equal(
+    measure: Callable[[str], object],
+    reference: dict[str, str],
+    tested: dict[str, str],
+    pool: ThreadPoolExecutor,
+) -> dict[str, list[str]]:
+    """Return the images of the reference of which something is equal, for each test image that has any."""
+    images: dict[object, list[str]] = defaultdict(list)
+    for image, value in zip(reference, pool.map(measure, reference.values()), strict=True):
+        images[value].append(image)
+    values = zip(tested, pool.map(measure, tested.values()), strict=True)
+    return {image: images[value] for image, value in values if value in images}
+
+
+def _ends(file: str) -> bytes:
+    with open(file, "rb") as opened:
+        digest = hashlib.sha256(opened.read(ENDS))
+        opened.seek(max(0, os.fstat(opened.fileno()).st_size - ENDS))
+        digest.update(opened.read())
+    return digest.digest()
+
+
+def _whole(file: str) -> bytes:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest()
