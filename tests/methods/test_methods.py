@@ -21,7 +21,7 @@ from ensir.images.similarity import psnr
 from ensir.methods import _regressor, refesr
 from ensir.stages.fit import fit
 from ensir.stages.fuse import fuse
-from ensir.storage import digests, fits, reading, writing
+from ensir.storage import digests, fits, packing, reading, writing
 from ensir.storage.layout import Layout
 from ensir.storage.reference import Reference
 
@@ -319,10 +319,9 @@ def test_expected_errors_lie_beside_the_values(tmp_path):
         {"scheduler": "threads"},
         quiet,
     )
-    for name, expected in zip(
-        ("value", "expected_squared_error"), LutMethod({}, table).fuse_with_error(x), strict=True
-    ):
-        np.testing.assert_array_equal(reading.Part(place.path).column(name), expected)
+    part, (fused, errors) = reading.Part(place.path), LutMethod({}, table).fuse_with_error(x)
+    np.testing.assert_array_equal(part.rows(0), packing.as_stored(fused, 8))
+    np.testing.assert_array_equal(part.column("expected_squared_error"), errors)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@
 # REQUIRED INPUTS
 #   the parts of the dataset and of each model's predictions; the LUT or fit where the method needs one
 # OUTPUTS
-#   results/fused/{experiment}/{dataset}/{method}.zarr/{part}   value (channel, pixel) float32, unclipped; image, …
+#   results/fused/{experiment}/{dataset}/{method}.zarr/{part}   value (channel, pixel) float32, unclipped (of 8-bit
+#       images packed as int16 with `scale_factor`); image, …
 #       on request (`expected_error: true`) expected_squared_error (channel, pixel) float32, NaN in empty cells
 #   results/fused/{experiment}/{dataset}/{method}.zarr/zarr.json   the seal
 #   results/seconds/fuse/{experiment}/{dataset}/{method}/{part}.csv   experiment,dataset,method,image,metric,value
@@ -36,6 +37,7 @@ rule fuse:
         settings=lambda w: method_of(w).traced,
         allow_overlap=lambda w: experiment_of(w).allow_overlap,
         expected_error=lambda w: experiment_of(w).expected_error and method_of(w).made == "lut",
+        format_version=FUSED_FORMAT_VERSION,
         source=lambda w: stage_code("fuse", [method_of(w)]),
     message:
         "fuse {wildcards.dataset} by {wildcards.method} of {wildcards.experiment}, part {wildcards.part}"

@@ -14,6 +14,7 @@ from ensir.planning.reads import Reads
 from ensir.planning.targets import FIGURE_FILES
 from ensir.storage.digests import sha256
 from ensir.storage.layout import Layout
+from ensir.storage.reading import FUSED_FORMAT_VERSION
 from ensir.storage.provenance import installed_digest, source_digest, templates_digest
 from ensir.storage.shared import SharedStore
 

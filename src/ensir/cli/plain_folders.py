@@ -25,7 +25,7 @@ from ensir.errors import InputError
 from ensir.images import image_files, listing
 from ensir.planning.parts import assign
 from ensir.restorers.folder import FolderModel
-from ensir.storage import reading, writing
+from ensir.storage import packing, reading, writing
 from ensir.storage.atomic import replaced
 from ensir.storage.layout import Layout
 
@@ -191,7 +191,9 @@ def fuse(
                     *(writing.flatten(_read_like(image, first, path)) for path in others),
                 ]
             )
-            fused, expected = (rows.T.reshape(image.shape) for rows in combiner.fuse_with_error(x))
+            fused, expected = combiner.fuse_with_error(x)
+            fused = packing.as_stored(fused, 8 * image.itemsize)
+            fused, expected = (rows.T.reshape(image.shape) for rows in (fused, expected))
             if error_map:
                 image_files.write_map(error_map / f"{name}.tif", expected)
             image_files.write(output / f"{name}.png", image_files.to_integers(fused, image.dtype, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from ensir import methods, registry
 from ensir.cells.lut import LutMethod
 from ensir.errors import InputError
 from ensir.execution.workers import open_workers
-from ensir.storage import digests, provenance, reading, writing
+from ensir.storage import digests, packing, provenance, reading, writing
 from ensir.storage.layout import Place
 
 Progress = Callable[[int, int], None]
+log = logging.getLogger(__name__)
 ERRORS = "expected_squared_error"
 
 
@@ -40,7 +42,9 @@ def fuse(
     network: Sequence[str] = (),
     device: str = "auto",
 ) -> dict[str, float]:
-    """Combine the predictions of a part and write the fused images, float32, neither rounded nor clipped.
+    """Combine the predictions of a part and write the fused images, neither rounded to integers nor clipped.
+
+    They are float32; those of 8 bit are packed, unless one is NaN or far outside 0–255.
 
     The expected squared error of each value, if requested, becomes a second array of the part.
 
@@ -93,7 +97,12 @@ def fuse(
     combiner, part, _ = _opened(task)
     _check_images(part, combiner, fitted, allow_overlap)
     attributes = _attributes(part, method, settings, models, fitted, network)
-    return _write(place, attributes, task, dask, progress)
+    if part.bits == 8:
+        try:
+            return _write(place, attributes, task, np.int16, dask, progress)
+        except packing.OutOfRange:
+            log.info("a value is NaN or far outside 0–255: the images are fused again, and stored as float32")
+    return _write(place, attributes, task, np.float32, dask, progress)
 
 
 @dataclass(frozen=True)
@@ -165,15 +174,20 @@ def _attributes(
 
 
 def _write(
-    place: Place, attributes: dict[str, Any], task: Task, dask: dict[str, Any], progress: Progress
+    place: Place,
+    attributes: dict[str, Any],
+    task: Task,
+    dtype: type,
+    dask: dict[str, Any],
+    progress: Progress,
 ) -> dict[str, float]:
     """Fuse and write image by image; return the seconds of each, by name."""
     combiner, part, _ = _opened(task)
     expecting = task.expected_error and isinstance(combiner, LutMethod)
-    size = part.value.size * 4 * (2 if expecting else 1)
+    size = part.value.size * (np.dtype(dtype).itemsize + (4 if expecting else 0))
     seconds = {}
     with writing.new_group(place, attributes, size) as group, open_workers(dask) as workers:
-        writer = writing.ImageWriter(group, part.names, part.shapes, np.float32)
+        writer = writing.ImageWriter(group, part.names, part.shapes, dtype)
         if expecting:
             meaning = "expected squared error of the value, in squared code values"
             errors = writing.PixelWriter(group, ERRORS, part.value.shape, np.float32, meaning)

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ensir.errors import InputError
-from ensir.storage import digests, failures
+from ensir.storage import digests, failures, packing
 from ensir.storage.shared import Gathered
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PixelReader = Callable[[int, int], np.ndarray]  # (start, stop) → (channel, pixel)
 FORMAT_VERSION = 1
+FUSED_FORMAT_VERSION = 2  # of parts of fused stores: since 2, values of 8-bit images are packed
 
 
 def open_group(path: str | Path, kind: str = "") -> zarr.Group:
@@ -54,14 +55,23 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
             f"{failures.fix(error, '`ensir verify` shows more; where it is damaged, move it away and run again')}"
         ) from error
     version, held = group.attrs.get("format_version"), group.attrs.get("kind")
-    if version != FORMAT_VERSION:
+    if version != format_version(held):
         raise InputError(
-            f"{path}: has format {version}, and this version reads {FORMAT_VERSION} only; "
-            "use the version that wrote it, or another results folder (--directory)"
+            f"{path}: has format {version}, and this version reads {format_version(held)} only; "
+            + (
+                "run the workflow again, which makes it anew"
+                if held == "fused"
+                else "use the version that wrote it, or another results folder (--directory)"
+            )
         )
     if kind and held != kind:
         raise InputError(f"{path}: holds {held!r}, not {kind!r}")
     return group
+
+
+def format_version(kind: Any) -> int:
+    """Return the format version of a kind of group, as its attribute `kind` names it."""
+    return FUSED_FORMAT_VERSION if kind == "fused" else FORMAT_VERSION
 
 
 def read_arrays(group: zarr.Group, path: str | Path) -> dict[str, np.ndarray]:
@@ -143,8 +153,8 @@ class Part:
 
     @cached_property
     def dtype(self) -> np.dtype:
-        """The dtype of the values."""
-        return np.dtype(self.value.dtype)
+        """The dtype of the values, unpacked."""
+        return np.dtype(np.float32 if _is_packed(self.value) else self.value.dtype)
 
     @property
     def bits(self) -> int:
@@ -189,17 +199,18 @@ class Part:
 
 
 def pixel_reader(array: zarr.Array | Gathered, path: str) -> PixelReader:
-    """Return a function that reads a run of pixels of an array (channel, pixel) and keeps the last chunk."""
-    size = array.chunks[1]
+    """Return a function that reads a run of pixels of an array (channel, pixel) and keeps the last chunk, unpacked."""
+    size, packed = array.chunks[1], _is_packed(array)
 
     @lru_cache(maxsize=1)
     def chunk(i: int) -> np.ndarray:
         try:
-            return np.asarray(array[:, i * size : (i + 1) * size])
+            values = np.asarray(array[:, i * size : (i + 1) * size])
         except InputError:
             raise
         except Exception as error:
             raise _damaged(f"{path}/{array.basename}: chunk {i}", error, path) from error
+        return packing.unpack(values) if packed else values
 
     def read(start: int, stop: int) -> np.ndarray:
         pieces = []
@@ -208,6 +219,11 @@ def pixel_reader(array: zarr.Array | Gathered, path: str) -> PixelReader:
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
 
     return read
+
+
+def _is_packed(array: zarr.Array | Gathered) -> bool:
+    """Return whether an array holds packed values; shared predictions never do."""
+    return not isinstance(array, Gathered) and "scale_factor" in array.attrs
 
 
 def identity(part: Part) -> dict[str, Any]:

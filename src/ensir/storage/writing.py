@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Shaped
 
+from ensir.storage import packing
 from ensir.storage.atomic import written
 from ensir.storage.layout import Place
-from ensir.storage.reading import FORMAT_VERSION
+from ensir.storage.reading import format_version
 
 if TYPE_CHECKING:
     import zarr
@@ -40,7 +41,7 @@ def new_group(place: Place, attributes: dict[str, Any], size: int = 0) -> Iterat
 
     with written(place, size) as partial:
         group = zarr.open_group(partial, mode="w", zarr_format=3)
-        group.update_attributes({**attributes, "format_version": FORMAT_VERSION})
+        group.update_attributes({**attributes, "format_version": format_version(attributes.get("kind"))})
         yield group
         with warnings.catch_warnings():
             # Consolidated metadata is not in the v3 specification yet, which is known.
@@ -60,7 +61,12 @@ def write_array(
 
 
 def _create(
-    group: zarr.Group, name: str, shape: Sequence[int], dtype: Any, dims: Sequence[str]
+    group: zarr.Group,
+    name: str,
+    shape: Sequence[int],
+    dtype: Any,
+    dims: Sequence[str],
+    shuffle: Literal["bitshuffle"] | None = None,
 ) -> zarr.Array:
     from zarr.codecs import BloscCodec, Crc32cCodec
 
@@ -80,7 +86,7 @@ def _create(
             BloscCodec(
                 cname="lz4",
                 clevel=5,
-                shuffle="noshuffle" if text or np.dtype(dtype).itemsize == 1 else "shuffle",
+                shuffle=shuffle or ("noshuffle" if text or np.dtype(dtype).itemsize == 1 else "shuffle"),
             ),
             Crc32cCodec(),
         ],
@@ -109,13 +115,23 @@ class PixelWriter:
         What its values are.
     prefix : str
         Prefix of the names of its dimensions.
+    packed : bool
+        The values are packed: see `ensir.storage.packing`.
     """
 
     def __init__(
-        self, group: zarr.Group, name: str, shape: tuple[int, ...], dtype: Any, meaning: str, prefix: str = ""
+        self,
+        group: zarr.Group,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: Any,
+        meaning: str,
+        prefix: str = "",
+        packed: bool = False,
     ):
-        self.array = _create(group, name, shape, dtype, (f"{prefix}channel", f"{prefix}pixel"))
-        self.array.update_attributes({"long_name": meaning})
+        dims = (f"{prefix}channel", f"{prefix}pixel")
+        self.array = _create(group, name, shape, dtype, dims, "bitshuffle" if packed else None)
+        self.array.update_attributes({"long_name": meaning, **(packing.ATTRIBUTES if packed else {})})
         self.buffer = np.empty((shape[0], self.array.chunks[1]), self.array.dtype)
         self.filled = self.written = 0
 
@@ -148,6 +164,7 @@ class ImageWriter:
     shapes : list of (height, width, channel)
         Their shapes; all with the same number of channels.
     dtype : numpy dtype
+        int16: the values are float32 and in levels, and are packed; see `ensir.storage.packing`.
     prefix : str
         ``""`` for the arrays ``value, height, …``; ``"input_"`` for ``input, input_height, …``.
     """
@@ -163,12 +180,22 @@ class ImageWriter:
         sizes = [height * width for height, width, _ in shapes]
         channels = shapes[0][2]
         name, meaning = ("input", "degraded input") if prefix else ("value", "value, row-major per image")
-        self.pixels = PixelWriter(group, name, (channels, sum(sizes)), dtype, meaning, prefix)
+        self.packed = np.dtype(dtype) == np.int16
+        self.pixels = PixelWriter(
+            group, name, (channels, sum(sizes)), dtype, meaning, prefix, packed=self.packed
+        )
         write_columns(group, names, shapes, prefix)
         self.group, self.prefix, self.digests = group, prefix, list[str]()
 
     def append(self, value: Shaped[np.ndarray, "channel pixel"]) -> None:
-        """Add the next image, flattened."""
+        """Add the next image, flattened.
+
+        Raises
+        ------
+        OutOfRange
+            It cannot be packed.
+        """
+        value = packing.pack(value) if self.packed else value
         self.digests.append(image_digest(value))
         self.pixels.append(value)
 

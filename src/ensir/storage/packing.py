@@ -1,0 +1,70 @@
+"""Fused values of 8-bit images as 16-bit integers: 200 to a level, which any reader of CF attributes decodes.
+
+Where the weights of an image are constant, neighbours in an image are rounded in the same direction, which shifts
+PSNR by up to 1e-4 dB. So values are not rounded to the nearest integer, but up or down, by thresholds that are spread
+evenly over any run of pixels; what an integer holds exactly remains as it is.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float, Int16
+
+STEPS = 200  # integers per level
+OFFSET = 127.5  # level of the integer 0
+LOWEST, HIGHEST = OFFSET + np.iinfo(np.int16).min / STEPS, OFFSET + np.iinfo(np.int16).max / STEPS
+ATTRIBUTES = {
+    "scale_factor": 1 / STEPS,
+    "add_offset": OFFSET,
+}  # of a packed array, as the CF conventions have it
+BLOCK = 2**16  # values that fit into a core's cache
+GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread more evenly than those of any other number
+EXACT = 2**-7  # steps by which a float32 may differ from the value that it stands for
+
+
+class OutOfRange(ValueError):
+    """A value is NaN, or outside the levels that can be packed."""
+
+
+@cache
+def _thresholds() -> Float[np.ndarray, " block"]:
+    """Return what is added to each value of a block, in steps, before it is rounded down."""
+    thresholds = np.arange(BLOCK) * GOLDEN % 1
+    return (EXACT + (1 - 2 * EXACT) * thresholds - STEPS * OFFSET).astype(np.float32)
+
+
+def pack(value: Float[np.ndarray, "channel pixel"]) -> Int16[np.ndarray, "channel pixel"]:
+    """Pack the float32 values of an image, in levels of 0–255; each changes by less than a step.
+
+    Raises
+    ------
+    OutOfRange
+        A value is NaN, or outside −36…291.
+    """
+    packed = np.empty(value.shape, np.int16)
+    flat, result = np.ascontiguousarray(value).reshape(-1), packed.reshape(-1)
+    scaled = np.empty(min(BLOCK, flat.size), np.float32)
+    lowest, highest = np.float32(LOWEST), np.float32(HIGHEST)
+    for start in range(0, flat.size, BLOCK):
+        block = flat[start : start + BLOCK]
+        if not (block.min() >= lowest and block.max() <= highest):  # false for NaN
+            raise OutOfRange
+        steps = np.multiply(block, np.float32(STEPS), out=scaled[: block.size])
+        steps += _thresholds()[: block.size]
+        result[start : start + BLOCK] = np.floor(steps, out=steps)
+    return packed
+
+
+def unpack(packed: Int16[np.ndarray, "channel pixel"]) -> Float[np.ndarray, "channel pixel"]:
+    """Return float32 values, in levels of 0–255."""
+    return (packed + np.float32(STEPS * OFFSET)) / np.float32(STEPS)
+
+
+def as_stored(value: Float[np.ndarray, "channel pixel"], bits: int) -> Float[np.ndarray, "channel pixel"]:
+    """Return the fused values of an image of 8 or 16 bit as a fused store holds them."""
+    try:
+        return unpack(pack(value)) if bits == 8 else value
+    except OutOfRange:
+        return value
