@@ -99,7 +99,7 @@ def _check_experiment(key: str, experiment: dict[str, Any], context: Context) ->
     ):
         names = texts(experiment, field)
         for name in names:
-            if name not in known:
+            if known and name not in known:
                 yield Problem(f"{key}.{field}", unknown(f"{name!r} is not in {section}", name, known))
             if names.count(name) > 1:
                 yield Problem(f"{key}.{field}", f"{name!r} is named twice; remove one")

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from ensir.config import yaml_file
 from ensir.config.checks import cross_check
+from ensir.config.nesting import misplaced
 from ensir.config.reference import allowed, keys, kind, sections, without_null
 from ensir.config.schema import Config
 from ensir.config.valid_parts import valid_parts
@@ -95,6 +96,8 @@ def examine(raw: dict[str, Any], files: Sequence[str] = ()) -> tuple[Config, lis
     raw = unquoted.with_keys_as_written(raw, ())
     problems += _unset_variables(raw, "")
     raw = _expand(raw)
+    if wrong := [*misplaced(raw)]:
+        return valid_parts({}, wrong), problems + wrong
     config, errors = _validate(raw)
     if _put_numbers(raw, errors):
         config, errors = _validate(raw)
@@ -215,6 +218,10 @@ def _unset_variables(value: Any, key: str) -> Iterator[Problem]:
         for name in VARIABLE.findall(value):
             if name not in os.environ:
                 yield Problem(key, f"{shown(value)} needs the environment variable {name}; set it")
+        if HOME.match(value) and os.path.expanduser(value) == value:
+            yield Problem(
+                key, f"{shown(value)}: there is no user {value[1:].partition('/')[0]!r}; fix the path"
+            )
 
 
 def _expand(value: Any) -> Any:

@@ -22,6 +22,7 @@ CURLY_QUOTE = re.compile(rf"(?:^|[\s,:\[{{])([{CURLY}])")
 ODD_SPACE = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
 NO_SPACE = re.compile(r"([\w-]+):(?=[^ \t\n:/])")  # a key whose colon is not followed by a space
 KEY_AT_ONCE = re.compile(rf"\s*(?:- +)*{NO_SPACE.pattern}")
+BEHIND_BRACKET = "text behind a closing bracket; put a value that begins with a bracket in quotes"
 CLOSING = {"{": "}", "[": "]"}
 
 
@@ -274,6 +275,8 @@ def _of_values(lines: list[str], error: yaml.MarkedYAMLError, line: int, column:
         bracket = lines[opened[0]][opened[1]]
         if opened[0] < line or "<stream end>" in problem:
             return Mistake(*opened, f"this {bracket} is not closed; add {CLOSING[bracket]}")
+        if lines[line][column - 1] in "}]" and lines[line][column] not in " \t":
+            return Mistake(line, column, BEHIND_BRACKET)
         return Mistake(line, column, f"a comma or {CLOSING[bracket]} is missing before this")
     if alias := re.fullmatch("found undefined alias '(.*)'", problem):
         what = f"`*{alias[1]}` refers to no `&{alias[1]}` above; fix the name, or put the value in quotes"
@@ -289,16 +292,16 @@ def _of_values(lines: list[str], error: yaml.MarkedYAMLError, line: int, column:
         what = "a backslash in double quotes begins an escape; double it, or use single quotes"
         return Mistake(line, column - 1, what)
     if problem.startswith("expected <block end>") and before in ("}", "]", '"', "'"):
-        if before in "}]":
-            what = "text behind a closing bracket; put a value that begins with a bracket in quotes"
-        else:
-            what = "text behind a closing quote; put the whole value in quotes"
+        behind_quote = "text behind a closing quote; put the whole value in quotes"
+        what = BEHIND_BRACKET if before in "}]" else behind_quote
         return Mistake(line, column, what)
     if problem.startswith("expected <block end>"):
         what = "indented unlike the lines above that it belongs to; fix the indentation"
         return Mistake(line, column, what)
     if problem.startswith("expected the node content"):
         return Mistake(line, column, "a value is missing before this; give one, or remove this")
+    if problem.startswith("expected a mapping or list of mappings for merging"):
+        return Mistake(line, column, "`<<` takes a section, such as `*name`; fix its value")
     if problem == "found unhashable key":
         return Mistake(line, column, "a list or section cannot be a key; put it in quotes")
     return Mistake(line, column, f"{problem}; fix the line")

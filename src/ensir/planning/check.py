@@ -51,12 +51,12 @@ def check(path: str, layout: Layout) -> Checked:
     config, problems = reading.examine(reading.read(path), [path])
     planned = Plan(config, layout)
     headers = Headers(planned)
+    of_files = [*planned.problems(), *_functions(planned), *_gpus(planned), *headers.problems()]
     lines = [
         *map(": ".join, problems),
-        *planned.problems(),
-        *_functions(planned),
-        *_gpus(planned),
-        *headers.problems(),
+        *(
+            line for line in of_files if not reading.VARIABLE.search(line)
+        ),  # it is not set, which is said already
         *shared_images(planned),
     ]
     if lines:
