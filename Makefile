@@ -21,7 +21,7 @@ PINNED := pyproject.toml envs/constraints.txt envs/set_up.py
 SET_UP = test "$(PYTHON)" || { echo "found no Python 3.11, 3.12 or 3.13; install one, or name it: make PYTHON=…" >&2; exit 1; }; \
 	$(PYTHON) envs/set_up.py "$(VENV)" --torch "$(TORCH)"
 
-.PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-long test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
+.PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-long test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
 # Two tests at a time, with one thread each; those that share something stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
@@ -112,6 +112,9 @@ format: $(INSTALLED_FOR_TESTS)  ## format Python and Snakemake files
 
 bench: $(INSTALLED_FOR_TESTS)  ## measure speeds, beside what they are compared with
 	$(BIN)/python tests/bench/bench.py
+
+bench-run: $(INSTALLED_FOR_TESTS)  ## measure a whole run on frames of ENSIR_TEST_DATA, beside a plain script (ten minutes)
+	$(BIN)/python tests/bench/run.py
 
 bench-gpu: $(INSTALLED_FOR_TESTS)  ## measure fusing on a CUDA GPU, beside a copy
 	$(BIN)/python tests/bench/bench_gpu.py

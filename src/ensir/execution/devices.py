@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from ensir.errors import InputError
 
@@ -27,12 +28,20 @@ def choose(device: str) -> str:
 
 def peak_memory() -> str:
     """Return the peak memory of the process as text, and that of the GPU where it used one."""
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
-    held = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:,.0f} MB"
+    held = f"{_peak_bytes() / 1e6:,.0f} MB"
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return held
     return f"{held}, {torch.cuda.max_memory_allocated() / 1e6:,.0f} MB of the GPU"
+
+
+def _peak_bytes() -> int:
+    """Return the peak memory of the process, without that of the one which it was forked from, where this is known."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def fix_torchvision() -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ensir.errors import InputError
+from ensir.execution import devices
 from ensir.execution.stopping import Terminated, exit_code, stoppable
 from ensir.storage import failures
 
@@ -58,7 +59,12 @@ def job(snakemake: Any) -> Iterator[Progress]:
             log.exception("%s failed", what)
             raise
         _stop(message)
-    log.info("done in %.1f s", time.monotonic() - started)
+    log.info(
+        "done in %.1f s; %.2f core seconds since the process began, peak memory %s",
+        time.monotonic() - started,
+        sum(os.times()[:4]),
+        devices.peak_memory(),
+    )
 
 
 def _stop(message: str) -> NoReturn:
