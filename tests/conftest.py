@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -50,6 +52,27 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(once: Once) -> Path:
+    """The wheel of this source, built without a network."""
+
+    def build(folder: Path) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "hatchling",
+            "build",
+            "--target",
+            "wheel",
+            "--directory",
+            str(folder),
+        ]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+    (built,) = once("wheel", build).glob("*.whl")
+    return built
 
 
 @pytest.fixture(scope="session")

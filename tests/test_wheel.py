@@ -2,36 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="session")
-def wheel(once: Callable) -> Path:
-    """The wheel of this source, built without a network."""
-
-    def build(folder: Path) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "hatchling",
-            "build",
-            "--target",
-            "wheel",
-            "--directory",
-            str(folder),
-        ]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-
-    (built,) = once("wheel", build).glob("*.whl")
-    return built
 
 
 def test_the_workflow_is_in_the_wheel(wheel: Path):

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 from ensir.cli import app
 from ensir.images import image_files
 from ensir.planning import check, estimate, headers, overlap
-from ensir.storage.layout import Layout
 
 
 @pytest.fixture
@@ -314,7 +313,7 @@ def test_files_that_differ_in_the_middle_are_two(folder):
     for path, image in (("ref/gt/ref0.tif", rows), ("test/gt/test0.tif", other)):
         (folder / path).with_suffix(".png").unlink()
         tifffile.imwrite(folder / path, image)
-    plan = check.plan(config_of_tiffs(), "my.yaml", [], Layout())
+    plan = check.plan(config_of_tiffs(), "my.yaml", [])
     assert os.path.getsize("ref/gt/ref0.tif") == os.path.getsize("test/gt/test0.tif")
     assert overlap._ends("ref/gt/ref0.tif") == overlap._ends("test/gt/test0.tif")
     assert list(overlap.shared_images(plan)) == []
@@ -358,7 +357,7 @@ def test_the_estimate_grows_with_the_work(folder, monkeypatch):
     larger = cost_of(raw)
     assert larger["megabytes"] > after["megabytes"] + 2 * 4 * 600 * 800 * 3 / 1e6
     os.makedirs("results/predictions/ref/a.zarr/")
-    (part,) = check.plan(raw, "my.yaml", [], Layout()).parts("ref")
+    (part,) = check.plan(raw, "my.yaml", []).parts("ref")
     os.makedirs(f"results/predictions/ref/a.zarr/{part}")
     assert cost_of(raw)["jobs"] == larger["jobs"] - 1  # what is there costs nothing
 

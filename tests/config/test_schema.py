@@ -62,7 +62,7 @@ WRONG = [
     (
         "modles",
         {},
-        "unknown key; allowed: datasets, models, denoisers, experiments, compute, dask, report; did you mean 'models'?",
+        "unknown key; allowed: datasets, models, denoisers, experiments, compute, dask, report, results; did you mean 'models'?",
     ),
     (
         "datasets.train.inptu",
@@ -493,7 +493,7 @@ JUNK = st.recursive(
 @given(st.sampled_from(KEYS), JUNK)
 def test_junk_is_an_input_error(key, junk):
     with suppress(InputError):
-        check.plan(changed((key, junk)), "my.yaml", [], Layout())
+        check.plan(changed((key, junk)), "my.yaml", [])
 
 
 def test_too_many_bin_sets():

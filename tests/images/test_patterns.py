@@ -12,7 +12,6 @@ from ensir.errors import InputError
 from ensir.images import listing
 from ensir.images.patterns import Pattern
 from ensir.planning import check
-from ensir.storage.layout import Layout
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -98,7 +97,7 @@ def test_published_layouts(tmp_path: Path, monkeypatch, layout: str):
             }
         },
     }
-    plan = check.plan(raw, "my.yaml", [], Layout(str(tmp_path / "results")))
+    plan = check.plan(raw, "my.yaml", [], str(tmp_path))
     assert list(plan.targets(layout)) == names
     for found in (plan.inputs(layout), *(plan.predictions(layout, model) for model in models)):
         assert list(found) == names

@@ -83,5 +83,5 @@ def test_gc_leaves_a_running_workflow_alone(finished: Run, tmp_path: Path, monke
     (run.folder / ".snakemake/locks/0.input.lock").touch()
     result = CliRunner().invoke(app, ["gc", "config.yaml", "--remove"])
     assert result.exit_code == 2
-    assert "make resume" in result.output
+    assert "ensir resume" in result.output
     assert isinstance(result.exception, SystemExit | InputError)

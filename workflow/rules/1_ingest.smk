@@ -17,9 +17,9 @@ rule ingest:
         part=directory(layout.part(layout.dataset("{dataset}"), "{part}")),
         digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
     log:
-        "results/logs/ingest/{dataset}/{part}.log",
+        layout.log("ingest/{dataset}/{part}"),
     benchmark:
-        "results/benchmarks/ingest/{dataset}/{part}.tsv"
+        layout.benchmark("ingest/{dataset}/{part}")
     conda:
         environment
     threads: 1
@@ -27,6 +27,7 @@ rule ingest:
         mem_mb=growing(2000),
         runtime=30,
     params:
+        results_folder=results_folder,
         identity=identity,
         names=lambda w: plan.parts(w.dataset)[w.part],
         settings=lambda w: settings.datasets[w.dataset].traced,
@@ -48,9 +49,9 @@ rule seal_dataset:
         seal=layout.seal(layout.dataset("{dataset}")),
         digest=layout.digest(layout.seal(layout.dataset("{dataset}"))),
     log:
-        "results/logs/seal/{dataset}.log",
+        layout.log("seal/{dataset}"),
     benchmark:
-        "results/benchmarks/seal/{dataset}.tsv"
+        layout.benchmark("seal/{dataset}")
     localrule: True
     conda:
         environment
@@ -59,6 +60,7 @@ rule seal_dataset:
         mem_mb=growing(500),
         runtime=5,
     params:
+        results_folder=results_folder,
         parts=lambda w: list(plan.parts(w.dataset)),
         source=stage_code("seal"),
     message:
@@ -72,9 +74,9 @@ rule renew_sources:
     output:
         layout.renewed,
     log:
-        "results/logs/renew_sources.log",
+        layout.log("renew_sources"),
     benchmark:
-        "results/benchmarks/renew_sources.tsv"
+        layout.benchmark("renew_sources")
     localrule: True
     conda:
         environment
@@ -83,6 +85,7 @@ rule renew_sources:
         mem_mb=growing(500),
         runtime=60,
     params:
+        results_folder=results_folder,
         records=lambda w: made_of.renewable(),
         source=stage_code("renew_sources"),
     message:

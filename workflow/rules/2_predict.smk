@@ -21,9 +21,9 @@ rule train_denoiser:
         weights=layout.denoiser("{denoiser}"),
         curve=layout.denoiser_curve("{denoiser}"),
     log:
-        "results/logs/train_denoiser/{denoiser}.log",
+        layout.log("train_denoiser/{denoiser}"),
     benchmark:
-        "results/benchmarks/train_denoiser/{denoiser}.tsv"
+        layout.benchmark("train_denoiser/{denoiser}")
     cache: caching
     conda:
         environment
@@ -34,6 +34,7 @@ rule train_denoiser:
         gpu=1 if settings.compute.device == "cuda" else 0,
         device=settings.compute.device,
     params:
+        results_folder=results_folder,
         identity=identity,
         checkpoint=lambda w, output: layout.checkpoint(output.weights),
         settings=lambda w: settings.denoisers[w.denoiser].model_dump(mode="json", exclude={"photographs"}),
@@ -52,9 +53,9 @@ rule train_refiner:
         weights=layout.refiner("{refiner}"),
         curve=layout.refiner_curve("{refiner}"),
     log:
-        "results/logs/train_refiner/{refiner}.log",
+        layout.log("train_refiner/{refiner}"),
     benchmark:
-        "results/benchmarks/train_refiner/{refiner}.tsv"
+        layout.benchmark("train_refiner/{refiner}")
     cache: caching
     conda:
         environment
@@ -65,6 +66,7 @@ rule train_refiner:
         gpu=1 if settings.compute.device == "cuda" else 0,
         device=settings.compute.device,
     params:
+        results_folder=results_folder,
         identity=identity,
         checkpoint=lambda w, output: layout.checkpoint(output.weights),
         prior=lambda w: reads.refiner(w.refiner).settings.seen["prior"],
@@ -85,9 +87,9 @@ rule predict:
         part=directory(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
         digest=layout.digest(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
     log:
-        "results/logs/predict/{dataset}/{model}/{part}.log",
+        layout.log("predict/{dataset}/{model}/{part}"),
     benchmark:
-        "results/benchmarks/predict/{dataset}/{model}/{part}.tsv"
+        layout.benchmark("predict/{dataset}/{model}/{part}")
     cache: caching
     conda:
         environment
@@ -99,6 +101,7 @@ rule predict:
         device=lambda w: reads.device(w.model),
         batch=lambda w: getattr(settings.models[w.model], "batch", 1),
     params:
+        results_folder=results_folder,
         identity=identity,
         settings=lambda w: settings.models[w.model].traced,
         crop=lambda w: settings.datasets[w.dataset].cropped,
@@ -122,9 +125,9 @@ rule adopt:
         part=directory(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
         digest=layout.digest(layout.part(layout.predictions("{dataset}", "{model}"), "{part}")),
     log:
-        "results/logs/adopt/{dataset}/{model}/{part}.log",
+        layout.log("adopt/{dataset}/{model}/{part}"),
     benchmark:
-        "results/benchmarks/adopt/{dataset}/{model}/{part}.tsv"
+        layout.benchmark("adopt/{dataset}/{model}/{part}")
     wildcard_constraints:
         model="|".join(reads.adopted()) or NOTHING,
     conda:
@@ -134,6 +137,7 @@ rule adopt:
         mem_mb=growing(2000),
         runtime=240,
     params:
+        results_folder=results_folder,
         identity=adopted_identity,
         settings=lambda w: settings.models[w.model].traced,
         shared=lambda w: plan.shared(w.dataset, w.model),
@@ -154,8 +158,8 @@ use rule seal_dataset as seal_predictions with:
         seal=layout.seal(layout.predictions("{dataset}", "{model}")),
         digest=layout.digest(layout.seal(layout.predictions("{dataset}", "{model}"))),
     log:
-        "results/logs/seal/{dataset}/{model}.log",
+        layout.log("seal/{dataset}/{model}"),
     benchmark:
-        "results/benchmarks/seal/{dataset}/{model}.tsv"
+        layout.benchmark("seal/{dataset}/{model}")
     message:
         "seal the predictions of {wildcards.model} for {wildcards.dataset}"

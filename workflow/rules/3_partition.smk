@@ -16,9 +16,9 @@ rule partition:
         statistics=directory(layout.statistics("{experiment}", "{statistics}")),
         digest=layout.digest(layout.statistics("{experiment}", "{statistics}")),
     log:
-        "results/logs/partition/{experiment}/{statistics}.log",
+        layout.log("partition/{experiment}/{statistics}"),
     benchmark:
-        "results/benchmarks/partition/{experiment}/{statistics}.tsv"
+        layout.benchmark("partition/{experiment}/{statistics}")
     cache: caching
     conda:
         environment
@@ -26,16 +26,15 @@ rule partition:
     resources:
         mem_mb=growing(4000),
         runtime=120,
-        dask=settings.dask.model_dump_json(),
+        dask=dask_settings(),
     params:
+        results_folder=results_folder,
         identity=identity,
         statistics=lambda w: plan.statistics(w.experiment)[w.statistics],
         reference=lambda w: experiment_of(w).reference,
         models=lambda w: experiment_of(w).models,
         parts=lambda w: reads.reference(w.experiment),
-        source=lambda w: source_digest(
-            "ensir.stages.partition", plan.statistics(w.experiment)[w.statistics][0]
-        ),
+        source=lambda w: stage_code("partition", modules=plan.statistics(w.experiment)[w.statistics][:1]),
     message:
         "partition the reference of {wildcards.experiment}: {wildcards.statistics}"
     script:

@@ -17,9 +17,9 @@ rule estimate:
         digest=layout.digest(layout.weights("{experiment}", "{method}", "{shard}")),
         seconds=layout.estimate_seconds("{experiment}", "{method}", "{shard}"),
     log:
-        "results/logs/estimate/{experiment}/{method}/{shard}.log",
+        layout.log("estimate/{experiment}/{method}/{shard}"),
     benchmark:
-        "results/benchmarks/estimate/{experiment}/{method}/{shard}.tsv"
+        layout.benchmark("estimate/{experiment}/{method}/{shard}")
     cache: caching
     conda:
         environment
@@ -29,6 +29,7 @@ rule estimate:
         runtime=120,
         gpu=1 if settings.compute.device == "cuda" else 0,
     params:
+        results_folder=results_folder,
         identity=identity,
         settings=lambda w: method_of(w).traced,
         reference=lambda w: experiment_of(w).reference,
@@ -49,9 +50,9 @@ rule fit:
         digest=layout.digest(layout.fit("{experiment}", "{method}")),
         seconds=layout.fit_seconds("{experiment}", "{method}"),
     log:
-        "results/logs/fit/{experiment}/{method}.log",
+        layout.log("fit/{experiment}/{method}"),
     benchmark:
-        "results/benchmarks/fit/{experiment}/{method}.tsv"
+        layout.benchmark("fit/{experiment}/{method}")
     cache: caching
     conda:
         environment
@@ -60,6 +61,7 @@ rule fit:
         mem_mb=growing(4000),
         runtime=120,
     params:
+        results_folder=results_folder,
         identity=identity,
         settings=lambda w: method_of(w).traced,
         reference=lambda w: experiment_of(w).reference,

@@ -15,9 +15,9 @@ rule merge:
         lut=layout.lut("{experiment}", "{method}"),
         digest=layout.digest(layout.lut("{experiment}", "{method}")),
     log:
-        "results/logs/merge/{experiment}/{method}.log",
+        layout.log("merge/{experiment}/{method}"),
     benchmark:
-        "results/benchmarks/merge/{experiment}/{method}.tsv"
+        layout.benchmark("merge/{experiment}/{method}")
     cache: caching
     conda:
         environment
@@ -26,6 +26,7 @@ rule merge:
         mem_mb=growing(2000),
         runtime=30,
     params:
+        results_folder=results_folder,
         identity=identity,
         settings=lambda w: method_of(w).traced,
         source=lambda w: stage_code("merge", [method_of(w)]),

@@ -20,9 +20,9 @@ rule fuse:
         digest=layout.digest(layout.part(layout.fused("{experiment}", "{dataset}", "{method}"), "{part}")),
         seconds=layout.fuse_seconds("{experiment}", "{dataset}", "{method}", "{part}"),
     log:
-        "results/logs/fuse/{experiment}/{dataset}/{method}/{part}.log",
+        layout.log("fuse/{experiment}/{dataset}/{method}/{part}"),
     benchmark:
-        "results/benchmarks/fuse/{experiment}/{dataset}/{method}/{part}.tsv"
+        layout.benchmark("fuse/{experiment}/{dataset}/{method}/{part}")
     conda:
         environment
     threads: lambda w: network_threads() if reads.network(w.experiment, w.method) else 1
@@ -31,8 +31,9 @@ rule fuse:
         runtime=60,
         gpu=lambda w: 1 if reads.network(w.experiment, w.method) and settings.compute.device == "cuda" else 0,
         device=settings.compute.device,
-        dask=settings.dask.model_dump_json(),
+        dask=dask_settings(),
     params:
+        results_folder=results_folder,
         models=lambda w: reads.fused_models(w.experiment, w.method),
         settings=lambda w: method_of(w).traced,
         allow_overlap=lambda w: experiment_of(w).allow_overlap,
@@ -52,9 +53,9 @@ use rule seal_dataset as seal_fused with:
         seal=layout.seal(layout.fused("{experiment}", "{dataset}", "{method}")),
         digest=layout.digest(layout.seal(layout.fused("{experiment}", "{dataset}", "{method}"))),
     log:
-        "results/logs/seal/{experiment}/{dataset}/{method}.log",
+        layout.log("seal/{experiment}/{dataset}/{method}"),
     benchmark:
-        "results/benchmarks/seal/{experiment}/{dataset}/{method}.tsv"
+        layout.benchmark("seal/{experiment}/{dataset}/{method}")
     message:
         "seal {wildcards.dataset} fused by {wildcards.method} of {wildcards.experiment}"
 
@@ -65,9 +66,9 @@ rule write_images:
     output:
         images=directory(layout.images("{experiment}", "{dataset}", "{method}")),
     log:
-        "results/logs/write_images/{experiment}/{dataset}/{method}.log",
+        layout.log("write_images/{experiment}/{dataset}/{method}"),
     benchmark:
-        "results/benchmarks/write_images/{experiment}/{dataset}/{method}.tsv"
+        layout.benchmark("write_images/{experiment}/{dataset}/{method}")
     conda:
         environment
     threads: 1
@@ -75,6 +76,7 @@ rule write_images:
         mem_mb=growing(2000),
         runtime=60,
     params:
+        results_folder=results_folder,
         source=stage_code("write_images"),
     message:
         "write {wildcards.dataset} fused by {wildcards.method} of {wildcards.experiment} as PNG files"

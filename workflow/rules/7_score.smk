@@ -14,9 +14,9 @@ rule score:
     output:
         scores=layout.scores("{experiment}", "{dataset}", "{method}", "{part}"),
     log:
-        "results/logs/score/{experiment}/{dataset}/{method}/{part}.log",
+        layout.log("score/{experiment}/{dataset}/{method}/{part}"),
     benchmark:
-        "results/benchmarks/score/{experiment}/{dataset}/{method}/{part}.tsv"
+        layout.benchmark("score/{experiment}/{dataset}/{method}/{part}")
     conda:
         environment
     threads: 1
@@ -24,6 +24,7 @@ rule score:
         mem_mb=growing(2000),
         runtime=60,
     params:
+        results_folder=results_folder,
         settings=lambda w: reads.score_settings(w.experiment),
         source=lambda w: stage_code("score", experiment_of(w).score.metrics.values()),
         functions=lambda w: functions_code(experiment_of(w).score.metrics.values()),
@@ -41,9 +42,9 @@ rule summarize:
         scores=report(layout.all_scores, category="Tables", caption="../report/scores.rst"),
         summary=report(layout.summary, category="Tables", caption="../report/summary.rst"),
     log:
-        "results/logs/summarize.log",
+        layout.log("summarize"),
     benchmark:
-        "results/benchmarks/summarize.tsv"
+        layout.benchmark("summarize")
     conda:
         environment
     threads: 1
@@ -51,6 +52,7 @@ rule summarize:
         mem_mb=growing(1000),
         runtime=10,
     params:
+        results_folder=results_folder,
         source=stage_code("summarize"),
     message:
         "collect all scores"

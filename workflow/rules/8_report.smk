@@ -16,9 +16,9 @@ rule tables:
     output:
         tables=directory(layout.tables),
     log:
-        "results/logs/tables.log",
+        layout.log("tables"),
     benchmark:
-        "results/benchmarks/tables.tsv"
+        layout.benchmark("tables")
     conda:
         environment
     threads: 1
@@ -26,6 +26,7 @@ rule tables:
         mem_mb=growing(1000),
         runtime=10,
     params:
+        results_folder=results_folder,
         experiments=reads.experiments(),
         source=stage_code("tables"),
     message:
@@ -40,9 +41,9 @@ rule report:
     output:
         page=report(layout.report, category="Report", caption="../report/report.rst"),
     log:
-        "results/logs/report.log",
+        layout.log("report"),
     benchmark:
-        "results/benchmarks/report.tsv"
+        layout.benchmark("report")
     conda:
         environment
     threads: 2
@@ -50,6 +51,7 @@ rule report:
         mem_mb=growing(4000),
         runtime=30,
     params:
+        results_folder=results_folder,
         experiments=reads.experiments(),
         samples=reads.samples(),
         curves=reads.curves(),
@@ -72,9 +74,9 @@ rule provenance:
     output:
         record=layout.provenance,
     log:
-        "results/logs/provenance.log",
+        layout.log("provenance"),
     benchmark:
-        "results/benchmarks/provenance.tsv"
+        layout.benchmark("provenance")
     conda:
         environment
     threads: 1
@@ -82,8 +84,10 @@ rule provenance:
         mem_mb=growing(1000),
         runtime=10,
     params:
+        results_folder=results_folder,
         config=reads.used_sections(),
         results=reads.targets.digested(),
+        files=lambda w, output: list(map(str, config_files)),  # as with results_folder, other names rerun nothing
         source=stage_code("provenance"),
     message:
         "make {output.record}"

@@ -36,9 +36,9 @@ for figure, kind in registry.sections("figures").items():
         output:
             drawn(figure, kind, what),
         log:
-            f"results/logs/{figure}/{{experiment}}/{what}.log",
+            layout.log(f"{figure}/{{experiment}}/{what}"),
         benchmark:
-            f"results/benchmarks/{figure}/{{experiment}}/{what}.tsv"
+            layout.benchmark(f"{figure}/{{experiment}}/{what}")
         conda:
             environment
         threads: 1
@@ -46,6 +46,7 @@ for figure, kind in registry.sections("figures").items():
             mem_mb=growing(4000),
             runtime=60,
         params:
+            results_folder=results_folder,
             figure=figure,
             subject=lambda w, figure=figure: reads.subject(figure, w.experiment, *subject(w)),
             # how captions are worded reruns nothing: params that depend on the output are not compared

@@ -1,41 +1,52 @@
 # What all rules share: the checked configuration, the plan, and how a job is told what it reads; see ensir.planning.reads.
 
+import json
 import os
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import sourcecache_entry
 
 from ensir import registry
 from ensir.errors import InputError
+from ensir.execution import workflow_files
+from ensir.networks.shipped import SHIPPED_DAES
 from ensir.planning import check
 from ensir.planning.code import figure_code, functions_code, stage_code
 from ensir.planning.made_of import MadeOf
 from ensir.planning.reads import Reads
 from ensir.planning.targets import FIGURE_FILES
 from ensir.storage.digests import sha256
-from ensir.storage.layout import Layout
+from ensir.storage.provenance import installed_digest, templates_digest
 from ensir.storage.reading import FUSED_FORMAT_VERSION
-from ensir.storage.provenance import installed_digest, source_digest, templates_digest
 from ensir.storage.shared import SharedStore
 
-layout = Layout("results")
+# Of a module with a `prefix`, the results folder is below it. Snakemake alone would prepend it to the paths of the user's
+# files as well, and not to those in params. The configuration of a module is part of another file.
+modifier = workflow.modifier
+modifier.path_modifier.skip_properties.update(["input", "output", "log", "benchmark"])
+config_files = [] if modifier.namespace else workflow.configfiles
 try:
     plan = check.plan(
         config,
-        ", ".join(map(str, workflow.configfiles)) or "--config",
-        workflow.configfiles,
-        layout,
+        ", ".join(map(str, config_files)) or "config",
+        config_files,
+        modifier.path_modifier.prefix or "",
     )
 except InputError as error:
     raise WorkflowError(str(error))
-settings = plan.config
+settings, layout = plan.config, plan.layout
 reads = Reads(plan)
 made_of = MadeOf(reads)
 
-# With --sdm conda, an environment holds the libraries; the package itself comes from this repository.
+# With --sdm conda, an environment holds the libraries; the package itself is the one that plans. Where that is installed
+# in the environment of Snakemake, jobs find it there.
 environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.device == 'cuda' else 'cpu'}.yaml")
-source_folders = [os.path.join(workflow.basedir, "src"), os.getenv("PYTHONPATH")]
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, source_folders)))
+if source := workflow_files.source_folder():
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(source), os.getenv("PYTHONPATH")]))
+
+# What Snakemake calls the weights that ship with the package, wherever they are: their names and digests.
+shipped = {path: f"{name} {sha256(path)}" for name, path in SHIPPED_DAES.items()}
 
 # With `--cache`, results of the expensive rules are shared between working directories.
 caching = workflow.workflow_settings.cache is not None and "SNAKEMAKE_OUTPUT_CACHE" in os.environ
@@ -66,18 +77,32 @@ def reading(read):
     def inputs(wildcards):
         found = read(wildcards)
         results = {name: old(paths) for name, paths in found.results.items()}
-        sources = {
-            name: [path if path.startswith(f"{layout.root}/") else ancient(path) for path in paths]
-            for name, paths in found.sources.items()
-        }
+        sources = {name: list(map(source_file, paths)) for name, paths in found.sources.items()}
         digests = [layout.digest(path) for path in found.paths()]
         return {**results, "digests": digests, **found.files, **sources}
 
     return inputs
 
 
+def source_file(path):
+    """A file of the user's or of the package; where the package is installed reruns nothing, but its content does."""
+    if path.startswith(f"{layout.root}/"):
+        return path  # made by another job
+    return sourcecache_entry(ancient(path), shipped[path]) if path in shipped else ancient(path)
+
+
 def old(paths):
     return ancient(paths) if isinstance(paths, str) else [ancient(path) for path in paths]
+
+
+def results_folder(wildcards, output):
+    """Another folder alone reruns nothing: params that depend on the output are not compared."""
+    return layout.root
+
+
+def dask_settings():
+    """A resource, as no result depends on them."""
+    return json.dumps({**settings.dask.model_dump(), "logs": layout.worker_logs})
 
 
 def experiment_of(wildcards):

@@ -4,10 +4,11 @@ from ensir.storage.layout import Layout
 with job(snakemake) as progress:
     from ensir.stages.adopt import adopt
 
+    layout = Layout(snakemake.params.results_folder)
     adopt(
-        Layout().place(snakemake.output.part),
+        layout.place(snakemake.output.part),
         dataset_part=snakemake.input.dataset,
-        dataset_digest=Layout().digest(snakemake.input.dataset),
+        dataset_digest=layout.digest(snakemake.input.dataset),
         model=snakemake.wildcards.model,
         settings=snakemake.params.settings,
         progress=progress,

@@ -4,8 +4,9 @@ from ensir.storage.layout import Layout
 with job(snakemake) as progress:
     from ensir.stages.draw import draw
 
+    layout = Layout(snakemake.params.results_folder)
     draw(
-        [Layout().file(path) for path in snakemake.output],
+        [layout.file(path) for path in snakemake.output],
         figure=snakemake.params.figure,
         subject=snakemake.params.subject,
         progress=progress,

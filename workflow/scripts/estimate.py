@@ -5,8 +5,9 @@ with job(snakemake) as progress:
     from ensir.scoring.rows import write_seconds
     from ensir.stages.estimate import estimate
 
+    layout = Layout(snakemake.params.results_folder)
     seconds = estimate(
-        Layout().place(snakemake.output.weights),
+        layout.place(snakemake.output.weights),
         statistics_path=snakemake.input.statistics,
         settings=snakemake.params.settings,
         shard=int(snakemake.wildcards.shard),
@@ -15,4 +16,4 @@ with job(snakemake) as progress:
         progress=progress,
     )
     names = snakemake.wildcards.experiment, snakemake.params.reference, snakemake.wildcards.method
-    write_seconds(Layout().file(snakemake.output.seconds), *names, "fit_seconds", {"": seconds})
+    write_seconds(layout.file(snakemake.output.seconds), *names, "fit_seconds", {"": seconds})

@@ -7,8 +7,9 @@ with job(snakemake) as progress:
     from ensir.scoring.rows import write_seconds
     from ensir.stages.fuse import fuse
 
+    layout = Layout(snakemake.params.results_folder)
     seconds = fuse(
-        Layout().place(snakemake.output.part),
+        layout.place(snakemake.output.part),
         method=snakemake.wildcards.method,
         fitted=snakemake.input.get("fitted"),
         dataset_part=snakemake.input.dataset,
@@ -20,4 +21,4 @@ with job(snakemake) as progress:
         device=snakemake.resources.device,
     )
     names = [snakemake.wildcards[name] for name in ("experiment", "dataset", "method")]
-    write_seconds(Layout().file(snakemake.output.seconds), *names, "seconds", seconds)
+    write_seconds(layout.file(snakemake.output.seconds), *names, "seconds", seconds)

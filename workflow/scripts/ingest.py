@@ -5,8 +5,9 @@ from ensir.storage.sources import recorded
 with job(snakemake) as progress, recorded(**snakemake.params.made_of):
     from ensir.stages.ingest import ingest
 
+    layout = Layout(snakemake.params.results_folder)
     ingest(
-        Layout().place(snakemake.output.part),
+        layout.place(snakemake.output.part),
         dataset=snakemake.wildcards.dataset,
         names=snakemake.params.names,
         settings=snakemake.params.settings,

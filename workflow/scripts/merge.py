@@ -4,8 +4,9 @@ from ensir.storage.layout import Layout
 with job(snakemake):
     from ensir.stages.merge import merge
 
+    layout = Layout(snakemake.params.results_folder)
     merge(
-        Layout().place(snakemake.output.lut),
+        layout.place(snakemake.output.lut),
         method=snakemake.wildcards.method,
         settings=snakemake.params.settings,
         statistics_path=snakemake.input.statistics,

@@ -7,9 +7,10 @@ if __name__ == "__main__":  # the processes that Dask starts import this file an
     with job(snakemake) as progress:
         from ensir.stages.partition import partition
 
+        layout = Layout(snakemake.params.results_folder)
         statistics, settings = snakemake.params.statistics
         partition(
-            Layout().place(snakemake.output.statistics),
+            layout.place(snakemake.output.statistics),
             statistics=statistics,
             settings=settings,
             **{name: snakemake.params[name] for name in ("reference", "models", "parts")},

@@ -5,10 +5,11 @@ from ensir.storage.sources import recorded
 with job(snakemake) as progress, recorded(**snakemake.params.made_of):
     from ensir.stages.predict import predict
 
+    layout = Layout(snakemake.params.results_folder)
     predict(
-        Layout().place(snakemake.output.part),
+        layout.place(snakemake.output.part),
         dataset_part=snakemake.input.dataset,
-        dataset_digest=Layout().digest(snakemake.input.dataset),
+        dataset_digest=layout.digest(snakemake.input.dataset),
         model=snakemake.wildcards.model,
         settings=snakemake.params.settings,
         files=list(snakemake.input.files),

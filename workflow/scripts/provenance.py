@@ -4,10 +4,11 @@ from ensir.storage.layout import Layout
 with job(snakemake):
     from ensir.stages.provenance import record
 
-    layout = Layout()
+    layout = Layout(snakemake.params.results_folder)
     record(
         layout.file(snakemake.output.record),
         layout,
         config=snakemake.params.config,
         results=snakemake.params.results,
+        files=snakemake.params.files,
     )

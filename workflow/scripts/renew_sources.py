@@ -4,4 +4,5 @@ from ensir.storage.layout import Layout
 with job(snakemake) as progress:
     from ensir.stages.renew_sources import renew_sources
 
-    renew_sources(Layout().file(snakemake.output[0]), snakemake.params.records, progress)
+    layout = Layout(snakemake.params.results_folder)
+    renew_sources(layout.file(snakemake.output[0]), snakemake.params.records, progress)

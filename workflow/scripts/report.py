@@ -4,8 +4,9 @@ from ensir.storage.layout import Layout
 with job(snakemake) as progress:
     from ensir.stages.report import report
 
+    layout = Layout(snakemake.params.results_folder)
     report(
-        Layout().file(snakemake.output.page),
+        layout.file(snakemake.output.page),
         experiments=snakemake.params.experiments,
         scores=snakemake.input.scores,
         summary=snakemake.input.summary,

@@ -4,8 +4,9 @@ from ensir.storage.layout import Layout
 with job(snakemake) as progress:
     from ensir.stages.score import score
 
+    layout = Layout(snakemake.params.results_folder)
     score(
-        Layout().file(snakemake.output.scores),
+        layout.file(snakemake.output.scores),
         **{name: snakemake.wildcards[name] for name in ("experiment", "dataset", "method")},
         settings=snakemake.params.settings,
         dataset_part=snakemake.input.dataset,

@@ -6,5 +6,6 @@ from ensir.storage.layout import Layout
 with job(snakemake):
     from ensir.stages.seal import seal
 
+    layout = Layout(snakemake.params.results_folder)
     store = Path(snakemake.output.seal).parent
-    seal(Layout().place(snakemake.output.seal), str(store), snakemake.params.parts, Layout())
+    seal(layout.place(snakemake.output.seal), str(store), snakemake.params.parts, layout)

@@ -4,7 +4,7 @@ from ensir.storage.layout import Layout
 with job(snakemake):
     from ensir.stages.summarize import summarize
 
-    layout = Layout()
+    layout = Layout(snakemake.params.results_folder)
     summarize(
         layout.file(snakemake.output.scores),
         layout.file(snakemake.output.summary),

@@ -4,8 +4,9 @@ from ensir.storage.layout import Layout
 with job(snakemake):
     from ensir.stages.tables import tables
 
+    layout = Layout(snakemake.params.results_folder)
     tables(
-        Layout().file(snakemake.output.tables),
+        layout.file(snakemake.output.tables),
         experiments=snakemake.params.experiments,
         scores=snakemake.input.scores,
         summary=snakemake.input.summary,

@@ -5,8 +5,9 @@ from ensir.storage.sources import recorded
 with job(snakemake) as progress, recorded(**snakemake.params.made_of):
     from ensir.stages.train_refiner import train_refiner
 
+    layout = Layout(snakemake.params.results_folder)
     train_refiner(
-        Layout().file(snakemake.output.weights),
+        layout.file(snakemake.output.weights),
         checkpoint=snakemake.params.checkpoint,
         curve=snakemake.output.curve,
         dataset_parts=list(snakemake.input.dataset),

@@ -4,4 +4,5 @@ from ensir.storage.layout import Layout
 with job(snakemake) as progress:
     from ensir.stages.write_images import write_images
 
-    write_images(Layout().file(snakemake.output.images), list(snakemake.input.parts), progress)
+    layout = Layout(snakemake.params.results_folder)
+    write_images(layout.file(snakemake.output.images), list(snakemake.input.parts), progress)

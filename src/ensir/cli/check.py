@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ensir.errors import InputError
-from ensir.storage.layout import Layout
+
+if TYPE_CHECKING:
+    from ensir.planning.check import Checked
+
+Results = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="the results folder; by default what the configuration says"),
+]
 
 
 def check(
     configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="configuration files")],
-    results: Annotated[str, typer.Option(help="the results folder")] = "results",
+    results: Results = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print mistakes only")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="print a list with all that was found, mistakes among it")
@@ -31,7 +38,7 @@ def check(
     mistakes, found = [], []
     for path in configs:
         try:
-            checked = check.check(path, Layout(results))
+            checked = check.check(path, results)
         except InputError as error:
             mistakes.append(str(error))
             lines = f"\n{error}".split(f"\n{path}: ")[1:]
@@ -49,3 +56,15 @@ def check(
             typer.echo(mistake, err=True)
     if mistakes:
         raise typer.Exit(2)
+
+
+def checked(config: str, results: str | None) -> Checked:
+    """Check a configuration before a run of it; print all mistakes, and exit, if there are any."""
+    from ensir.planning import check
+
+    logging.getLogger("ensir").setLevel(logging.ERROR)  # Snakemake will show the warnings
+    try:
+        return check.check(config, results)
+    except InputError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error

@@ -11,7 +11,6 @@ import typer
 
 from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
-from ensir.storage.layout import Layout
 
 
 def init(
@@ -57,7 +56,7 @@ def init(
         file.write(text)
     typer.echo(first_configuration.table(proposal))
     try:
-        check.check(str(output), Layout("results"))
+        check.check(str(output))
     except InputError as error:
         raise InputError(f"{output} is written, but cannot run yet:\n{error}") from None
     typer.echo(f"{output}: written; `ensir check {output}` finds no mistake in it")

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ensir import registry
+from ensir.cli.check import Results
 from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
 from ensir.execution.job import shown
@@ -54,7 +55,8 @@ def verify(
     path: Annotated[
         str,
         typer.Argument(
-            help="a results folder, a store, part or LUT in it, or the path or URL of a shared store"
+            help="a results folder, or the configuration that says which; a store, part or LUT in it; or the path or "
+            "URL of a shared store"
         ),
     ] = "results",
 ) -> None:
@@ -63,7 +65,7 @@ def verify(
     Example: ensir verify results/predictions/set5/IMDN.zarr
     """
     good = bad = 0
-    for result, problems, fix in _verified(path):
+    for result, problems, fix in _verified(_results_folder(path)):
         good += not problems
         bad += bool(problems)
         for problem in problems:
@@ -99,6 +101,15 @@ def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:
         )
 
 
+def _results_folder(path: str) -> str:
+    """Return the results folder of a configuration; any other path as it is."""
+    if not path.endswith((".yaml", ".yml")):
+        return path
+    from ensir.config import reading
+
+    return Layout(reading.load(path).results).root
+
+
 def _layout_of(path: Path) -> Layout | None:
     """Find the results folder that a path belongs to: the nearest one with digests."""
     folders = (folder for folder in (path, *path.absolute().parents) if (folder / "digests").is_dir())
@@ -112,7 +123,7 @@ def gc(
             exists=True, dir_okay=False, metavar="CONFIG...", help="configurations whose results are kept"
         ),
     ],
-    results: Annotated[Path, typer.Option(help="the results folder")] = Path("results"),
+    results: Results = None,
     remove: Annotated[bool, typer.Option("--remove", help="delete what is listed")] = False,
 ) -> None:
     """List the results that none of the configurations needs; delete them on request.
@@ -123,8 +134,14 @@ def gc(
     from ensir.planning import garbage
     from ensir.planning.plan import Plan
 
-    layout = Layout(str(results))
-    plans = [Plan(reading.load(str(path)), layout) for path in configs]
+    given = None if results is None else Layout(results)
+    plans = [Plan(reading.load(str(path)), given) for path in configs]
+    layout, *others = dict.fromkeys(plan.layout for plan in plans)
+    if others:
+        raise InputError(
+            f"{' and '.join(map(str, configs))} have different `results`: {layout.root}, {others[0].root}; give only "
+            "those of one folder"
+        )
     for plan in plans:
         plan.check()
     paths = list(garbage.garbage(layout, plans))
@@ -132,9 +149,10 @@ def gc(
     for path, size in zip(paths, sizes, strict=True):
         typer.echo(f"{size / 1e6:10,.2f} MB  {path}")
     if remove:
-        if any((results.absolute().parent / ".snakemake/locks").glob("*")):
+        folders = (Path.cwd(), Path(layout.root).absolute().parent)
+        if any(lock for folder in folders for lock in (folder / ".snakemake/locks").glob("*")):
             raise InputError(
-                f"{results}: a workflow is running there, or was killed; end it, or type `make resume`"
+                f"{layout.root}: a workflow is running there, or was killed; end it, or type `ensir resume`"
             )
         garbage.clear(paths)
     state = "deleted" if remove else "not needed; delete with --remove" if paths else "not needed"
@@ -142,12 +160,21 @@ def gc(
 
 
 def table(
-    summary: Annotated[Path, typer.Argument(help="summary.csv of a run")] = Path("results/summary.csv"),
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="summary.csv of a run, its results folder, or the configuration that says which",
+        ),
+    ] = Path("results"),
 ) -> None:
     """Print the result table; best bold, second underlined.
 
     Example: ensir table results/summary.csv
     """
+    summary = Path(_results_folder(str(path)))
+    if summary.suffix != ".csv":
+        summary = Path(Layout(str(summary)).summary)
     if not summary.is_file():
         raise InputError(f"{summary}: no such file")
     with open(summary, newline="", encoding="utf-8") as file:

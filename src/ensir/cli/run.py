@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from ensir.cli.check import check
+from ensir.cli.check import Results, checked
 from ensir.cli.results import table
 from ensir.execution import workflow_files
 from ensir.execution.stopping import Terminated, exit_code
+from ensir.storage.layout import Layout
 
 Configuration = Annotated[
     Path | None, typer.Argument(metavar="CONFIG", help="a configuration; the embedded default if not given")
@@ -44,69 +47,101 @@ class SnakemakeCommand(TyperCommand):
         return [*super().collect_usage_pieces(ctx), "[-- SNAKEMAKE OPTIONS]"]
 
 
+@dataclass(frozen=True)
+class Launch:
+    """A configuration that was checked, and how Snakemake runs the workflow on it."""
+
+    config: Path
+    results: str | None
+    layout: Layout
+    profile: Path
+    cores: int | None
+    more: list[str]
+
+    def snakemake(self, *options: str) -> None:
+        """Run Snakemake. Options that take several values come first, as a target must not follow them."""
+        command = [
+            *(sys.executable, "-m", "snakemake"),
+            *("--configfile", str(self.config)),
+            *(["--config", f"results={json.dumps(self.results)}"] if self.results else []),
+            *options,
+            *("--workflow-profile", str(self.profile)),
+            *(["--cores", str(self.cores)] if self.cores else []),
+            *("--snakefile", str(workflow_files.folder() / "Snakefile")),
+            *self.more,
+        ]
+        _execute(command)
+
+    def run(self) -> None:
+        """Run the workflow; print the result table, and where the report is."""
+        self.snakemake(*QUIET)
+        if Path(self.layout.summary).exists():  # not where only some target was asked for
+            table(Path(self.layout.summary))
+            typer.echo(f"report: {Path(self.layout.report).absolute()}")
+
+
 def run(
-    ctx: typer.Context, config: Configuration = None, cores: Cores = None, profile: Profile = "local"
+    ctx: typer.Context,
+    config: Configuration = None,
+    cores: Cores = None,
+    profile: Profile = "local",
+    results: Results = None,
 ) -> None:
     """Run the workflow: whatever is not up to date; print the result table, and where the report is.
 
     Examples: ensir run; ensir run mine.yaml --cores 4; ensir run mine.yaml -- figures
     """
-    _run(_checked(config), profile, cores, ctx.meta["snakemake"])
-
-
-def _run(config: Path, profile: str, cores: int | None, more: Sequence[str]) -> None:
-    _execute(snakemake(config, profile, cores, *QUIET), more)
-    if Path("results/summary.csv").exists():  # not where only some target was asked for
-        table(Path("results/summary.csv"))
-        typer.echo(f"report: {Path('results/report.html').absolute()}")
+    _checked(ctx, config, cores, profile, results).run()
 
 
 def plan(
-    ctx: typer.Context, config: Configuration = None, cores: Cores = None, profile: Profile = "local"
+    ctx: typer.Context,
+    config: Configuration = None,
+    cores: Cores = None,
+    profile: Profile = "local",
+    results: Results = None,
 ) -> None:
     """List what `ensir run` would do, and why.
 
     Example: ensir plan mine.yaml
     """
-    checked = _checked(config)
-    _execute(snakemake(checked, profile, cores, "--dry-run"), ctx.meta["snakemake"])
+    _checked(ctx, config, cores, profile, results).snakemake("--dry-run")
 
 
 def resume(
-    ctx: typer.Context, config: Configuration = None, cores: Cores = None, profile: Profile = "local"
+    ctx: typer.Context,
+    config: Configuration = None,
+    cores: Cores = None,
+    profile: Profile = "local",
+    results: Results = None,
 ) -> None:
     """Run the workflow after a kill or a power cut: first remove the lock that was left.
 
     Example: ensir resume mine.yaml
     """
-    checked = _checked(config)
-    _execute(snakemake(checked, profile, cores, "--unlock"), [])
-    _run(checked, profile, cores, ctx.meta["snakemake"])
+    launch = _checked(ctx, config, cores, profile, results)
+    replace(launch, more=[]).snakemake("--unlock")
+    launch.run()
 
 
-def _checked(config: Path | None) -> Path:
-    """Return the configuration; whatever is wrong with it is said before Snakemake reads it."""
+def _checked(
+    ctx: typer.Context, config: Path | None, cores: int | None, profile: str, results: str | None
+) -> Launch:
+    """Check the configuration: whatever is wrong with it is said before Snakemake reads it."""
+    from ensir.planning import check
+
     path = config or workflow_files.default_configuration()
-    check([str(path)], quiet=True)
-    return path
+    plan = checked(str(path), results).plan
+    if other := check.replaced(plan, path):
+        typer.echo(
+            f"{plan.layout.root}: report and tables of {other} will be replaced by those of {path}; to keep both, give "
+            "--results DIR",
+            err=True,
+        )
+    return Launch(path, results, plan.layout, workflow_files.profile(profile), cores, ctx.meta["snakemake"])
 
 
-def snakemake(config: Path, profile: str, cores: int | None, *options: str) -> list[str]:
-    """Put together the command that runs Snakemake on the workflow.
-
-    Options that take several values come first, as a target must not follow them.
-    """
-    return [
-        *(sys.executable, "-m", "snakemake"),
-        *("--configfile", str(config)),
-        *options,
-        *("--workflow-profile", str(workflow_files.profile(profile))),
-        *(["--cores", str(cores)] if cores else []),
-        *("--snakefile", str(workflow_files.folder() / "Snakefile")),
-    ]
-
-
-def _execute(command: Sequence[str], more: Sequence[str]) -> None:
+def _execute(command: Sequence[str]) -> None:
     """Run Snakemake in a process group of its own; what stops this process stops it and its jobs.
 
     Raises
@@ -117,7 +152,7 @@ def _execute(command: Sequence[str], more: Sequence[str]) -> None:
         It failed.
     """
     stop: BaseException | None = None
-    process = subprocess.Popen([*command, *more], process_group=0)
+    process = subprocess.Popen(command, process_group=0)
     while True:
         try:
             failed = process.wait()

@@ -44,7 +44,8 @@ def read(path: str) -> dict[str, Any]:
     _, raw = yaml_file.read(path)
     if not isinstance(raw, dict):
         what = "is empty" if raw is None else "holds no keys"
-        raise InputError(f"{path}: {what}; give the sections {', '.join(Config.model_fields)}")
+        names = [name for name, field in Config.model_fields.items() if field.annotation is not str]
+        raise InputError(f"{path}: {what}; give the sections {', '.join(names)}")
     return raw
 
 

@@ -218,3 +218,9 @@ class Config(Section):
     compute: Compute = Field(Compute(), description="how the work is done")
     dask: Dask = Field(Dask(), description="where a reference is counted and parts are fused")
     report: Report = Field(Report(), description="the report: one HTML page")
+    results: str = Field(
+        "results",
+        pattern=r"^[^{}<>]*[^{}<>/.]/*$",
+        title="path of a folder below which only results are, without { } < >",
+        description="folder that everything is written to; configurations with the same folder share its stores",
+    )

@@ -46,7 +46,9 @@ def valid_parts(raw: dict[str, Any], problems: Sequence[Problem]) -> schema.Conf
         own = [key[2:] for key in wrong if key[:2] == ("experiments", name)]
         if experiment := _experiment(section, own, datasets, models):
             experiments[name] = experiment
+    results = raw.get("results")
     return schema.Config.model_construct(
+        results=results if isinstance(results, str) and results else "results",
         datasets=datasets,
         models=models,
         denoisers=denoisers,

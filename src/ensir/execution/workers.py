@@ -170,7 +170,7 @@ def slurm_cluster(dask: dict[str, Any]) -> Iterator[Any]:
         memory=dask["memory"],
         walltime=dask["walltime"],
         local_directory=tempfile.gettempdir(),
-        log_directory="results/logs/dask",
+        log_directory=dask["logs"],
     ) as cluster:
         cluster.adapt(minimum_jobs=dask["workers"], maximum_jobs=dask["workers"])
         log.info("waiting for Slurm to start workers: %d jobs", dask["workers"])

@@ -25,6 +25,11 @@ def folder() -> Path:
     return found
 
 
+def source_folder() -> Path | None:
+    """Return the folder of the package's source, for other Pythons to find it in; None where it is installed."""
+    return None if (PACKAGE / "embedded").is_dir() else PACKAGE.parent
+
+
 def default_configuration() -> Path:
     """Return the configuration that runs where none is named."""
     return folder() / "config/config.yaml"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ensir.config import reading
@@ -12,11 +15,20 @@ from ensir.execution import devices, functions
 from ensir.planning.headers import Headers
 from ensir.planning.overlap import shared_images
 from ensir.planning.plan import Plan
+from ensir.planning.reads import Reads
 from ensir.storage.layout import Layout
+from ensir.storage.provenance import from_here
 
 
-def plan(raw: dict[str, Any], source: str, files: Sequence[str], layout: Layout) -> Plan:
+def plan(raw: dict[str, Any], source: str, files: Sequence[str], prefix: str = "") -> Plan:
     """Return the plan of a configuration, if all files exist; see `ensir.config.reading.parse`.
+
+    Parameters
+    ----------
+    raw, source, files
+        As of `parse`.
+    prefix : str
+        The folder that the results folder is in, unless it is absolute.
 
     Raises
     ------
@@ -24,7 +36,7 @@ def plan(raw: dict[str, Any], source: str, files: Sequence[str], layout: Layout)
         All mistakes of the configuration, and all that is missing.
     """
     config, problems = reading.examine(raw, files)
-    planned = Plan(config, layout)
+    planned = Plan(config, Layout(os.path.join(prefix, config.results)))
     if lines := [*map(": ".join, problems), *planned.problems()]:
         raise InputError(reading.as_message(source, lines))
     return planned
@@ -38,18 +50,27 @@ class Checked:
     headers: Headers
 
 
-def check(path: str, layout: Layout) -> Checked:
+def check(path: str, results: str | None = None) -> Checked:
     """Check a configuration file as `plan` does, and whatever else could make a run fail.
 
     Imports the user's functions, looks for a GPU where one is asked for, and reads the headers of image files.
+
+    Parameters
+    ----------
+    path : str
+    results : str or None
+        A results folder, in place of the configuration's.
 
     Raises
     ------
     InputError
         All mistakes, a line each, sorted; or one syntax error, with the line and a caret.
     """
-    config, problems = reading.examine(reading.read(path), [path])
-    planned = Plan(config, layout)
+    raw = reading.read(path)
+    if results is not None:
+        raw["results"] = results
+    config, problems = reading.examine(raw, [path])
+    planned = Plan(config)
     headers = Headers(planned)
     of_files = [*planned.problems(), *_functions(planned), *_gpus(planned), *headers.problems()]
     lines = [
@@ -62,6 +83,17 @@ def check(path: str, layout: Layout) -> Checked:
     if lines:
         raise InputError(reading.as_message(path, lines))
     return Checked(planned, headers)
+
+
+def replaced(plan: Plan, file: Path) -> str | None:
+    """Return the file of another configuration whose page and tables a run will replace; None without such a one."""
+    try:
+        run = json.loads(Path(plan.layout.provenance).read_text(encoding="utf-8"))["run"]
+        (other,) = run["config_files"]
+    except (OSError, ValueError, KeyError, TypeError):  # none, or from before files were recorded
+        return None
+    wanted = json.loads(json.dumps(Reads(plan).used_sections()))
+    return None if other == from_here(file) or run["config"] == wanted else str(other)
 
 
 def used_models(plan: Plan) -> list[str]:

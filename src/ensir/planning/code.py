@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from ensir import registry
+from ensir.execution import workflow_files
 from ensir.execution.functions import file_digest_of_module
 from ensir.methods import CombiningMethod
 from ensir.section import Section
+from ensir.storage.digests import sha256
 from ensir.storage.provenance import source_digest
 
 
-def stage_code(stage: str, kinds: Iterable[Section] = ()) -> str:
-    """Return a digest of the code of a stage and of the kinds that it loads by name."""
-    return source_digest(f"ensir.stages.{stage}", *_modules(kinds))
+def stage_code(stage: str, kinds: Iterable[Section] = (), modules: Iterable[str] = ()) -> str:
+    """Return a digest of the code of a stage, of its script, and of the kinds and modules that it loads by name."""
+    return source_digest(f"ensir.stages.{stage}", *_modules(kinds), *modules) + _script_digest(stage)
 
 
 def figure_code(figure: str, methods: Iterable[CombiningMethod]) -> str:
     """Return a digest of the code of a figure and of the methods that it may run."""
     loaded = methods if registry.section("figures", figure).loads_methods else ()
-    return source_digest("ensir.stages.draw", registry.module_name("figures", figure), *_modules(loaded))
+    return stage_code("draw", loaded, [registry.module_name("figures", figure)])
+
+
+@cache
+def _script_digest(stage: str) -> str:
+    """Return a digest of a script of the workflow: Snakemake compares dates, which differ wherever it is installed."""
+    return sha256(workflow_files.folder() / f"workflow/scripts/{stage}.py")[:8]
 
 
 def functions_code(sections: Iterable[Section]) -> dict[str, str]:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from ensir.networks.shipped import SHIPPED_DAES
 from ensir.planning.reads import Read, Reads
 from ensir.storage import sources
+from ensir.storage.digests import sha256
 from ensir.storage.reading import known_sources
 
 
@@ -57,10 +59,22 @@ class MadeOf:
                 yield layout.refiner(refiner), reads.train_refiner(refiner)
 
     def _sources(self, read: Read) -> list[str]:
-        """Return the user's files, without weights that are results themselves."""
+        """Return the user's files, without weights that are results themselves, or ship with the package."""
         files = [file for files in read.sources.values() for file in files]
-        return [file for file in files if not file.startswith(f"{self.layout.root}/")]
+        shipped = SHIPPED_DAES.values()
+        return [file for file in files if not file.startswith(f"{self.layout.root}/") and file not in shipped]
 
     def _compared(self, result: str, files: tuple[str, ...]) -> sources.State:
         """Compare the sources of a result with its record, once in a process."""
-        return sources.state(self.layout.sources(result), files, lambda: known_sources(result))
+
+        def known() -> list[str] | None:
+            digests = known_sources(result)
+            return digests and [digest for digest in digests if digest not in self._shipped()]
+
+        return sources.state(self.layout.sources(result), files, known)
+
+    @staticmethod
+    @cache
+    def _shipped() -> set[str]:
+        """Return the digests of the weights that ship with the package, which are not recorded."""
+        return set(map(sha256, SHIPPED_DAES.values()))

@@ -25,12 +25,12 @@ class Plan:
     Parameters
     ----------
     config : Config
-    layout : Layout
-        Where results are: parts that exist keep their images.
+    layout : Layout or None
+        Where results are, if elsewhere than the configuration says: parts that exist keep their images.
     """
 
-    def __init__(self, config: Config, layout: Layout):
-        self.config, self.layout = config, layout
+    def __init__(self, config: Config, layout: Layout | None = None):
+        self.config, self.layout = config, layout or Layout(config.results)
         self.networks = Networks(self)
         self.targets = cache(self._targets)
         self.inputs = cache(self._inputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ensir import registry
 from ensir.figures import PaperFigure
 from ensir.planning.garbage import NOT_DIGESTED, needed
@@ -74,7 +76,10 @@ class Targets:
 
     def digested(self) -> list[str]:
         """Return every result that has a digest."""
-        return sorted(path for path in map(str, needed(self.plan)) if path.split("/")[1] not in NOT_DIGESTED)
+        root = Path(self.plan.layout.root)
+        return sorted(
+            str(path) for path in needed(self.plan) if path.relative_to(root).parts[0] not in NOT_DIGESTED
+        )
 
 
 def _subjects(kind: type[PaperFigure], tests: list[str], methods: list[str]) -> list[tuple[str, ...]]:

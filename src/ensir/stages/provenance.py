@@ -16,7 +16,9 @@ FORMAT_VERSION = 1
 RECORDED = ("settings", "options", "settled", "parameters", "versions", "dataset_digest", "model_digests")
 
 
-def record(place: Place, layout: Layout, config: dict[str, Any], results: list[str]) -> None:
+def record(
+    place: Place, layout: Layout, config: dict[str, Any], results: list[str], files: list[str]
+) -> None:
     """Write the record of a run.
 
     Parameters
@@ -27,6 +29,8 @@ def record(place: Place, layout: Layout, config: dict[str, Any], results: list[s
         The keys of the configuration that results depend on, defaults included, as plain data.
     results : list of str
         Every result that the configuration needs and that has a digest.
+    files : list of str
+        The configuration's files.
     """
     everything = {
         "format_version": FORMAT_VERSION,
@@ -35,6 +39,7 @@ def record(place: Place, layout: Layout, config: dict[str, Any], results: list[s
             "machine": platform.platform(),
             "python": platform.python_version(),
             "packages": {one.name: one.version for one in sorted(metadata.distributions(), key=_name)},
+            "config_files": list(map(provenance.from_here, files)),
             "config": config,
         },
         "results": {path: _made(path, Path(layout.digest(path))) for path in sorted(results)},

@@ -38,6 +38,9 @@ class Layout:
 
     root: str = "results"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", os.path.normpath(self.root))  # paths of results are compared as text
+
     def dataset(self, dataset: str) -> str:
         """Return the store of a dataset's targets and inputs."""
         return f"{self.root}/datasets/{dataset}.zarr"
@@ -146,6 +149,19 @@ class Layout:
     def report(self) -> str:
         """The report, an HTML page."""
         return f"{self.root}/report.html"
+
+    def log(self, job: str) -> str:
+        """Return the log of a job, such as ``merge/sr_x4/ensir``."""
+        return f"{self.root}/logs/{job}.log"
+
+    def benchmark(self, job: str) -> str:
+        """Return the table of the time and memory that a job took."""
+        return f"{self.root}/benchmarks/{job}.tsv"
+
+    @property
+    def worker_logs(self) -> str:
+        """The folder of the logs of Dask workers that Slurm starts."""
+        return f"{self.root}/logs/dask"
 
     def digest(self, path: str) -> str:
         """Return the digest file that mirrors a result."""

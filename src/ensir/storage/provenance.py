@@ -6,6 +6,7 @@ import ast
 import copy
 import hashlib
 import importlib.util
+import os
 import socket
 import subprocess
 from datetime import UTC, datetime
@@ -41,6 +42,12 @@ def origin() -> dict[str, str]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
     }
+
+
+def from_here(file: str | Path) -> str:
+    """Return the path of a file below the working directory, wherever that is moved; an absolute one elsewhere."""
+    below = os.path.relpath(file)
+    return os.path.abspath(file) if below.startswith(os.pardir) else below
 
 
 @cache

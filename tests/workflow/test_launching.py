@@ -1,0 +1,173 @@
+"""`ensir run`, `plan` and `resume`; results anywhere; the workflow from a clone, from a wheel, as a module."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+import yaml
+from conftest import Run, prepare
+
+PHOTOS = {"kind": "photos", "size": 32, "degradation": {"kind": "noise", "sigma": 25}}
+WITH_SHIPPED_WEIGHTS = {
+    "datasets": {
+        "ref": {**PHOTOS, "images": ["coffee", "rocket"]},
+        "test": {**PHOTOS, "images": ["chelsea"]},
+    },
+    "models": {
+        "tv": {"kind": "classical", "algorithm": "tv_chambolle"},
+        "dae": {"kind": "dae", "dae": "sigma25"},
+    },
+    "experiments": {
+        "one": {
+            "models": ["tv", "dae"],
+            "reference": "ref",
+            "tests": ["test"],
+            "methods": {"ensir": {"bin_width": 64}},
+        }
+    },
+}
+
+
+def ensir(run: Run, *arguments: str, source: Path | None = None, code: int = 0) -> str:
+    """Run a command of `ensir` in the folder of a run; returns what it printed."""
+    command = [sys.executable, "-c", "from ensir.cli import app; app()", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(source or run.repository / "src")}
+    done = subprocess.run(
+        command, cwd=run.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def test_run_plan_resume(finished: Run, tmp_path: Path):
+    """All in one, for a copy of a run is not free."""
+    run = finished.copy(tmp_path / "a run")
+    page = str(run.folder / "results/report.html")
+    printed = ensir(run, "run", "config.yaml")
+    assert "Nothing to be done" in printed
+    assert "average" in printed
+    assert printed.endswith(f"report: {page}\n")
+
+    other = {**run.config, "compute": {"shards": 1}}
+    (run.folder / "other.yaml").write_text(yaml.safe_dump(other))
+    assert "will be replaced" not in ensir(run, "plan", "other.yaml")  # it makes the same page
+    other["experiments"]["one"]["methods"]["zzpm"] = {}
+    (run.folder / "other.yaml").write_text(yaml.safe_dump(other))
+    planned = ensir(run, "plan", "other.yaml")
+    assert (
+        "results: report and tables of config.yaml will be replaced by those of other.yaml; to keep both, give "
+        "--results DIR\n"
+    ) in planned
+    assert "fuse test by zzpm of one" in planned
+    elsewhere = ensir(run, "plan", "other.yaml", "--results", "my results", "--", "--quiet", "rules")
+    assert "will be replaced" not in elsewhere
+    assert "\ningest  " in elsewhere
+
+    (run.folder / "results/provenance.json").unlink()
+    locks = run.folder / ".snakemake/locks"
+    locks.mkdir(exist_ok=True)
+    (locks / "0.output.lock").write_text("results/provenance.json\n")
+    assert "LockException" in ensir(run, "run", "config.yaml", code=1)
+    ensir(run, "resume", "config.yaml")
+    assert (run.folder / "results/provenance.json").is_file()
+    assert not any(locks.glob("*"))
+
+
+def test_mistakes_come_before_snakemake(fresh: Run):
+    fresh.config = {**fresh.config, "modles": {}}
+    for command in ("run", "plan", "resume"):
+        printed = ensir(fresh, command, "config.yaml", code=2)
+        assert printed.startswith("config.yaml: modles: unknown key; allowed: ")
+        assert "\n" not in printed.strip()
+    assert "is no folder with a config.yaml, and none of kubernetes, local, slurm" in ensir(
+        fresh, "run", "--profile", "pbs", code=2
+    )
+
+
+@pytest.mark.slow
+def test_results_may_be_anywhere(finished: Run, tmp_path: Path, repository: Path):
+    """The same results, wherever they are; commands find them by the configuration."""
+    run = prepare(tmp_path / "run", repository)
+    run.config = {"results": "my results/of today", **run.config}
+    ensir(run, "run", "config.yaml")
+    assert not (run.folder / "results").exists()
+    moved = Run(run.folder, repository)
+    (run.folder / "my results/of today").rename(run.folder / "results")
+    assert {name.replace("my results/of today", "results") for name in moved.digests()} == set(
+        finished.digests()
+    )
+    assert moved.digests() == finished.digests()
+    (run.folder / "results").rename(run.folder / "my results/of today")
+    assert "0 damaged" in ensir(run, "verify", "config.yaml")
+    assert "0 results" in ensir(run, "gc", "config.yaml")
+    assert "average" in ensir(run, "table", "config.yaml")
+    assert "Nothing to be done" in ensir(run, "run", "config.yaml")
+
+
+def as_module(run: Run) -> None:
+    """Make the workflow of a run a module of another one."""
+    (run.folder / "Snakefile").write_text(
+        f"""
+configfile: "config.yaml"
+
+module ensir:
+    snakefile: "{run.repository}/Snakefile"
+    config: config["fusing"]
+    prefix: "below"
+
+use rule * from ensir as ensir_*
+
+rule all:
+    input: rules.ensir_all.input
+    default_target: True
+"""
+    )
+    run.config = {"fusing": run.config, "datasets": "of the other workflow"}
+
+
+def of_module(run: Run, *arguments: str) -> str:
+    command = run.command(*arguments)
+    command[command.index("--snakefile") + 1] = str(run.folder / "Snakefile")
+    return subprocess.run(
+        command, cwd=run.folder, env=run.environment(), check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_a_module_is_planned_below_its_prefix(fresh: Run):
+    as_module(fresh)
+    planned = of_module(fresh, "--dry-run")
+    assert "below/results/report.html" in planned
+    assert "ensir_predict" in planned
+
+
+@pytest.mark.slow
+def test_a_module_gives_the_same_results(finished: Run, fresh: Run):
+    as_module(fresh)
+    of_module(fresh)
+    assert not (fresh.folder / "results").exists()
+    shutil.move(fresh.folder / "below/results", fresh.folder / "results")
+    assert fresh.digests() == finished.digests()
+
+
+@pytest.mark.slow
+def test_clone_and_wheel_rerun_nothing(tmp_path: Path, repository: Path, wheel: Path):
+    """Over one results folder, whichever of them made it; with weights that ship with the package."""
+    installed = tmp_path / "site-packages"
+    with ZipFile(wheel) as archive:
+        archive.extractall(installed)  # with the dates of today: scripts are newer than results
+    run = Run(tmp_path / "run", repository)
+    run.folder.mkdir()
+    run.config = WITH_SHIPPED_WEIGHTS
+    assert "Nothing to be done" not in ensir(run, "run", "config.yaml")
+    for script in (installed / "ensir/embedded/workflow/scripts").iterdir():
+        script.touch()
+    assert "Nothing to be done" in ensir(run, "run", "config.yaml", source=installed)
+    shutil.rmtree(run.folder / "results")
+    assert "Nothing to be done" not in ensir(run, "run", "config.yaml", source=installed)
+    assert "Nothing to be done" in ensir(run, "run", "config.yaml")
