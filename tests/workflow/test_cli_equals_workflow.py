@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,15 @@ def test_score(finished: Run, predictions: Path, tmp_path: Path):
     with open(tmp_path / "scores.csv", newline="") as file:
         found = {(row["method"], row["image"], row["metric"]): row["value"] for row in csv.DictReader(file)}
     assert found == expected
+
+
+def test_the_estimate_counts_the_jobs(fresh: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(fresh.folder)
+    monkeypatch.syspath_prepend(fresh.folder)
+    raw = fresh.config
+    raw["experiments"]["one"]["methods"] |= {"least_squares": {}, "hgbt": {"samples": 500}}
+    fresh.config = raw
+    checked = CliRunner().invoke(app, ["check", "--json", "config.yaml"])
+    (found,) = json.loads(checked.stdout)
+    assert found["estimate"]["jobs"] == len(fresh.planned())
+    assert sorted(found["estimate"]["untimed"]) == ["f", "hgbt"]

@@ -73,11 +73,10 @@ def check(path: str, results: str | None = None) -> Checked:
     planned = Plan(config)
     headers = Headers(planned)
     of_files = [*planned.problems(), *_functions(planned), *_gpus(planned), *headers.problems()]
+    keys = {problem.key for problem in problems}  # of which files say no more
     lines = [
         *map(": ".join, problems),
-        *(
-            line for line in of_files if not reading.VARIABLE.search(line)
-        ),  # it is not set, which is said already
+        *(line for line in of_files if line.partition(": ")[0] not in keys),
         *shared_images(planned),
     ]
     if lines:

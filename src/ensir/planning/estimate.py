@@ -142,7 +142,8 @@ def _add_experiment(total: Estimate, headers: Headers, name: str) -> None:
 def _add_method(total: Estimate, headers: Headers, name: str, method: str, section: CombiningMethod) -> None:
     layout, experiment = headers.plan.layout, headers.plan.config.experiments[name]
     if section.made == "lut":
-        total.add(layout.lut(name, method), ESTIMATE, jobs=2)
+        jobs = headers.plan.config.compute.shards + 1  # and one that merges them
+        total.add(layout.lut(name, method), ESTIMATE, jobs=jobs)
     elif section.made == "fit":
         total.add(layout.fit(name, method), 0.0)
     kind = getattr(section, "kind", method)
