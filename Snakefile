@@ -37,7 +37,7 @@ rule all:
         layout.provenance,
         reads.targets.sealed_stores(),
         reads.targets.image_folders(),
-        lambda w: layout.renewed if made_of.renewable() else [],
+        lambda w: layout.renewed if made_of.to_renew() else [],
 
 
 # Partial targets, each a stage of the whole: snakemake predictions, snakemake luts, snakemake scores

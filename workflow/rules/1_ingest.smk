@@ -69,8 +69,9 @@ rule seal_dataset:
         "../scripts/seal.py"
 
 
-# Where files have another date but the content that results were made of, nothing is made again but their records.
-rule renew_sources:
+# Where files have other dates or inodes, their content is compared, as far as planning has not done that. Where it is what
+# results were made from, only the records are made again.
+checkpoint renew_sources:
     output:
         layout.renewed,
     log:
@@ -86,9 +87,10 @@ rule renew_sources:
         runtime=60,
     params:
         results_folder=results_folder,
-        records=lambda w: made_of.renewable(),
+        results=lambda w: made_of.to_renew(),
+        stamps=lambda w: made_of.stamps(),
         source=stage_code("renew_sources"),
     message:
-        "renew the records of files with another date and the same content"
+        "compare files that have other dates with what results were made from, and renew the records"
     script:
         "../scripts/renew_sources.py"

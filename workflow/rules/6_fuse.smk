@@ -39,6 +39,10 @@ rule fuse:
         allow_overlap=lambda w: experiment_of(w).allow_overlap,
         expected_error=lambda w: experiment_of(w).expected_error and method_of(w).made == "lut",
         format_version=FUSED_FORMAT_VERSION,
+        made_of=lambda w: made_of.record(
+            layout.part(layout.fused(w.experiment, w.dataset, w.method), w.part),
+            reads.fuse(w.experiment, w.dataset, w.method, w.part),
+        ),
         source=lambda w: stage_code("fuse", [method_of(w)]),
     message:
         "fuse {wildcards.dataset} by {wildcards.method} of {wildcards.experiment}, part {wildcards.part}"

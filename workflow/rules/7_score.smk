@@ -36,8 +36,7 @@ rule score:
 
 rule summarize:
     input:
-        scores=reads.all_scores(),
-        seconds=reads.all_seconds(),
+        unpack(reading(lambda w: reads.summarize())),
     output:
         scores=report(layout.all_scores, category="Tables", caption="../report/scores.rst"),
         summary=report(layout.summary, category="Tables", caption="../report/summary.rst"),

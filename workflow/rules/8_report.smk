@@ -11,8 +11,7 @@
 
 rule tables:
     input:
-        scores=layout.all_scores,
-        summary=layout.summary,
+        unpack(reading(lambda w: Read(files={"scores": layout.all_scores, "summary": layout.summary}))),
     output:
         tables=directory(layout.tables),
     log:
@@ -69,8 +68,7 @@ rule report:
 
 rule provenance:
     input:
-        scores=layout.all_scores,
-        digests=[layout.digest(path) for path in reads.targets.digested()],
+        unpack(reading(lambda w: Read(files={"scores": layout.all_scores, "of_results": all_digests()}))),
     output:
         record=layout.provenance,
     log:

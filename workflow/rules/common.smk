@@ -14,7 +14,7 @@ from ensir.networks.shipped import SHIPPED_DAES
 from ensir.planning import check
 from ensir.planning.code import figure_code, functions_code, stage_code
 from ensir.planning.made_of import MadeOf
-from ensir.planning.reads import Reads
+from ensir.planning.reads import Read, Reads
 from ensir.planning.targets import FIGURE_FILES
 from ensir.storage.digests import sha256
 from ensir.storage.provenance import installed_digest, templates_digest
@@ -72,9 +72,14 @@ def growing(megabytes):
 
 
 def reading(read):
-    """The input of a rule: results and files of the user's are `ancient`, for digests and records tell what changed."""
+    """The input of a rule: results and files of the user's are `ancient`, for digests and records tell what changed.
+
+    Where planning does not know that, as it would take too long, a job compares files first, and all is planned after it.
+    """
 
     def inputs(wildcards):
+        if workflow.is_main_process and made_of.is_unknown():
+            checkpoints.renew_sources.get()
         found = read(wildcards)
         results = {name: old(paths) for name, paths in found.results.items()}
         sources = {name: list(map(source_file, paths)) for name, paths in found.sources.items()}
@@ -103,6 +108,10 @@ def results_folder(wildcards, output):
 def dask_settings():
     """A resource, as no result depends on them."""
     return json.dumps({**settings.dask.model_dump(), "logs": layout.worker_logs})
+
+
+def all_digests():
+    return [layout.digest(path) for path in reads.targets.digested()]
 
 
 def experiment_of(wildcards):

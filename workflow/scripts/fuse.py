@@ -2,8 +2,9 @@ import json
 
 from ensir.execution.job import job
 from ensir.storage.layout import Layout
+from ensir.storage.sources import recorded
 
-with job(snakemake) as progress:
+with job(snakemake) as progress, recorded(**snakemake.params.made_of):
     from ensir.scoring.rows import write_seconds
     from ensir.stages.fuse import fuse
 

@@ -64,14 +64,10 @@ class Reads:
 
     def ingest(self, dataset: str, part: str) -> Read:
         """Ingest: the files of one part's images, and that of a blur kernel."""
-        plan = self.plan
-        return Read(
-            sources={
-                "targets": plan.files(plan.targets(dataset), dataset, part),
-                "inputs": plan.files(plan.inputs(dataset), dataset, part),
-                "kernel": plan.kernel(dataset),
-            }
+        targets, inputs = (
+            self.plan.files(files(dataset), dataset, part) for files in (self.plan.targets, self.plan.inputs)
         )
+        return Read(sources={"targets": targets, "inputs": inputs, "kernel": self.plan.kernel(dataset)})
 
     def sizes(self, dataset: str, part: str) -> list[tuple[int, int]]:
         """Ingest: the size that each target is cropped to; empty without `crop`."""
@@ -189,9 +185,9 @@ class Reads:
     def fused_models(self, experiment: str, method: str) -> list[str]:
         """Fuse: the names of what is combined: the models or, for a refiner, what it refines."""
         section = self.method(experiment, method)
-        return (
-            [section.refined] if isinstance(section, Refiner) else self.config.experiments[experiment].models
-        )
+        if isinstance(section, Refiner):
+            return [section.refined]
+        return self.config.experiments[experiment].models
 
     def network(self, experiment: str, method: str) -> list[str]:
         """Fuse: the files of a method that is a network; empty for others."""
@@ -212,7 +208,7 @@ class Reads:
         }
         if made := self.made(experiment, method):
             results["fitted"] = made
-        return Read(results, {"network": self.network(experiment, method)})
+        return Read(results, sources={"network": self.network(experiment, method)})
 
     def result(self, experiment: str, dataset: str, method: str) -> str:
         """Score: the store of a method's fused images, or of a base model's predictions."""
@@ -242,6 +238,10 @@ class Reads:
             for method in [*section.models, *section.methods]
             for part in self.plan.parts(dataset)
         ]
+
+    def summarize(self) -> Read:
+        """Summarize: all scores, and how long everything took."""
+        return Read(files={"scores": self.all_scores(), "seconds": self.all_seconds()})
 
     def all_scores(self) -> list[str]:
         """Summarize: all scores."""

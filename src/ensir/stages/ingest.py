@@ -101,6 +101,8 @@ def _write(
             "numpy", "pillow", "imagecodecs", "scikit-image", "scikit-learn", "scipy"
         ),
     }
+    if kernel := kernel_files(settings["degradation"]):
+        attributes["kernel_digest"] = [digests.sha256(path) for path in kernel]
     size = sum(image.nbytes for pair in pairs for image in pair if image is not None)
     with writing.new_group(place, attributes, size) as group:
         writer = writing.ImageWriter(group, names, [target.shape for target, _ in pairs], first.dtype)

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ensir.errors import InputError
-from ensir.storage import digests, failures, packing
+from ensir.storage import digests, failures, packing, sources
 from ensir.storage.shared import Gathered
 
 if TYPE_CHECKING:
@@ -235,14 +235,16 @@ def identity(part: Part) -> dict[str, Any]:
     }
 
 
-def known_sources(path: str) -> list[str] | None:
-    """Return the SHA-256 of the files that a part says it was made from; None where there is no such part."""
+def known_sources(path: str) -> sources.Known | None:
+    """Return the SHA-256 of the files that a part says it was made from; None where it is no part."""
     if not Path(path, "zarr.json").is_file():
         return None
     part = Part(path)
     columns = ("target_file_digest", "input_file_digest", "file_digest")
-    known = [str(sha) for name in columns if name in part.group for sha in part.column(name)]
-    return known + part.attributes.get("parameters", {}).get("network", [])
+    images = [str(sha) for name in columns if name in part.group for sha in part.column(name)]
+    made = part.attributes
+    networks = made.get("network", made.get("parameters", {}).get("network", []))
+    return sources.Known(images, [*networks, *made.get("kernel_digest", [])])
 
 
 @runtime_checkable
