@@ -18,6 +18,7 @@ import yaml
 
 from ensir.images import image_files
 from ensir.storage import sources
+from ensir.storage.layout import Layout
 
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
@@ -99,8 +100,11 @@ class Run:
         """Return a copy of the whole folder: dates, Snakemake's memory, and records of the copied sources."""
         shutil.copytree(self.folder, folder, symlinks=True)
         with chdir(folder):
-            for record in Path("results/sources").rglob("*.json"):
-                sources.renew(record)
+            for result in Layout().made_from_sources():
+                record = Layout().sources(result)
+                held = sources.read(record)
+                assert held is not None
+                sources.write(record, sources.compared(held, list(held.files), lambda: None))
         return Run(folder, self.repository)
 
 

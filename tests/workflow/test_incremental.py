@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Run, copy_repository, write_dataset, write_images
+
+from ensir.images import image_files
+from ensir.storage import reading
 
 
 def edit_config(change: Callable[[dict], None]) -> Callable[[Run], None]:
@@ -125,9 +130,9 @@ CASES = [
     ("more shards", edit_config(change_shards), 0, ["estimate"], ["ingest", "predict", "partition"]),
     ("scheduler of Dask", edit_config(change_dask), 0, None, []),
     ("unrelated keys", edit_config(unrelated_keys), 0, None, []),
-    ("touched but equal file", touch("ref/pred/a/r1.png"), 0, ["renew the records"], EVERYTHING),
-    ("touched but equal target", touch("test/gt/t1.png"), 0, ["renew the records"], EVERYTHING),
-    ("older but equal file", touch("ref/pred/a/r1.png", OLD), 0, ["renew the records"], EVERYTHING),
+    ("touched but equal file", touch("ref/pred/a/r1.png"), 0, ["compare files"], EVERYTHING),
+    ("touched but equal target", touch("test/gt/t1.png"), 0, ["compare files"], EVERYTHING),
+    ("older but equal file", touch("ref/pred/a/r1.png", OLD), 0, ["compare files"], EVERYTHING),
     ("prediction replaced by an older one", replace_by_older("ref/pred/a/r1.png", "ref/pred/b/r1.png"), 1, ["predict ref with a", "partition", "merge", *FUSION], ["ingest", " b,", " f,"]),
     ("target replaced by an older one", replace_by_older("test/gt/t1.png", "test/pred/a/t1.png"), 3, ["ingest test, part", "score"], ["ingest ref", "predict ref", "partition"]),
     ("appended image", append_image, 3, ["ingest test, part", *FUSION], ["ingest ref", "predict ref", "partition"]),
@@ -161,6 +166,51 @@ def test_change(finished: Run, tmp_path: Path, change, predictions, needed, spar
             word,
             planned,
         )
+
+
+def executed(output: str) -> list[str]:
+    """Return the messages of the jobs that a run has executed."""
+    return sorted(re.findall(r"^Job \d+: (.*)$", output, re.MULTILINE))
+
+
+COMPARE = "compare files that have other dates with what results were made from, and renew the records"
+
+
+def test_planning_leaves_it_to_a_job_to_compare_much(finished: Run, tmp_path: Path):
+    """As after a clone: other dates, other inodes, lost records. All jobs wait for the comparison; none is needed."""
+    run = finished.copy(tmp_path / "run")
+    edit_source("src/ensir/planning/made_of.py", "READ_AT_MOST = 2**28", "READ_AT_MOST = 0")(run)
+    images = [*run.folder.glob("ref/**/*.png"), *run.folder.glob("test/**/*.png")]
+    for file in images:
+        os.utime(file)
+    shutil.rmtree(run.folder / "results/sources/datasets")
+    assert COMPARE in run.planned()
+    assert executed(run.run()) == [COMPARE]
+    assert run.digests() == finished.digests()
+    assert run.planned() == []
+
+
+@pytest.mark.slow
+def test_a_job_that_compares_much_finds_what_is_replaced(finished: Run, tmp_path: Path):
+    run = finished.copy(tmp_path / "run")
+    edit_source("src/ensir/planning/made_of.py", "READ_AT_MOST = 2**28", "READ_AT_MOST = 0")(run)
+    for change in (
+        replace_by_older("ref/pred/a/r1.png", "ref/pred/b/r1.png"),
+        touch("ref/pred/a/r3.png"),
+        touch("ref/gt/r1.png"),
+    ):
+        change(run)
+    jobs = executed(run.run())
+    assert len([job for job in jobs if job.startswith(("ingest", "predict"))]) == 1, jobs
+    for job in (COMPARE, "predict ref with a", "partition", "merge", *FUSION):
+        assert any(job in line for line in jobs), (job, jobs)
+    assert run.planned() == []
+    (held,) = (
+        reading.Part(path)
+        for path in (run.folder / "results/predictions/ref/a.zarr").glob("[0-9a-f]*")
+        if "r1" in reading.Part(path).names
+    )
+    np.testing.assert_array_equal(held.image("r1"), image_files.read(str(run.folder / "ref/pred/b/r1.png")))
 
 
 @pytest.mark.slow

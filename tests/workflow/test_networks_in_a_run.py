@@ -69,7 +69,8 @@ def test_a_network_and_what_reruns_it(with_network: Run):
     run.config = config
     assert run.planned() == []
     os.utime(run.folder / "net.pt2")
-    assert run.planned() == ["renew the records of files with another date and the same content"]
+    (job,) = run.planned()
+    assert job.startswith("compare files that have other dates")
     export(run.folder / "net.pt2", seed=1)
     predictions = [job for job in run.planned() if job.startswith("predict")]
     assert len(predictions) == 2

@@ -59,10 +59,14 @@ def verify(
             "URL of a shared store"
         ),
     ] = "results",
+    sources: Annotated[
+        bool,
+        typer.Option("--sources", help="also compare the files that results were made from, byte by byte"),
+    ] = False,
 ) -> None:
     """Compare results with their digests, byte by byte, and name what is damaged.
 
-    Example: ensir verify results/predictions/set5/IMDN.zarr
+    Examples: ensir verify results/predictions/set5/IMDN.zarr; ensir verify --sources
     """
     good = bad = 0
     for result, problems, fix in _verified(_results_folder(path)):
@@ -75,7 +79,32 @@ def verify(
     typer.echo(f"{good + bad} results checked, {bad} damaged")
     if not good + bad:
         typer.echo(f"{path}: there are no digests of anything here", err=True)
-    raise typer.Exit(1 if bad or not good else 0)
+    sound = not sources or _verify_sources(path)
+    raise typer.Exit(1 if bad or not good or not sound else 0)
+
+
+def _verify_sources(path: str) -> bool:
+    """Print which results were made from other files than those of today; return whether all are up to date."""
+    from ensir.storage import sources
+    from ensir.storage.shared import is_url
+
+    layout = None if is_url(path) else _layout_of(Path(path))
+    if layout is None:
+        raise InputError(
+            f"{path}: only what is in a results folder has records of the files it was made from"
+        )
+    good = bad = 0
+    for result, problems in sources.verify(path, layout):
+        good += not problems
+        bad += bool(problems)
+        for problem in problems:
+            typer.echo(f"{result}: {problem}", err=True)
+    typer.echo(f"the source files of {good + bad} results compared, those of {bad} differ")
+    if bad:
+        typer.echo("  fix: put the files back, or run the workflow again", err=True)
+    if not good + bad:
+        typer.echo(f"{path}: there are no records of source files here", err=True)
+    return good > 0 and not bad
 
 
 def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:

@@ -1,4 +1,4 @@
-"""Renew sources: records of results whose files have other dates → records with these dates, or with what has changed."""
+"""Renew sources: records of results whose files have other dates → records with these, or with what has changed."""
 
 from __future__ import annotations
 

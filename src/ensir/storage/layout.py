@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,9 +172,16 @@ class Layout:
         """Return the record of the source files that a result was made from."""
         return f"{self.root}/sources/{os.path.relpath(path, self.root)}.json"
 
+    def made_from_sources(self) -> Iterator[str]:
+        """Yield the results whose source files are recorded, sorted."""
+        folder = Path(self.root) / "sources"
+        for record in sorted(folder.rglob("*.json")):
+            if str(record) != self.renewed:
+                yield f"{self.root}/{record.relative_to(folder).as_posix().removesuffix('.json')}"
+
     @property
     def renewed(self) -> str:
-        """The list of the records renewed last: those whose files have new dates, but the same content."""
+        """The list of the results whose files were found to have changed when they were compared last."""
         return f"{self.root}/sources/renewed.json"
 
     @staticmethod

@@ -12,12 +12,14 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from ensir.errors import InputError
 from ensir.storage.atomic import replaced
 from ensir.storage.digests import sha256
+from ensir.storage.layout import Layout
 
 Stamp = tuple[
     int, int, int, int
@@ -167,3 +169,34 @@ def _is_made_from(known: Known | None, digests: list[str]) -> bool:
         return True
     first = len(known.first)
     return digests[:first] == known.first and set(digests[first:]) <= set(known.others)
+
+
+def verify(path: str | Path, layout: Layout) -> Iterator[tuple[str, list[str]]]:
+    """Compare the content of all files that results were made from with the records.
+
+    Parameters
+    ----------
+    path : path
+        A results folder, a store, a part, or any folder in between.
+    layout : Layout
+        The results folder that holds it. Relative paths of files start at the folder that this is in.
+
+    Yields
+    ------
+    (str, list of str)
+        Each result, and what is wrong with its files; an empty list where they are what it was made from.
+    """
+    digest, base = cache(sha256), Path(os.path.abspath(layout.root)).parent
+    asked = Path(os.path.abspath(path))
+    for result in layout.made_from_sources():
+        place = Path(os.path.abspath(result))
+        if asked == place or asked in place.parents or place in asked.parents:
+            held = read(layout.sources(result))
+            files = held.files.items() if held else ()
+            problems = [] if held else [f"{layout.sources(result)}: is damaged"]
+            for file, (_, sha) in files:
+                if not (base / file).is_file():
+                    problems.append(f"{file}: is missing")
+                elif digest(base / file) != sha:
+                    problems.append(f"{file}: is not what it was made from")
+            yield result, problems
