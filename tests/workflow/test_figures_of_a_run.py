@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from pathlib import Path
 
+import pytest
 from conftest import Run
+from test_networks_in_a_run import export
 
 
 def drawn(run: Run, *targets: str) -> list[str]:
@@ -46,3 +49,19 @@ def test_figures_by_name(finished: Run, tmp_path: Path):
     config["experiments"]["one"]["png"] = True
     run.config = config
     assert drawn(run, "gain", "distribution") == ["draw the distribution of ensir in one"]
+
+
+@pytest.mark.slow
+def test_a_network_that_is_replaced_by_an_older_one(finished: Run, tmp_path: Path):
+    run = finished.copy(tmp_path / "run")
+    network = run.folder / "net.pt2"
+    export(network, seed=0)
+    config = run.config
+    config["experiments"]["one"]["figures"] = {"network": network.name}
+    run.config = config
+    assert drawn(run, "features") == ["draw the features of test in one"]
+    run.run("features")
+    assert drawn(run, "features") == []
+    network.write_bytes(b"another")
+    os.utime(network, ns=(1, 1))
+    assert drawn(run, "features") == ["draw the features of test in one"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,3 +112,26 @@ def test_what_reruns_a_refiner(refined: Run, tmp_path: Path, monkeypatch: pytest
     }
     assert {"refiners/one", "fused/one/test/behind.zarr", "fused/one/train"} <= unneeded
     assert not any("train/smooth" in path for path in unneeded)
+
+
+@pytest.mark.slow
+def test_weights_that_are_replaced_by_older_ones(refined: Run, tmp_path: Path):
+    """Of a method, which makes no predictions."""
+    run = refined.copy(tmp_path / "run")
+    own, other = run.folder / "own.safetensors", run.folder / "results/refiners/refined.safetensors"
+    shutil.copy(run.folder / "results/refiners/one/behind.safetensors", own)
+    changed = run.config
+    behind = changed["experiments"]["one"]["methods"]["behind"]
+    behind |= {"weights": own.name}
+    del behind["training"]
+    run.config = changed
+    run.run()
+    assert run.planned() == []
+    shutil.copy(other, own)
+    os.utime(own, ns=(1, 1))
+    planned = run.planned()
+    assert [job for job in planned if job.startswith("fuse")] == [
+        job for job in planned if job.startswith("fuse test by behind of one")
+    ]
+    assert any(job.startswith("fuse") for job in planned)
+    assert not any(job.startswith(("predict", "train", "ingest")) for job in planned)

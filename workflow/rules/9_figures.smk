@@ -49,6 +49,10 @@ for figure, kind in registry.sections("figures").items():
             results_folder=results_folder,
             figure=figure,
             subject=lambda w, figure=figure: reads.subject(figure, w.experiment, *subject(w)),
+            made_of=lambda w, figure=figure, what=what: made_of.record(
+                layout.figure(w.experiment, figure, what.format(**w)) + FIGURE_FILES[0],
+                reads.figure(figure, w.experiment, *subject(w)),
+            ),
             # how captions are worded reruns nothing: params that depend on the output are not compared
             caption=lambda w, output, figure=figure: reads.caption(figure, w.experiment, *subject(w)),
             source=lambda w, figure=figure: figure_code(figure, experiment_of(w).methods.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -51,6 +52,60 @@ def file_digest_of_module(module: str) -> str:
     if spec is None or not spec.origin or not Path(spec.origin).is_file():
         return ""
     return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
+
+
+@cache
+def digests_of_own_files(module: str) -> dict[str, str]:
+    """Return the digest of the file of one of the user's modules, and of each of theirs that it imports, by module.
+
+    Theirs are the modules in the working directory and those of its own package; imports are followed, also inside
+    functions, without running anything.
+    """
+    _search_working_directory()
+    digests: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        parts = waiting.pop().split(".")
+        for name in (".".join(parts[: i + 1]) for i in range(len(parts))):
+            path = _own_file(name, module.partition(".")[0])
+            if path and name not in digests:
+                content = path.read_bytes()
+                digests[name] = hashlib.sha256(content).hexdigest()[:16]
+                waiting += _imports(content, name if path.name == "__init__.py" else name.rpartition(".")[0])
+    return digests
+
+
+def _own_file(name: str, package: str) -> Path | None:
+    """Return the source file of a module that is in the working directory, or of a package that is installed."""
+    bases = [Path(os.getcwd(), *name.split("."))]
+    if name.partition(".")[0] == package:
+        try:
+            spec = importlib.util.find_spec(package)
+        except (ImportError, ValueError):
+            spec = None
+        if spec and spec.origin:
+            folder = Path(spec.origin).parent
+            root = folder.parent if spec.submodule_search_locations else folder
+            bases.append(root.joinpath(*name.split(".")))
+    files = [path for base in bases for path in (base / "__init__.py", base.with_suffix(".py"))]
+    return next(filter(Path.is_file, files), None)
+
+
+def _imports(source: bytes, package: str) -> list[str]:
+    """Return the names that a module of a package imports, each of which may be a module."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # reported when the function is loaded
+        return []
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            names += [f"{origin}.{alias.name}" if origin else alias.name for alias in node.names]
+    return names
 
 
 def _search_working_directory() -> None:

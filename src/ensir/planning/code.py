@@ -7,7 +7,7 @@ from functools import cache
 
 from ensir import registry
 from ensir.execution import workflow_files
-from ensir.execution.functions import file_digest_of_module
+from ensir.execution.functions import digests_of_own_files
 from ensir.methods import CombiningMethod
 from ensir.section import Section
 from ensir.storage.digests import sha256
@@ -32,9 +32,12 @@ def _script_digest(stage: str) -> str:
 
 
 def functions_code(sections: Iterable[Section]) -> dict[str, str]:
-    """Return the digest of each file that the user's functions are imported from, by module."""
+    """Return the digest of each of the user's files that their functions are imported from, by module."""
     modules = {function.partition(":")[0] for section in sections for function in section.functions}
-    return {module: file_digest_of_module(module) for module in sorted(modules)}
+    found = dict[str, str]()
+    for module in modules:
+        found |= digests_of_own_files(module) or {module: ""}
+    return dict(sorted(found.items()))
 
 
 def _modules(kinds: Iterable[Section]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ensir.networks.shipped import SHIPPED_DAES
 from ensir.planning.reads import Read, Reads
+from ensir.planning.targets import FIGURE_FILES
 from ensir.storage import sources
 from ensir.storage.reading import known_sources
 
@@ -103,6 +104,11 @@ class MadeOf:
                 for part in self.plan.parts(dataset):
                     path = layout.part(layout.fused(experiment, dataset, method), part)
                     yield path, reads.fuse(experiment, dataset, method, part)
+
+        for figure, experiment, of in self.reads.targets.drawn():
+            read = reads.figure(figure, experiment, of.get("dataset", ""), of.get("method", ""))
+            if any(read.sources.values()):
+                yield layout.figure(experiment, figure, "/".join(of.values())) + FIGURE_FILES[0], read
 
     def _sources(self, read: Read) -> list[str]:
         """Return the user's files, without weights that are results themselves, or ship with the package."""

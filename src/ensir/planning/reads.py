@@ -362,7 +362,7 @@ class Reads:
         """Figures: the results and files that one reads."""
         results = self.subject(figure, experiment, dataset, method)["results"]
         read = Read(
-            files={"files": self.config.experiments[experiment].figures.options(figure).files(figure)}
+            sources={"files": self.config.experiments[experiment].figures.options(figure).files(figure)}
         )
         for word, source in results.items():
             match word:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from ensir import registry
@@ -56,22 +57,22 @@ class Targets:
             if section.made == "lut"
         ]
 
-    def figures(self) -> dict[str, list[str]]:
-        """Return the files of every figure of all experiments, by kind of figure."""
-        files: dict[str, list[str]] = {}
+    def drawn(self) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """Yield every figure of all experiments: its kind, the experiment, and what it shows by axis."""
         for figure in registry.kinds("figures"):
             kind = registry.section("figures", figure)
-            files[figure] = [
-                self.layout.figure(name, figure, "/".join(of)) + ending
-                for name, experiment in self.config.experiments.items()
-                if kind.suits_experiment(list(experiment.methods.values()))
-                for of in _subjects(
-                    kind,
-                    experiment.tests,
-                    [m for m, section in experiment.methods.items() if kind.suits(section)],
-                )
-                for ending in FIGURE_FILES
-            ]
+            for name, experiment in self.config.experiments.items():
+                if kind.suits_experiment(list(experiment.methods.values())):
+                    methods = [m for m, section in experiment.methods.items() if kind.suits(section)]
+                    for of in _subjects(kind, experiment.tests, methods):
+                        yield figure, name, dict(zip(kind.of, of, strict=True))
+
+    def figures(self) -> dict[str, list[str]]:
+        """Return the files of every figure of all experiments, by kind of figure."""
+        files: dict[str, list[str]] = {figure: [] for figure in registry.kinds("figures")}
+        for figure, experiment, of in self.drawn():
+            stem = self.layout.figure(experiment, figure, "/".join(of.values()))
+            files[figure] += [stem + ending for ending in FIGURE_FILES]
         return files
 
     def digested(self) -> list[str]:
