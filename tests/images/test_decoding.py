@@ -436,6 +436,16 @@ def test_the_first_image_of_an_animated_png_is_what_viewers_without_animation_sh
     assert_equal(read(tmp_path / "x.png", content), image)
 
 
+def test_a_tiff_that_does_not_say_whether_0_is_black(tmp_path: Path):
+    """Readers differ: some invert it, others do not."""
+    content = tiff(codes(8), 8, 1)
+    directory = struct.unpack(">I", content[4:8])[0]
+    at = content.index(struct.pack(">HHI", 262, SHORT, 1), directory)
+    refused(
+        tmp_path / "x.tif", content[:at] + struct.pack(">H", 261) + content[at + 2 :], "whether 0 is black"
+    )
+
+
 def test_pixels_that_were_never_written(tmp_path: Path):
     strips = [bytes(7), b""]
     content = tiff(codes(8, size=(2, 7)), 8, 1, strips=strips)

@@ -235,3 +235,86 @@ def test_a_hostile_program_runs_nothing(tmp_path: Path, attack: str):
     with pytest.raises(InputError, match=r"bad.pt2: is refused, since it"):
         restore(bad, photograph("chelsea", 40))
     assert not Hostile.mark.exists()
+
+
+def graph(path: Path, given: dict[str, str], made: dict[str, str], channels_last: bool = False) -> Path:
+    """Write an ONNX graph that returns its first input; inputs and outputs with their types."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    def values(types: dict[str, str]) -> list[Any]:
+        shape = [1, "height", "width", 3] if channels_last else [1, 3, "height", "width"]
+        return [
+            helper.make_tensor_value_info(name, getattr(TensorProto, kind), shape)
+            for name, kind in types.items()
+        ]
+
+    first = next(iter(given))
+    nodes = [
+        helper.make_node("Cast", [first], [name], to=getattr(TensorProto, kind))
+        for name, kind in made.items()
+    ]
+    body = helper.make_graph(nodes, "graph", values(given), values(made))
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    ("given", "made", "message"),
+    [
+        (
+            {"x": "FLOAT", "noise": "FLOAT"},
+            {"y": "FLOAT"},
+            r"has 2 inputs \(x, noise\), but one picture goes in",
+        ),
+        ({"x": "FLOAT"}, {"y": "FLOAT", "z": "FLOAT"}, r"has 2 outputs \(y, z\), but one picture goes in"),
+        ({"x": "UINT8"}, {"y": "UINT8"}, r"takes tensor\(uint8\), not one of .*; export it with floats"),
+        ({"x": "FLOAT"}, {"y": "INT32"}, r"makes tensor\(int32\), not one of .*; export it with floats"),
+    ],
+)
+def test_onnx_with_other_inputs_and_outputs(tmp_path: Path, given, made, message: str):
+    with pytest.raises(InputError, match=message):
+        exported.read(str(graph(tmp_path / "net.onnx", given, made)), "cpu")
+
+
+@needs_onnx
+def test_onnx_of_doubles(tmp_path: Path):
+    path = graph(tmp_path / "net.onnx", {"x": "DOUBLE"}, {"y": "DOUBLE"})
+    image = photograph("chelsea", 90)[:70]
+    restorer = exported.Restorer({**SETTINGS, "path": str(path)}, [])
+    (prediction,) = restorer.restore([restorers.Degraded("x", image, image.shape, 8, 1, None)])
+    np.testing.assert_allclose(prediction, image, atol=1e-3)
+
+
+@needs_onnx
+def test_onnx_with_channels_last(tmp_path: Path):
+    path = graph(tmp_path / "net.onnx", {"x": "FLOAT"}, {"y": "FLOAT"}, channels_last=True)
+    with pytest.raises(
+        InputError, match=r"takes an input of shape \(1, any, any, 3\); export it for \(image, channel,"
+    ):
+        exported.Restorer({**SETTINGS, "path": str(path)}, [])
+
+
+@needs_onnx
+def test_onnx_with_weights_in_other_files(tmp_path: Path):
+    """Files beside the graph are compared with what results were made from: only those with names that are known."""
+    import onnx
+
+    export(Twice(), tmp_path / "net.onnx")
+    for name in ("net.onnx.data", "net.onnx_data", "weights.bin"):
+        path = tmp_path / name.partition(".")[0] / "net.onnx"
+        path.parent.mkdir(exist_ok=True)
+        model = onnx.load(tmp_path / "net.onnx")
+        onnx.save(model, path, save_as_external_data=True, location=name, size_threshold=0)
+        if name == "weights.bin":
+            with pytest.raises(
+                InputError, match=r"keeps weights in 'weights\.bin', where a change would not be noticed"
+            ):
+                exported.read(str(path), "cpu")
+        else:
+            exported.read(str(path), "cpu")
+            model_section = exported.ExportedModel(kind="exported", path=str(path))
+            assert model_section.network("key", None) == [str(path), f"{path.parent}/{name}"]
+            (path.parent / name).unlink()

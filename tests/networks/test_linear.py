@@ -139,7 +139,9 @@ def test_masks(tmp_path):
     PIL.Image.fromarray(known).save(tmp_path / "bit.png")
     PIL.Image.fromarray(known * np.uint8(255)).save(tmp_path / "lossy.png", "JPEG", quality=90)
     assert (image_files.read(str(tmp_path / "lossy.png"))[..., 0][~known] > 0).mean() > 0
-    for name in ("white.png", "one.png", "bit.png", "lossy.png"):
+    image_files.write(tmp_path / "was_lossy.png", image_files.read(str(tmp_path / "lossy.png")))
+    image_files.write(tmp_path / "254.png", known[:, :, None] * np.uint8(254))
+    for name in ("white.png", "one.png", "bit.png", "lossy.png", "was_lossy.png", "254.png"):
         np.testing.assert_array_equal(read_mask(str(tmp_path / name)), known, name)
 
 

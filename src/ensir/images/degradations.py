@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from pydantic import Field
 
 from ensir.errors import InputError
@@ -190,14 +190,14 @@ def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.
     return value[::-1, ::-1] if mirrored else value
 
 
-def read_mask(path: str) -> Shaped[np.ndarray, "height width"]:
+def read_mask(path: str) -> Bool[np.ndarray, "height width"]:
     """Return which pixels of an image are known, from an image that is black where they are missing.
 
-    In a lossy image, where black is not quite black, pixels brighter than half of white are known.
+    Known are those brighter than half of the brightest: masks hold 0 and 1, 0 and 255, or, after lossy compression or
+    resizing, values in between.
     """
-    mask = read(path)
-    brightest = mask.max(axis=2)
-    return brightest > (np.iinfo(mask.dtype).max // 2 if is_lossy(path) else 0)
+    brightest = read(path).max(axis=2).astype(np.int64)
+    return 2 * brightest > max(brightest.max(), 1)
 
 
 def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:

@@ -16,6 +16,7 @@ from ensir.images.codes import Header, Pixels
 
 # Compressions that tifffile decodes to RGB; 6, their predecessor, is ambiguous.
 JPEG_IN_TIFF = (7, 33007, 34892)
+PHOTOMETRIC = 262
 FULL_RANGE = (0, 255, 128, 255, 128, 255)  # black and white of Y, Cb and Cr, as in JFIF
 BT601 = (0.299, 0.587, 0.114)
 
@@ -64,6 +65,10 @@ def _opened(path: str) -> Iterator[Any]:
             raise InputError(
                 f"{path}: holds more than one image (pages, channels, sizes or moments); save the intended one as grey "
                 "or RGB in a file of its own"
+            )
+        if PHOTOMETRIC not in page.tags:
+            raise InputError(
+                f"{path}: does not say whether 0 is black (PhotometricInterpretation); save it as PNG"
             )
         colours = tifffile.PHOTOMETRIC(page.photometric).name
         if colours not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "YCBCR"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
@@ -31,7 +32,12 @@ Floats = Float[np.ndarray, "image channel height width"]
 ONNX_TYPES: dict[str, np.dtype] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),
+    "tensor(double)": np.dtype(np.float64),
 }
+ONNX_RESULTS = (*ONNX_TYPES, "tensor(uint8)", "tensor(uint16)")
+BESIDE = (".data", "_data")  # what exporters add to the path of a graph for the file with its weights
+# In ONNX's protocol buffers: a StringStringEntry, the key "location" and, after its length, the name of a file.
+LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
 PROVIDERS = {
     "cpu": ["CPUExecutionProvider"],
     "cuda": ["CUDAExecutionProvider"],
@@ -58,7 +64,7 @@ class ExportedModel(NetworkModel, RestorerModel):
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of the program, and that of the weights beside an ONNX graph."""
         existing(self.path, f"{key}.path")
-        return [self.path, *filter(os.path.exists, [f"{self.path}.data"])]
+        return [self.path, *filter(os.path.exists, [self.path + ending for ending in BESIDE])]
 
 
 @dataclass(frozen=True)
@@ -224,17 +230,46 @@ def _read_onnx(path: str, device: str) -> Program:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))
     options.log_severity_level = 3
-    _bytes(path)
+    _check_beside(path)
     try:
         session = onnxruntime.InferenceSession(path, options, providers=providers)
-        (given,), (made,) = session.get_inputs(), session.get_outputs()
-        dtype = ONNX_TYPES[given.type]
     except Exception as error:
         raise InputError(
             f"{path}: is not a program for one picture that ONNX Runtime can run ({_reason(error)}); export it again"
         ) from error
+    given, made = _only(path, "inputs", session.get_inputs()), _only(path, "outputs", session.get_outputs())
+    for value, does, types in ((given, "takes", ONNX_TYPES), (made, "makes", ONNX_RESULTS)):
+        if value.type not in types:
+            raise InputError(
+                f"{path}: {does} {value.type}, not one of {', '.join(types)}; export it with floats"
+            )
+    dtype = ONNX_TYPES[given.type]
     shape = tuple(side if isinstance(side, int) else None for side in given.shape)
     return Program(lambda x: session.run([made.name], {given.name: x})[0], shape, dtype)
+
+
+def _only(path: str, what: str, values: Sequence[Any]) -> Any:
+    """Return the only input or output of a graph."""
+    if len(values) != 1:
+        names = ", ".join(value.name for value in values)
+        raise InputError(
+            f"{path}: has {len(values)} {what} ({names}), but one picture goes in and one comes out; export it so"
+        )
+    return values[0]
+
+
+def _check_beside(path: str) -> None:
+    """Check that the weights are in the graph's file or in the one beside it, whose changes are noticed."""
+    content = _bytes(path)
+    for match in LOCATION.finditer(content):
+        name = content[match.end() : match.end() + match[1][0]].decode(errors="replace")
+        if os.path.normpath(os.path.join(os.path.dirname(path), name)) not in (
+            os.path.normpath(path + ending) for ending in BESIDE
+        ):
+            raise InputError(
+                f"{path}: keeps weights in {name!r}, where a change would not be noticed; save it as one file, or with "
+                f"all weights in {os.path.basename(path)}.data"
+            )
 
 
 def _bytes(path: str) -> bytes:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
 
 from ensir import methods, registry
+from ensir.cells import support
 from ensir.cells.lut import LutMethod
+from ensir.cells.support import Support
 from ensir.errors import InputError
 from ensir.execution.workers import open_workers
 from ensir.storage import digests, packing, provenance, reading, writing
@@ -105,6 +107,29 @@ def fuse(
     return _write(place, attributes, task, np.float32, dask, progress)
 
 
+class Fused(NamedTuple):
+    """A fused image.
+
+    Attributes
+    ----------
+    value, expected : array (channel, pixel)
+        Itself, and its expected squared errors or None.
+    seconds : float
+        Without reading.
+    support : Support
+        Of a sample of its values; nothing where no LUT holds counts.
+    """
+
+    value: np.ndarray
+    expected: np.ndarray | None
+    seconds: float
+    support: Support
+
+
+def _has_counts(method: Any) -> bool:
+    return isinstance(method, LutMethod) and support.is_known(method.lut)
+
+
 @dataclass(frozen=True)
 class Task:
     """What a worker gets, wherever it is. It opens the files itself, once for each `job`."""
@@ -116,8 +141,8 @@ class Task:
     prediction_parts: tuple[str, ...]
     expected_error: bool
 
-    def fused(self, i: int) -> tuple[Any, Any, float]:
-        """Return image i fused, its expected squared errors or None, both flat, and the seconds without reading."""
+    def fused(self, i: int) -> Fused:
+        """Return image i fused."""
         combiner, part, predictions = _opened(self)
         x = np.stack([prediction.planes(i) for prediction in predictions])
         combine = _combine(self, methods.for_image(combiner, part, i))
@@ -125,7 +150,12 @@ class Task:
         fused, expected = combine(x)
         seconds = time.perf_counter() - started
         rows = len(fused), -1
-        return fused.reshape(rows), None if expected is None else expected.reshape(rows), seconds
+        return Fused(
+            fused.reshape(rows),
+            None if expected is None else expected.reshape(rows),
+            seconds,
+            support.of_sample(combiner, x.reshape(*x.shape[:2], -1)) if _has_counts(combiner) else Support(),
+        )
 
 
 def check_disjoint(part: reading.Part, made: Any, allowed: list[str]) -> None:
@@ -185,21 +215,26 @@ def _write(
     combiner, part, _ = _opened(task)
     expecting = task.expected_error and isinstance(combiner, LutMethod)
     size = part.value.size * (np.dtype(dtype).itemsize + (4 if expecting else 0))
-    seconds = {}
+    seconds, supported = {}, Support()
     with writing.new_group(place, attributes, size) as group, open_workers(dask) as workers:
         writer = writing.ImageWriter(group, part.names, part.shapes, dtype)
         if expecting:
             meaning = "expected squared error of the value, in squared code values"
             errors = writing.PixelWriter(group, ERRORS, part.value.shape, np.float32, meaning)
-        for i, (fused, expected, took) in enumerate(workers.map(task.fused, range(len(part.names)))):
-            seconds[part.names[i]] = took
-            writer.append(fused)
+        for i, fused in enumerate(workers.map(task.fused, range(len(part.names)))):
+            seconds[part.names[i]] = fused.seconds
+            supported += fused.support
+            writer.append(fused.value)
             if expecting:
-                errors.append(expected)
+                errors.append(fused.expected)
             progress(i + 1, len(part.names))
         writer.close()
         if expecting:
             errors.close()
+    if _has_counts(combiner):
+        log.info("values by their cells in the LUT: %s", supported)
+        if warning := supported.warning("the values"):
+            log.warning("%s", warning)
     return seconds
 
 
