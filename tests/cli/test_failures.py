@@ -360,24 +360,43 @@ def test_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str, nu
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_temporary_folders_go(folder: Path, number: signal.Signals):
     (folder / "tmp").mkdir()
-    for _ in range(4):  # where it comes in a library that ignores every exception, the command ends well
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from ensir.cli import app; app()", *writing("fit", "-o", "x.lut")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"TMPDIR": str(folder / "tmp")},
-        )
-        wait_for(lambda: any((folder / "tmp").glob("ensir-*")), process)
-        process.send_signal(number)
-        _, error = process.communicate(timeout=60)
-        assert not list((folder / "tmp").iterdir())
-        if process.returncode:
-            break
-        (folder / "x.lut").unlink()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from ensir.cli import app; app()", *writing("fit", "-o", "x.lut")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(folder / "tmp")},
+    )
+    wait_for(lambda: any((folder / "tmp").glob("ensir-*")), process)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert not list((folder / "tmp").iterdir())
     assert process.returncode == 128 + number
     assert error == "stopped; finished work is kept; run the same command to resume\n"
     assert not (folder / "x.lut").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_that_a_library_swallows(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+):
+    """In a library, of C or not, that ignores every exception: nothing is written after it, and the command ends ill."""
+    given = lut.LUT.__init__
+
+    def swallow(*arguments: object, **options: object) -> None:
+        with suppress(BaseException):
+            signal.raise_signal(number)
+        given(*arguments, **options)
+
+    monkeypatch.setattr(lut.LUT, "__init__", swallow)
+    error = ensir(*writing("fit", "-o", "x.lut"), code=128 + number).stderr
+    assert error == "stopped; finished work is kept; run the same command to resume\n"
+    assert not (folder / "x.lut").exists()
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    ensir(*writing("fit", "-o", "x.lut"))  # the next command knows nothing of it
+    assert (folder / "x.lut").exists()
 
 
 def wait_for(ready: Callable[[], bool], process: subprocess.Popen) -> None:

@@ -256,6 +256,7 @@ def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path:
     misleading = replace(
         table,
         prediction_digests=(table.reference_digests, ("0",), ("1",)),
+        count=np.minimum(table.count, 99),
         attributes=table.attributes | {"held_out": '{"estimated": 1, "few": 2, "empty": 1}'},
     )
     lut.save(misleading, Place.beside(tmp_path / "ensir.lut"))
@@ -288,9 +289,51 @@ def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path:
         in text
     )
     assert (
+        "<b>Warning:</b> ensir: only 0.0% of the values of rocket (test) are in cells with 100 or more reference "
+        "values" in text
+    )
+    assert (
         "<b>Warning:</b> ensir: all predictions of input for the reference are the targets bit for bit: is the target "
         "right?" in text
     )
+
+
+@pytest.mark.parametrize("most", [99, 10**9])
+def test_fusing_logs_how_many_values_have_a_cell(
+    made: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture, most: int
+) -> None:
+    """The share, and a warning where it is low."""
+    sample = made["samples"][0]
+    table = lut.load(sample["fitted"]["ensir"])
+    lut.save(replace(table, count=np.minimum(table.count, most)), Place.beside(tmp_path / "ensir.lut"))
+    predictions, settings = sample["predictions"], made["experiments"]["sr_x2"]["methods"]["ensir"]
+    place, paths = Place.beside(tmp_path / "fused"), list(predictions.values())
+    fitted, dask = str(tmp_path / "ensir.lut"), {"scheduler": "threads"}
+    with caplog.at_level("INFO"):
+        fuse(
+            place,
+            "ensir",
+            settings,
+            fitted,
+            sample["dataset_part"],
+            list(predictions),
+            paths,
+            [],
+            False,
+            dask,
+            quiet,
+        )
+    told = [
+        (record.levelname, record.getMessage())
+        for record in caplog.records
+        if record.name == "ensir.stages.fuse"
+    ]
+    shares = told[0][1].removeprefix("values by their cells in the LUT: ")
+    estimated = float(shares.partition("%")[0])
+    warned = [message for level, message in told if level == "WARNING"]
+    assert (estimated == 0) == (most == 99)
+    assert len(warned) == (estimated < 50)
+    assert all("only 0.0% of the values are in cells with 100 or more" in message for message in warned)
 
 
 def read_csv(path: str) -> list[list[str]]:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from ensir.errors import InputError
 from ensir.execution import devices
 from ensir.execution.stopping import Terminated, exit_code, stoppable
-from ensir.storage import failures
+from ensir.storage import failures, stop_request
 
 Progress = Callable[[int, int], None]
 SECONDS_BETWEEN_LINES = 5
@@ -81,6 +81,7 @@ def shown(what: str) -> Iterator[Progress]:
 
     def logged(done: int, total: int) -> None:
         nonlocal last
+        stop_request.check()
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
             log.info("%d of %d", done, total)

@@ -1,4 +1,8 @@
-"""SIGTERM as an exception, like Ctrl-C: whatever is open is closed, and nothing half-written is left behind."""
+"""SIGTERM as an exception, like Ctrl-C: whatever is open is closed, and nothing half-written is left behind.
+
+Neither is lost: not where Python ignores exceptions (`__del__`), and not in libraries that swallow them, after which
+`stop_request.check` raises them again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ensir.storage import stop_request
+
 KEPT = "finished work is kept; run the same command to resume"
 SECONDS_TO_LEAVE = 0.05  # a finaliser, in which Python ignores exceptions
 
@@ -21,17 +27,22 @@ class Terminated(SystemExit):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Terminated` on SIGTERM; neither it nor Ctrl-C is lost where Python ignores exceptions (`__del__`)."""
+    """Raise `Terminated` on SIGTERM, and `KeyboardInterrupt` on Ctrl-C unless that is ignored, in the body."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handler, hook = signal.signal(signal.SIGTERM, _terminate), sys.unraisablehook
+    handlers, hook = {signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate)}, sys.unraisablehook
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        handlers[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _send_again
     try:
         yield
+        stop_request.check()
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         sys.unraisablehook = hook
+        stop_request.clear()
 
 
 @contextmanager
@@ -48,7 +59,13 @@ def silent() -> Iterator[None]:
 
 
 def _terminate(*_: Any) -> NoReturn:
+    stop_request.request(Terminated)
     raise Terminated
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    stop_request.request(KeyboardInterrupt)
+    raise KeyboardInterrupt
 
 
 def _send_again(ignored: Any) -> None:

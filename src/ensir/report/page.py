@@ -155,7 +155,11 @@ def _experiment(
         direction(section),
         scores.notes(name, metrics_of(section)),
         _luts(luts, tests),
-        [f"{method}: {warning}" for method, table in luts.items() for warning in _warnings(table)],
+        [
+            f"{method}: {warning}"
+            for method, table in luts.items()
+            for warning in _warnings(method, table, tests)
+        ],
         {
             method: style.inline(occupancy.drawing(table), salt=f"{name}/{method}")
             for method, table in luts.items()
@@ -175,11 +179,16 @@ def _luts(luts: dict[str, LUT], tests: list[TestSet]) -> Table:
     return Table(tables.LUT_COLUMNS + groups, rows)
 
 
-def _warnings(table: LUT) -> Iterator[str]:
-    """Yield what makes the numbers of a LUT misleading."""
+def _warnings(method: str, table: LUT, tests: list[TestSet]) -> Iterator[str]:
+    """Yield what makes the numbers of a LUT, or of the test images that are shown, misleading."""
     held_out = support.held_out_of(table)
     if held_out and (warning := held_out.warning("the values of held-out reference images")):
         yield f"{warning}."
+    for test in tests:
+        for weighing in test.weighings:
+            supported = weighing.support if weighing.method == method else None
+            if supported and (warning := supported.warning(f"the values of {test.image} ({test.name})")):
+                yield f"{warning}."
     for model in table.perfect_models:
         yield f"all predictions of {model} for the reference are the targets bit for bit: is the target right?"
 

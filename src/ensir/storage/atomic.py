@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ensir.errors import InputError
-from ensir.storage import digests, failures, layout, provenance
+from ensir.storage import digests, failures, layout, provenance, stop_request
 from ensir.storage.layout import Place
 
 LONGEST = 180  # characters of a file name, host and process number not counted
@@ -53,6 +53,7 @@ def written(place: Place, size: int = 0) -> Iterator[Path]:
         with failures.naming(place.path, partial):
             try:
                 yield partial
+                stop_request.check()
                 _swap_in(partial, place)
             finally:
                 remove(partial)
@@ -88,6 +89,7 @@ def replaced(path: str | Path) -> Iterator[Path]:
     with failures.naming(path, partial):
         try:
             yield partial
+            stop_request.check()
             os.replace(partial, path)
         finally:
             remove(partial)
