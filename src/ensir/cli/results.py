@@ -61,7 +61,9 @@ def verify(
     ] = "results",
     sources: Annotated[
         bool,
-        typer.Option("--sources", help="also compare the files that results were made from, byte by byte"),
+        typer.Option(
+            "--sources", help="also compare the files that results were made from, as seen from here"
+        ),
     ] = False,
 ) -> None:
     """Compare results with their digests, byte by byte, and name what is damaged.
@@ -79,7 +81,7 @@ def verify(
     typer.echo(f"{good + bad} results checked, {bad} damaged")
     if not good + bad:
         typer.echo(f"{path}: there are no digests of anything here", err=True)
-    sound = not sources or _verify_sources(path)
+    sound = not sources or _verify_sources(_results_folder(path))
     raise typer.Exit(1 if bad or not good or not sound else 0)
 
 

@@ -179,14 +179,14 @@ def verify(path: str | Path, layout: Layout) -> Iterator[tuple[str, list[str]]]:
     path : path
         A results folder, a store, a part, or any folder in between.
     layout : Layout
-        The results folder that holds it. Relative paths of files start at the folder that this is in.
+        The results folder that holds it. Paths of files start at the current folder, as in the run.
 
     Yields
     ------
     (str, list of str)
         Each result, and what is wrong with its files; an empty list where they are what it was made from.
     """
-    digest, base = cache(sha256), Path(os.path.abspath(layout.root)).parent
+    digest = cache(sha256)
     asked = Path(os.path.abspath(path))
     for result in layout.made_from_sources():
         place = Path(os.path.abspath(result))
@@ -195,8 +195,8 @@ def verify(path: str | Path, layout: Layout) -> Iterator[tuple[str, list[str]]]:
             files = held.files.items() if held else ()
             problems = [] if held else [f"{layout.sources(result)}: is damaged"]
             for file, (_, sha) in files:
-                if not (base / file).is_file():
+                if not Path(file).is_file():
                     problems.append(f"{file}: is missing")
-                elif digest(base / file) != sha:
+                elif digest(file) != sha:
                     problems.append(f"{file}: is not what it was made from")
             yield result, problems
