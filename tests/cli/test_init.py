@@ -176,10 +176,7 @@ def test_other_names_for_targets(tmp_path: Path, monkeypatch):
     assert made()["datasets"]["test"]["target"] == "data/best/{image}.png"
     assert "init data --target best`" in Path("mine.yaml").read_text()
     error = init("data", "--target", "bets", "-o", "b.yaml", code=2).stderr
-    assert (
-        "no folder with images is called 'bets'; allowed: CRAFT, IMDN, best, data; did you mean 'best'?"
-        in error
-    )
+    assert "no folder with images is called 'bets'; allowed: CRAFT, IMDN, best; did you mean 'best'?" in error
 
 
 def test_too_few_models(tmp_path: Path, monkeypatch):
@@ -195,6 +192,32 @@ def test_too_few_models(tmp_path: Path, monkeypatch):
     write(tmp_path, "data/lq/1.png", "data/lq/2.png")
     assert "identity of scikit-image and Pillow fill the gap" in init("data").stdout
     assert made()["models"]["identity"] == {"kind": "classical", "algorithm": "identity"}
+
+
+def test_predictions_of_the_test_alone(tmp_path: Path, monkeypatch):
+    """Nobody predicts the training set: the test is divided. Arrays are told of."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("train/gt", "train/lq", "test/gt", "test/lq", "out/a", "out/b"):
+        write(tmp_path, *(f"data/{folder}/{image}.png" for image in "123"))
+    np.save("data/out/c.npy", np.zeros(3))
+    done = init("data")
+    raw = made()
+    assert raw["datasets"]["reference"]["target"] == "data/test/gt/{image,2}.png"
+    assert raw["datasets"]["test"]["exclude"] == ["2"]
+    told = "6 files do not tell their set, the first data/out/a/1.png: they are taken to belong to test"
+    assert told in done.stdout
+    assert "data/train/gt/{image}.png: not all of the models have predictions for train" in done.stdout
+    assert "1 files of arrays, the first data/out/c.npy: predictions in them need a model with" in done.stdout
+
+
+def test_names_of_targets_that_follow_no_pattern(tmp_path: Path, monkeypatch):
+    """Whole names are taken where the word for targets stands in other places."""
+    monkeypatch.chdir(tmp_path)
+    names = ("x_gt", "gt_y", "a-gt-b")
+    write(tmp_path, *(f"data/{folder}/{name}.png" for folder in ("sharp", "m", "n") for name in names))
+    init("data", "--target", "sharp")
+    assert made()["datasets"]["test"]["target"] == "data/sharp/{image}.png"
+    assert list(made()["models"]) == ["m", "n"]
 
 
 def test_predictions_without_borders(tmp_path: Path, monkeypatch):

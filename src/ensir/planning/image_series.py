@@ -45,11 +45,20 @@ class Series:
 
 @dataclass
 class Found:
-    """Series, and files that belong to no set, or perhaps to several."""
+    """Series, and files that belong to no set, or perhaps to several.
+
+    Attributes
+    ----------
+    series : list of Series
+    alone, unclear : list of str
+    assumed : list of (str, str)
+        Files that fit several sets, and the name of the test set among these, to which they are taken to belong.
+    """
 
     series: list[Series] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
     unclear: list[str] = field(default_factory=list)
+    assumed: list[tuple[str, str]] = field(default_factory=list)
 
 
 def find_series(paths: Iterable[str], sets: list[ImageSet]) -> Found:
@@ -63,13 +72,20 @@ def find_series(paths: Iterable[str], sets: list[ImageSet]) -> Found:
             for number, one in enumerate(sets)
             if (name := _match(path, one, indexes[number])) is not None
         ]
-        options.sort(reverse=True)
+        best = max((likelihood for likelihood, _, _ in options), default=None)
+        options = [option for option in options if option[0] == best]
+        tests = [
+            option for option in options if not file_names.says(file_names.REFERENCE, sets[option[1]].name)
+        ]
         if not options:
             found.alone.append(path)
-        elif len(options) > 1 and options[0][0] == options[1][0]:
+        elif len(options) > 1 and len(tests) != 1:
             found.unclear.append(path)
         else:
-            matched[options[0][1]][path] = options[0][2]
+            ((_, number, name),) = options if len(options) == 1 else tests
+            matched[number][path] = name
+            if len(options) > 1:
+                found.assumed.append((path, sets[number].name))
     for number, names in sorted(matched.items()):
         found.series += _grouped(names, sets[number])
     return found

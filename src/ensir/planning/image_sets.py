@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ensir.images import listing
+from ensir.errors import InputError
+from ensir.images import array_files, listing
 from ensir.images.globs import Files
 from ensir.images.patterns import Pattern
 from ensir.planning import file_names
@@ -50,12 +51,12 @@ class ImageSet:
 
 
 def image_files(folders: Iterable[str]) -> list[str]:
-    """List the image files in folders and below, each once, without hidden ones."""
+    """List the image and array files in folders and below, each once, without hidden ones."""
     found: dict[str, str] = {}
     for folder in folders:
         for path, _, entry in Files(Pattern("**/*", folder), folder):
-            is_image = os.path.splitext(path)[1].lower() in listing.SUFFIXES and entry.is_file()
-            if is_image and not set(path) & set("{}<>"):  # which no workflow can read
+            known = os.path.splitext(path)[1].lower() in listing.SUFFIXES + array_files.SUFFIXES
+            if known and entry.is_file() and not set(path) & set("{}<>"):  # which no workflow can read
                 found.setdefault(os.path.realpath(path), os.path.normpath(path))
     return sorted(found.values())
 
@@ -156,19 +157,31 @@ def _image_set(paths: list[str], place: int, scenes: list[int], folder: str, why
     for number, i in enumerate(scenes):
         folders[i] = f"{{scene{number + 1 if number else ''}}}"
     stems = sorted({os.path.splitext(os.path.basename(path))[0] for path in paths})
-    stem = _stem_pattern(stems, "frame" if scenes else "image", by_name=place == len(folders))
-    pattern = Pattern("/".join((*folders, stem + os.path.splitext(name)[1])), "init")
-    values = {path: pattern.read(path, "") or {} for path in paths}
-    parts = [part for part in pattern.parts if part != NUMBER]
+    for by_name in (place == len(folders), False):
+        stem = _stem_pattern(stems, "frame" if scenes else "image", by_name)
+        pattern = Pattern("/".join((*folders, stem + os.path.splitext(name)[1])), "init")
+        if values := _read_all(pattern, paths):
+            break
     also: dict[Id, str] = {}
-    if NUMBER in pattern.parts and len(
-        {tuple(read[part] for part in parts) for read in values.values()}
-    ) == len(paths):
-        pattern = Pattern(pattern.text.replace(f"{{{NUMBER}}}", "*"), "init")
-        also = {tuple(read[part] for part in parts): read[NUMBER] for read in values.values()}
-    targets = {tuple(read[part] for part in pattern.parts): path for path, read in values.items()}
+    without = Pattern(pattern.text.replace(f"{{{NUMBER}}}", "*"), "init")
+    rest = _read_all(without, paths) if NUMBER in pattern.parts else {}
+    if len(set(rest.values())) == len(paths):
+        number = pattern.parts.index(NUMBER)
+        also = {rest[path]: parts[number] for path, parts in values.items()}
+        pattern, values = without, rest
+    targets = {parts: path for path, parts in values.items()}
     called = file_names.as_name(folder or _named_after(paths[0], place))
     return ImageSet(called, folder, pattern.text, list(pattern.parts), targets, also, why)
+
+
+def _read_all(pattern: Pattern, paths: list[str]) -> dict[str, Id]:
+    """Return the parts of all paths; nothing where one of them does not fit, or can be read in two ways."""
+    try:
+        read = {path: pattern.read(path, "") for path in paths}
+    except InputError:
+        return {}
+    values = {path: tuple(parts[name] for name in pattern.parts) for path, parts in read.items() if parts}
+    return values if len(values) == len(paths) else {}
 
 
 def _named_after(path: str, place: int) -> str:

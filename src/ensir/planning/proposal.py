@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ensir.errors import InputError
-from ensir.images import image_files
+from ensir.images import array_files, image_files
 from ensir.images.codes import Header
 from ensir.planning import file_names
 from ensir.planning.image_series import Found, Series, find_series
@@ -98,7 +98,8 @@ def propose(folders: list[str], target: str | None = None, reference: str | None
     InputError
         There are no images, no targets, or not two models.
     """
-    paths = list_images(folders)
+    files = list_images(folders)
+    paths = [path for path in files if not array_files.is_array(path)]
     if not paths:
         raise InputError(f"{', '.join(folders)}: no images; give the folders of targets and predictions")
     found = roles(paths, folders, target)
@@ -108,6 +109,10 @@ def propose(folders: list[str], target: str | None = None, reference: str | None
     sets, *others = image_sets(targets)
     proposal = Proposal(_with_own_names(sets))
     proposal.unsure += dict.fromkeys(one.why for one in sets if one.why)
+    if arrays := [path for path in files if array_files.is_array(path)]:
+        proposal.unused.append(
+            f"{len(arrays)} files of arrays, the first {arrays[0]}: predictions in them need a model with `value_range`"
+        )
     for family in others:
         for one in family:
             proposal.unused.append(
@@ -123,7 +128,7 @@ def propose(folders: list[str], target: str | None = None, reference: str | None
 
 
 def _no_targets(paths: list[str], folders: list[str], target: str | None) -> str:
-    names = {part for path in paths for part in path.split("/")[:-1]}
+    names = {path.rpartition("/")[0].rpartition("/")[2] for path in paths}
     if target:
         return f"--target: {unknown(f'no folder with images is called {target!r}', target, sorted(names))}"
     return (
@@ -166,6 +171,11 @@ def _add_series(proposal: Proposal, found: Found, called: dict[str, tuple[file_n
                 predictions.append(series)
         predictions += _choose_input(proposal, one, inputs)
     proposal.models = _models(predictions)
+    if found.assumed:
+        path, name = found.assumed[0]
+        proposal.unsure.append(
+            f"{len(found.assumed)} files do not tell their set, the first {path}: they are taken to belong to {name}"
+        )
     for told, files in (("belong to no target", found.alone), ("may belong to several sets", found.unclear)):
         if files:
             proposal.unused.append(f"{len(files)} files {told}, the first {files[0]}")
