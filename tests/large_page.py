@@ -172,6 +172,7 @@ def sample(layout: Layout, name: str, dataset: str, experiment: Any, luts: dict[
         "predictions": predictions,
         "fused": {m: results[i % len(results)] for i, m in enumerate(experiment.methods)},
         "fitted": {method: luts.get(method) for method in experiment.methods},
+        "files": (1, 1),
     }
 
 

@@ -2,8 +2,8 @@
 
 `python tests/fuzz/fuzz.py [CASES] [SEED] [KIND...]`: so many cases in all, drawn from the seed, of all kinds or of some.
 Each is a sound file that was damaged, or one that was made to do harm: it passes if it is read, or refused with an
-InputError that names the file. Of the last kinds (depth, orientation, photometric, range, links) it is known what a
-file holds: it passes if just that is read, or if it is refused.
+InputError that names the file. Of the last kinds (depth, orientation, photometric, range, links, stale) it is known what
+a file holds, or whether it has changed: it passes if just that is read or noticed, or if it is refused.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ from ensir.config import reading
 from ensir.errors import InputError
 from ensir.images import array_files, image_files, listing
 from ensir.networks import spandrel_files
+from ensir.storage import sources
+from ensir.storage.digests import sha256
 from ensir.storage.layout import Place
 
 MEMORY = 4 * 2**30  # bytes beyond what the libraries take
@@ -460,12 +462,65 @@ def links(random: np.random.Generator, folder: Path) -> str:
     return "read" if paths == expected else f"finds {paths}, not {expected}"
 
 
+def stale(random: np.random.Generator, folder: Path) -> str:
+    """Files that results were made from, replaced, touched, moved, linked or exchanged in any way, and lost records."""
+    root = folder / "sources"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    files = [str(root / f"{i}.png") for i in range(random.integers(1, 5))]
+    for file in files:
+        Path(file).write_bytes(random.bytes(9))
+    before, record = [Path(file).read_bytes() for file in files], root / "record.json"
+    digests = list(map(sha256, files))
+    with sources.recorded(record, 0, files):
+        pass
+    for _ in range(random.integers(1, 4)):
+        file, other = (Path(str(random.choice(files))) for _ in range(2))
+        status, content = os.stat(file), random.bytes(9) if random.random() < 0.5 else file.read_bytes()
+        beside = root / f"{len(os.listdir(root))}.beside"
+        match random.integers(6):
+            case 0:
+                os.utime(file, ns=(0, int(random.integers(2**60))))
+            case 1:
+                file.write_bytes(content)
+            case 2:
+                beside.write_bytes(content)
+                os.replace(beside, file)
+            case 3:
+                beside.write_bytes(content)
+                file.unlink()
+                os.link(beside, file)
+            case 4:
+                beside.write_bytes(content)
+                file.unlink()
+                os.symlink(beside.name, file)
+            case _:
+                os.rename(file, beside)
+                os.rename(other, file) if other != file else os.rename(beside, file)
+                if other != file:
+                    os.rename(beside, other)
+        if random.random() < 0.5:
+            os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    if random.random() < 0.2:
+        record.write_bytes(damaged(record.read_bytes(), random)) if random.random() < 0.5 else record.unlink()
+        if sources.read(record) is not None:  # the damage is in what counts for nothing
+            record.unlink()
+    held = sources.read(record)
+    same = [Path(file).read_bytes() for file in files] == before
+    if not sources.unread(held, files):
+        noticed = held is not None and held.wanted != 0
+    else:
+        noticed = sources.compared(held, files, lambda: sources.Known(digests, [])).wanted != 0
+    return "read" if noticed != same else f"{'notices a change' if noticed else 'notices no change'}: {same=}"
+
+
 KNOWN: dict[str, tuple[Callable[[np.random.Generator, Path], str], int]] = {
     "depth": (depth, 12),
     "orientation": (orientation, 10),
     "photometric": (photometric, 10),
     "range": (value_range, 8),
     "links": (links, 6),
+    "stale": (stale, 6),
 }
 
 

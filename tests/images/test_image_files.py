@@ -256,6 +256,9 @@ def test_images_that_are_passed_over_are_told_of(tmp_path: Path, caplog):
     assert message.startswith(
         f"key: {gt + '/*.png'!r} passes over 4 images beside those it finds, the first {gt}/.c.png"
     )
+    assert listing.find(f"{gt}/*.png", "key", exclude=["a_*"]).beside == 4 + 1
+    warnings_of(caplog)
+    assert listing.find(f"{gt}/*_x4.png", "key").beside == 0
     assert found(f"{gt}/*_x4.png") == {"a_x4"}  # other names are passed over on purpose
     assert found(f"{gt}/a.png") == {"a"}
     assert not warnings_of(caplog)

@@ -141,6 +141,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "predictions": predictions,
         "fused": fused,
         "fitted": fitted,
+        "files": (2, 2),
     }
     return {
         "experiments": {"sr_x2": experiment},
@@ -240,6 +241,7 @@ def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path:
     """Infinite scores that no mean holds, a target that is a prediction, cells with few reference values."""
     assert "Warning" not in page
     assert "infinite" not in page
+    assert "2 of 2 files" not in page
     sample = made["samples"][0]
     table = lut.load(sample["fitted"]["ensir"])
     part = Part(sample["predictions"]["input"])
@@ -271,7 +273,9 @@ def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path:
     changed = made | {
         "scores": str(files[0]),
         "summary": str(files[1]),
-        "samples": [sample | {"fitted": sample["fitted"] | {"ensir": str(tmp_path / "ensir.lut")}}],
+        "samples": [
+            sample | {"fitted": sample["fitted"] | {"ensir": str(tmp_path / "ensir.lut")}, "files": (2, 5)}
+        ],
     }
     report(Place.beside(path), **changed, progress=quiet)
     text = path.read_text(encoding="utf-8")
@@ -279,6 +283,7 @@ def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path:
         "PSNR on test: 1 of 2 images is restored perfectly by some row (infinite); means are over the other 1."
         in text
     )
+    assert "test: 2 of 5 files: the others are excluded, or do not match the pattern." in text
     assert "Diamonds: mean gain over 1 images" in text
     psnr = {row[2]: float(row[-1]) for row in rows if row[3:5] == ["rocket", "psnr"]}
     means = {row[0][0]: row[1][0] for row in Tables(text).tables[0][2:] if len(row) > 1}

@@ -141,6 +141,10 @@ class Files:
             if os.path.splitext(path)[1].lower() in known and not os.path.basename(path).startswith("._")
         ]
 
+    def beside(self, extensions: tuple[str, ...]) -> int:
+        """Return how many images were passed over."""
+        return len(self._beside(extensions))
+
     def warn(self, key: str, extensions: tuple[str, ...]) -> None:
         """Warn once about images that the pattern passes over, and about folders that cannot be read."""
         if passed := self._beside(extensions):

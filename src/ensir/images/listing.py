@@ -23,9 +23,12 @@ class Images(dict[str, str]):
     ----------
     parts : tuple of str
         What the names are made of, in this order, with / between; empty where they are paths below a folder.
+    beside : int
+        How many images are left out: beside those of the pattern, or excluded.
     """
 
     parts: tuple[str, ...] = ()
+    beside: int = 0
 
 
 def find(
@@ -117,6 +120,7 @@ def find(
     files.warn(key, extensions)
     ordered = Images(sorted(images.items()))
     ordered.parts = named.parts
+    ordered.beside = files.beside(extensions) + len(set[str]().union(*excluded.values()))
     return ordered
 
 

@@ -102,6 +102,11 @@ class Plan:
         files = _readable(self.config.datasets[dataset].inputs(key), f"{key}.input")
         return listing.match(self.targets(dataset), files, f"{key}.input") if files else {}
 
+    def counted(self, dataset: str) -> tuple[int, int]:
+        """Return how many images a dataset has, and how many there are with those that are left out beside them."""
+        targets = self.targets(dataset)
+        return len(targets), len(targets) + getattr(targets, "beside", 0)
+
     def kernel(self, dataset: str) -> list[str]:
         """Return the file that holds the blur kernel of a dataset; empty where it has no such file."""
         return self.config.datasets[dataset].kernel(f"datasets.{dataset}")

@@ -303,9 +303,9 @@ class Reads:
         }
 
     def samples(self) -> list[dict[str, Any]]:
-        """Report: the image of each test set that is pictured."""
+        """Report: the image of each test set that is pictured, and how many of how many files are tested."""
         return [
-            self.sample(name, dataset)
+            self.sample(name, dataset) | {"files": self.plan.counted(dataset)}
             for name, experiment in self.config.experiments.items()
             for dataset in experiment.tests
         ]

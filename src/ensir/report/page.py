@@ -131,8 +131,11 @@ def page(
         shown[name].append(_test_set(name, experiments[name], sample, scores, budget, threads))
         progress(done, len(samples))
     fitted = {sample["experiment"]: sample["fitted"] for sample in samples}
+    left_out = tables.left_out(samples)
     content = [
-        _experiment(name, experiments[name], scores, shown[name], fitted.get(name, {}), curves[name])
+        _experiment(
+            name, experiments[name], scores, shown[name], fitted.get(name, {}), curves[name], left_out[name]
+        )
         for name in experiments
     ]
     return _page(content)
@@ -145,6 +148,7 @@ def _experiment(
     tests: list[TestSet],
     fitted: dict[str, str | None],
     curves: dict[str, str],
+    left_out: list[str],
 ) -> Experiment:
     luts = {method: lut.load(path) for method, path in fitted.items() if path and path.endswith(".lut")}
     return Experiment(
@@ -153,7 +157,7 @@ def _experiment(
         tables.results(name, section, scores),
         tests,
         direction(section),
-        scores.notes(name, metrics_of(section)),
+        scores.notes(name, metrics_of(section)) + left_out,
         _luts(luts, tests),
         [
             f"{method}: {warning}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -89,3 +90,15 @@ def support_cells(support: Support | None) -> list[Cell]:
 
 def _median(steps: Int[np.ndarray, " cell"]) -> float:
     return float(np.median(steps)) if len(steps) else 0.0
+
+
+def left_out(samples: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return notes on test sets that leave out images which lie beside theirs, by experiment."""
+    notes: dict[str, list[str]] = defaultdict(list)
+    for sample in samples:
+        tested, there = sample["files"]
+        if tested < there:
+            notes[sample["experiment"]].append(
+                f"{sample['dataset']}: {tested} of {there} files: the others are excluded, or do not match the pattern."
+            )
+    return notes

@@ -36,8 +36,8 @@ def report(
         The CSV files of all scores, and of their means.
     samples : list of dict
         For each experiment and test set, the image that is pictured: `experiment`, `dataset`, `image`,
-        `dataset_part`, `predictions` (part by model), `fused` (part by method) and `fitted` (LUT, fit or None by
-        method).
+        `dataset_part`, `predictions` (part by model), `fused` (part by method), `fitted` (LUT, fit or None by
+        method) and `files` (how many images are tested, of how many there are).
     curves : dict
         For each experiment, the CSV files of its refiners' trainings, by name.
     megabytes : int
