@@ -2,7 +2,8 @@
 # make test   set up, run the tests
 # The rest: see `make help`.
 
-CONFIG ?= config/config.yaml
+CONFIG ?=
+RESULTS ?=
 # The build of PyTorch: cpu or cuda (5 GB); without it, the one that the package index gives.
 TORCH ?=
 VENV ?= .venv
@@ -10,9 +11,8 @@ BIN := $(VENV)/bin
 # The first Python that will do.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
 	$$name envs/set_up.py --suits 2>/dev/null && echo $$name && break; done)
-SNAKEMAKE := $(BIN)/snakemake --workflow-profile workflow/profiles/local --configfile "$(CONFIG)"
-# Says what is wrong in our words, before Snakemake reads anything.
-CHECK := $(BIN)/ensir check --quiet "$(CONFIG)"
+# Without CONFIG, that is config/config.yaml; without RESULTS, the folder that the configuration says.
+GIVEN := $(if $(CONFIG),"$(CONFIG)") $(if $(RESULTS),--results "$(RESULTS)")
 # A Slurm for tests sees no network, and ends with the command that began it, however that ends.
 ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := $(VENV)/.installed
@@ -21,42 +21,33 @@ PINNED := pyproject.toml envs/constraints.txt envs/set_up.py
 SET_UP = test "$(PYTHON)" || { echo "found no Python 3.11, 3.12 or 3.13; install one, or name it: make PYTHON=…" >&2; exit 1; }; \
 	$(PYTHON) envs/set_up.py "$(VENV)" --torch "$(TORCH)"
 
-.PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-long test-slow test-browser test-faults test-faults-all test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
+.PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
 # Two tests at a time, with one thread each; those that share something stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' Makefile
 
 set-up: $(INSTALLED_FOR_TESTS)  ## install what the workflow and its tests need, in .venv
 
-run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml
-	@$(CHECK)
-	@trap 'stopped=yes' INT; $(SNAKEMAKE) --quiet rules reason host progress || { \
-	test -z "$$stopped" || { echo "stopped; finished work is kept; make run goes on" >&2; exit 130; }; \
-	echo "stopped: fix what is said above, then type make run; after a kill or a power cut, make resume" >&2; exit 1; }
-	@$(BIN)/ensir table results/summary.csv
-	@echo "report: $(CURDIR)/results/report.html"
+run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml, into RESULTS=results
+	@"$(BIN)/ensir" run $(GIVEN)
 
 check: $(INSTALLED)  ## check CONFIG and the files that it names: all mistakes, or what was found
-	@$(BIN)/ensir check "$(CONFIG)"
+	@"$(BIN)/ensir" check $(if $(CONFIG),,config/config.yaml) $(GIVEN)
 
 dry-run: $(INSTALLED)  ## list what `make run` would do, and why
-	@$(CHECK)
-	$(SNAKEMAKE) --dry-run
+	@"$(BIN)/ensir" plan $(GIVEN)
 
 resume: $(INSTALLED)  ## after a kill: remove the stale lock, redo what was unfinished
-	@$(CHECK)
-	$(SNAKEMAKE) --unlock
-	$(MAKE) run
+	@"$(BIN)/ensir" resume $(GIVEN)
 
-figures: $(INSTALLED)  ## draw the figures of a paper: results/figures/ (SVG, PDF, PNG, CSV)
-	@$(CHECK)
-	$(SNAKEMAKE) --quiet rules reason host progress -- figures
+figures: $(INSTALLED)  ## draw the figures of a paper: figures/ of the results (SVG, PDF, PNG, CSV)
+	@"$(BIN)/ensir" run $(GIVEN) -- figures
 
 workflow-report: figures  ## Snakemake's own report, with the figures: results/workflow-report.html
-	$(SNAKEMAKE) --report results/workflow-report.html -- all figures
+	@"$(BIN)/ensir" run $(GIVEN) -- --report "$(or $(RESULTS),results)/workflow-report.html" -- all figures
 
 screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the README; needs chromium and chromium-driver
 	$(BIN)/python docs/screenshot.py
@@ -78,6 +69,9 @@ test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in e
 
 test-faults-all: $(INSTALLED_FOR_TESTS)  ## the same at three moments of every stage (minutes)
 	$(PYTEST) -m "faults or faults_all"
+
+test-pythons: $(INSTALLED)  ## the default run from the wheel, in an empty environment for each Python that works (10 GB)
+	$(BIN)/python tests/pythons.py 3.11 3.12 3.13
 
 test-fuzz: $(INSTALLED_FOR_TESTS)  ## feed garbage to everything that reads files: 10,000 cases
 	$(BIN)/python tests/fuzz/fuzz.py
@@ -103,7 +97,7 @@ lint: $(INSTALLED_FOR_TESTS)  ## check style, types, who imports whom and the wo
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(SNAKEMAKE) --lint
+	$(BIN)/snakemake --workflow-profile workflow/profiles/local --lint
 
 format: $(INSTALLED_FOR_TESTS)  ## format Python and Snakemake files
 	$(BIN)/ruff check --fix .

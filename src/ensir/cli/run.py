@@ -164,4 +164,7 @@ def _execute(command: Sequence[str]) -> None:
     if stop:
         raise stop
     if failed:
+        typer.echo(
+            "failed: fix what is said above, and run the same command; after a kill, `ensir resume`", err=True
+        )
         raise typer.Exit(1)
