@@ -12,7 +12,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
 	$$name envs/set_up.py --suits 2>/dev/null && echo $$name && break; done)
 # Without CONFIG, that is config/config.yaml; without RESULTS, the folder that the configuration says.
-GIVEN := $(if $(CONFIG),"$(CONFIG)") $(if $(RESULTS),--results "$(RESULTS)")
+INTO := $(if $(RESULTS),--results "$(RESULTS)")
+GIVEN := $(if $(CONFIG),"$(CONFIG)") $(INTO)
 # A Slurm for tests sees no network, and ends with the command that began it, however that ends.
 ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := $(VENV)/.installed
@@ -35,7 +36,7 @@ run: $(INSTALLED)  ## run the workflow on CONFIG=config/config.yaml, into RESULT
 	@"$(BIN)/ensir" run $(GIVEN)
 
 check: $(INSTALLED)  ## check CONFIG and the files that it names: all mistakes, or what was found
-	@"$(BIN)/ensir" check $(if $(CONFIG),,config/config.yaml) $(GIVEN)
+	@"$(BIN)/ensir" check "$(or $(CONFIG),config/config.yaml)" $(INTO)
 
 dry-run: $(INSTALLED)  ## list what `make run` would do, and why
 	@"$(BIN)/ensir" plan $(GIVEN)

@@ -26,7 +26,7 @@ def test_targets_are_commands(target: str, last: str):
 
 def test_the_default_is_the_embedded_one():
     assert commands("run")[-1].split() == ['".venv/bin/ensir"', "run"]
-    assert commands("check")[-1].split() == ['".venv/bin/ensir"', "check", "config/config.yaml"]
+    assert commands("check")[-1].split() == ['".venv/bin/ensir"', "check", '"config/config.yaml"']
 
 
 def test_help_names_the_targets():

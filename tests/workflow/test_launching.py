@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,27 +12,9 @@ from zipfile import ZipFile
 
 import pytest
 import yaml
-from conftest import Run, prepare
+from conftest import SNAKEMAKE, Run, prepare
 
-PHOTOS = {"kind": "photos", "size": 32, "degradation": {"kind": "noise", "sigma": 25}}
-WITH_SHIPPED_WEIGHTS = {
-    "datasets": {
-        "ref": {**PHOTOS, "images": ["coffee", "rocket"]},
-        "test": {**PHOTOS, "images": ["chelsea"]},
-    },
-    "models": {
-        "tv": {"kind": "classical", "algorithm": "tv_chambolle"},
-        "dae": {"kind": "dae", "dae": "sigma25"},
-    },
-    "experiments": {
-        "one": {
-            "models": ["tv", "dae"],
-            "reference": "ref",
-            "tests": ["test"],
-            "methods": {"ensir": {"bin_width": 64}},
-        }
-    },
-}
+SMALLEST = Path(__file__).parents[2] / ".test/config/config.yaml"
 
 
 def ensir(run: Run, *arguments: str, source: Path | None = None, code: int = 0) -> str:
@@ -54,6 +37,7 @@ def test_run_plan_resume(finished: Run, tmp_path: Path):
     assert "average" in printed
     assert printed.endswith(f"report: {page}\n")
 
+    assert ensir(run, "plan", "config.yaml").endswith("nothing to do: all results are up to date\n")
     other = {**run.config, "compute": {"shards": 1}}
     (run.folder / "other.yaml").write_text(yaml.safe_dump(other))
     assert "will be replaced" not in ensir(run, "plan", "other.yaml")  # it makes the same page
@@ -64,7 +48,9 @@ def test_run_plan_resume(finished: Run, tmp_path: Path):
         "results: report and tables of config.yaml will be replaced by those of other.yaml; to keep both, give "
         "--results DIR\n"
     ) in planned
-    assert "fuse test by zzpm of one" in planned
+    assert re.search(r"^\d+ jobs: fuse 2, score 2, ", planned, re.MULTILINE)
+    assert re.search(r"^  they are not there yet: fuse 2, score 2", planned, re.MULTILINE)
+    assert re.search(r"^  fuse test by zzpm of one, part ", planned, re.MULTILINE)
     elsewhere = ensir(run, "plan", "other.yaml", "--results", "my results", "--", "--quiet", "rules")
     assert "will be replaced" not in elsewhere
     assert "\ningest  " in elsewhere
@@ -132,11 +118,40 @@ rule all:
 
 
 def of_module(run: Run, *arguments: str) -> str:
-    command = run.command(*arguments)
-    command[command.index("--snakefile") + 1] = str(run.folder / "Snakefile")
-    return subprocess.run(
-        command, cwd=run.folder, env=run.environment(), check=True, capture_output=True, text=True
-    ).stdout
+    """Run Snakemake on the Snakefile of the other workflow."""
+    command = [str(SNAKEMAKE), "--cores", "2", "--workflow-profile", "profile", *arguments]
+    shutil.copytree(run.repository / "workflow/profiles/local", run.folder / "profile", dirs_exist_ok=True)
+    done = subprocess.run(
+        command,
+        cwd=run.folder,
+        env=run.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_a_deployed_workflow_is_planned(tmp_path: Path, repository: Path):
+    """With the Snakefile that snakedeploy 0.17 writes, but the path of a clone in place of a repository's address."""
+    (tmp_path / "config").mkdir()
+    shutil.copy(SMALLEST, tmp_path / "config")
+    (tmp_path / "Snakefile").write_text(
+        f"""
+configfile: "config/config.yaml"
+
+module ensir:
+    snakefile:
+        "{repository}/Snakefile"
+    config:
+        config
+
+use rule * from ensir
+"""
+    )
+    planned = of_module(Run(tmp_path, repository), "--dry-run")
+    assert "make results/report.html" in planned
 
 
 def test_a_module_is_planned_below_its_prefix(fresh: Run):
@@ -163,7 +178,7 @@ def test_clone_and_wheel_rerun_nothing(tmp_path: Path, repository: Path, wheel: 
         archive.extractall(installed)  # with the dates of today: scripts are newer than results
     run = Run(tmp_path / "run", repository)
     run.folder.mkdir()
-    run.config = WITH_SHIPPED_WEIGHTS
+    shutil.copy(SMALLEST, run.config_file)
     assert "Nothing to be done" not in ensir(run, "run", "config.yaml")
     for script in (installed / "ensir/embedded/workflow/scripts").iterdir():
         script.touch()

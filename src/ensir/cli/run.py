@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +20,7 @@ from typer.core import TyperCommand
 from ensir.cli.check import Results, checked
 from ensir.cli.results import table
 from ensir.execution import workflow_files
-from ensir.execution.stopping import Terminated, exit_code
+from ensir.execution.stopping import Terminated, exit_code, make_is_interrupted
 from ensir.storage.layout import Layout
 
 Configuration = Annotated[
@@ -30,6 +32,7 @@ Cores = Annotated[
 Profile = Annotated[
     str, typer.Option(metavar="NAME|PATH", help="local, slurm, or the folder of a Snakemake profile")
 ]
+SECONDS_BETWEEN_LOOKS = 0.5  # at make
 QUIET = ("--quiet", "rules", "reason", "host", "progress")
 
 
@@ -58,10 +61,12 @@ class Launch:
     cores: int | None
     more: list[str]
 
-    def snakemake(self, *options: str) -> None:
-        """Run Snakemake. Options that take several values come first, as a target must not follow them."""
-        command = [
-            *(sys.executable, "-m", "snakemake"),
+    def snakemake(self, *options: str, captured: bool = False) -> str:
+        """Run Snakemake; returns what it prints, if that is captured.
+
+        Options that take several values come first, as a target must not follow them.
+        """
+        arguments = [
             *("--configfile", str(self.config)),
             *(["--config", f"results={json.dumps(self.results)}"] if self.results else []),
             *options,
@@ -70,7 +75,8 @@ class Launch:
             *("--snakefile", str(workflow_files.folder() / "Snakefile")),
             *self.more,
         ]
-        _execute(command)
+        with _python() as python:
+            return _execute([python, "-m", "snakemake", *arguments], captured)
 
     def run(self) -> None:
         """Run the workflow; print the result table, and where the report is."""
@@ -101,11 +107,18 @@ def plan(
     profile: Profile = "local",
     results: Results = None,
 ) -> None:
-    """List what `ensir run` would do, and why.
+    """List what `ensir run` would do, and why; with options of Snakemake's, in its words.
 
     Example: ensir plan mine.yaml
     """
-    _checked(ctx, config, cores, profile, results).snakemake("--dry-run")
+    from ensir.cli import planned
+
+    launch = _checked(ctx, config, cores, profile, results)
+    if launch.more:
+        launch.snakemake("--dry-run")
+    else:
+        printed = launch.snakemake("--dry-run", "--quiet", "host", captured=True)
+        typer.echo(planned.grouped(printed) or "nothing to do: all results are up to date")
 
 
 def resume(
@@ -141,8 +154,22 @@ def _checked(
     return Launch(path, results, plan.layout, workflow_files.profile(profile), cores, ctx.meta["snakemake"])
 
 
-def _execute(command: Sequence[str]) -> None:
+@contextmanager
+def _python() -> Iterator[str]:
+    """Yield a path of this Python that a shell takes as it is: Snakemake runs scripts by it, without quotes."""
+    if shlex.quote(sys.executable) == sys.executable:
+        yield sys.executable
+        return
+    with tempfile.TemporaryDirectory(prefix="ensir-") as folder:
+        link = Path(folder, "environment")
+        link.symlink_to(sys.prefix)
+        yield str(link / Path(sys.executable).relative_to(sys.prefix))
+
+
+def _execute(command: Sequence[str], captured: bool) -> str:
     """Run Snakemake in a process group of its own; what stops this process stops it and its jobs.
+
+    Returns what it prints, if that is captured.
 
     Raises
     ------
@@ -152,19 +179,25 @@ def _execute(command: Sequence[str]) -> None:
         It failed.
     """
     stop: BaseException | None = None
-    process = subprocess.Popen(command, process_group=0)
-    while True:
+    process = subprocess.Popen(
+        command, process_group=0, text=True, stdout=subprocess.PIPE if captured else None
+    )
+    printed = ""
+    while process.returncode is None:
         try:
-            failed = process.wait()
-            break
+            with suppress(subprocess.TimeoutExpired):
+                printed = process.communicate(timeout=SECONDS_BETWEEN_LOOKS)[0]
+            if stop is None and make_is_interrupted():
+                raise KeyboardInterrupt
         except (KeyboardInterrupt, Terminated) as caught:
             stop = stop or caught
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, exit_code(caught) - 128)
     if stop:
         raise stop
-    if failed:
+    if process.returncode:
         typer.echo(
             "failed: fix what is said above, and run the same command; after a kill, `ensir resume`", err=True
         )
         raise typer.Exit(1)
+    return printed or ""

@@ -7,6 +7,7 @@ Neither is lost: not where Python ignores exceptions (`__del__`), and not in lib
 from __future__ import annotations
 
 import _thread
+import os
 import signal
 import sys
 import threading
@@ -102,3 +103,23 @@ def exit_code(stop: BaseException) -> int:
 def ignore_interrupts() -> None:
     """Leave Ctrl-C to the process that started this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def make_is_interrupted() -> bool:
+    """Return whether a make that started this process has received SIGINT, which it passes on to nobody.
+
+    It waits for its commands with the signal blocked, as Linux can tell; elsewhere, or where the terminal has sent the
+    signal to all, this is false.
+    """
+    process, bit = os.getppid(), 1 << (signal.SIGINT - 1)
+    for _ in range(2):  # the parent, or that of a shell between the two
+        try:
+            status = dict(
+                line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines()
+            )
+        except OSError:
+            return False
+        if status["Name"].strip() in ("make", "gmake"):
+            return bool(int(status["SigBlk"], 16) & bit)
+        process = int(status["PPid"])
+    return False
