@@ -47,6 +47,14 @@ def test_versions_are_pinned_once():
     assert len(PINS) == sum("==" in line for line in (ROOT / "envs/constraints.txt").read_text().splitlines())
 
 
+def test_pythons_are_the_same_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pythons = [".".join(map(str, version)) for version in SET_UP["PYTHONS"]]
+    assert [line.rpartition(" ")[2] for line in project["classifiers"]] == pythons
+    assert project["requires-python"] == f">={pythons[0]},<3.{SET_UP['PYTHONS'][-1][1] + 1}"
+    assert f"tests/pythons.py {' '.join(pythons)}\n" in (ROOT / "Makefile").read_text()
+
+
 def test_uv_is_pinned():
     assert "uv" in PINS
 
