@@ -116,6 +116,8 @@ def test_published_layouts(tmp_path: Path, monkeypatch, layout: str):
     assert raw["experiments"]["mine"]["score"] == {"space": "rgb", "crop": 0}
     assert ("# score: {space: y, crop: 4}" in Path("mine.yaml").read_text()) == (scale == 4)
     assert "there is one set" in done.stdout
+    if layout == "GoPro":  # and not after a scene
+        assert "\n  GOPRO  reference and test  targets " in done.stdout
     assert "finds no mistake" in done.stdout
     checked = CliRunner().invoke(app, ["check", "mine.yaml"]).stdout
     counts = [int(line.split()[1]) for line in checked.splitlines()[1:3]]

@@ -170,7 +170,8 @@ def _image_set(paths: list[str], place: int, scenes: list[int], folder: str, why
         also = {rest[path]: parts[number] for path, parts in values.items()}
         pattern, values = without, rest
     targets = {parts: path for path, parts in values.items()}
-    called = file_names.as_name(folder or _named_after(paths[0], place))
+    telling = [part for i, part in enumerate(paths[0].split("/")[:-1]) if i <= place and i not in scenes]
+    called = file_names.as_name(folder or _named_after(telling))
     return ImageSet(called, folder, pattern.text, list(pattern.parts), targets, also, why)
 
 
@@ -184,9 +185,9 @@ def _read_all(pattern: Pattern, paths: list[str]) -> dict[str, Id]:
     return values if len(values) == len(paths) else {}
 
 
-def _named_after(path: str, place: int) -> str:
+def _named_after(folders: list[str]) -> str:
     """Return the nearest folder that says more than a role."""
-    for folder in reversed(path.split("/")[:-1][: place + 1]):
+    for folder in reversed(folders):
         telling = not file_names.role(folder) and not file_names.GENERIC.fullmatch(folder.lower())
         if telling and folder.strip("."):
             return folder
