@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import masking
+import numba
 import numpy as np
 
 from ensir import registry
-from ensir.cells import lut, statistics
+from ensir.cells import context, filter_statistics, lut, statistics
 from ensir.cells.counting import Counter, count
 from ensir.images import image_files
 from ensir.stages import partition, score
@@ -199,6 +200,7 @@ def bench_fuse(x, y, frame):
     weights = {key: np.full(3, 1 / 3) for key, inside in masking.masks(frame[:, 0], 32) if inside.any()}
     slow = 3 * best(lambda: masking.fuse(frame[:, 0], weights, 32), 1)
     row("fuse a frame with masks, b = 32", f"{slow:.1f} s")
+    bench_filters(frame)
     chosen = np.random.default_rng(0).choice(y.size, 50_000, replace=False)
     features, targets = x.reshape(3, -1).T, y.ravel()
     regressor = HistGradientBoostingRegressor(random_state=0)
@@ -206,6 +208,19 @@ def bench_fuse(x, y, frame):
     values = np.ascontiguousarray(frame.reshape(3, -1).T)
     fused = best(lambda: regressor.predict(values), 1)
     row("HistGradientBoostingRegressor, 50,000 values", f"fit {fit:.1f} s, fuse {fused:.1f} s")
+
+
+def bench_filters(frame):
+    shape = (3, 3, HEIGHT, WIDTH)
+    images = frame.reshape(shape)
+    counter = filter_statistics.counter(NAMES[:3], 8, 3, {})
+    seconds = best(lambda: counter.add(list(images), images[0], 0, slice(0, HEIGHT)), 3)
+    row("count for local filters, one core", f"{images[0].size / seconds / 1e6:.0f} M values/s", "≥ 20 M")
+    filters = np.random.default_rng(0).normal(0, 0.1, (context.CELLS, context.number_of_features(3, 3)))
+    numba.set_num_threads(1)
+    seconds = best(lambda: context.filtered(images, filters))
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    row("fuse a 1280×720 frame by local filters, one core", f"{seconds * 1e3:.0f} ms", "≤ 20 ms")
 
 
 def bench_score(frame, target):

@@ -16,7 +16,7 @@ from conftest import REPOSITORY, Run, write_dataset, write_images
 from ensir.images import image_files
 from ensir.images.degradations import imresize
 
-METHODS = ["average", "refesr", "gbdt", "hgbt", "ensir", "ensir_b32", "ensir_s10"]
+METHODS = ["average", "refesr", "gbdt", "hgbt", "local_filters", "ensir", "ensir_b32", "ensir_s10"]
 
 
 def shrink(folder: Path) -> None:
@@ -55,6 +55,7 @@ def prepare(run: Run) -> Run:
                     "refesr": {},
                     "gbdt": {"samples": 500},
                     "hgbt": {"samples": 500},
+                    "local_filters": {},
                     "ensir": {"bin_width": 64},
                 },
                 "sweep": {"bin_width": [32], "max_steps": [10]},
@@ -88,7 +89,8 @@ def test_seconds_are_among_the_scores(fitted: Run):
 
 
 def test_one_partition_serves_the_whole_sweep(fitted: Run):
-    assert [path.name for path in (fitted.folder / "results/statistics/one").iterdir()] == ["bins.zarr"]
+    statistics = sorted(path.name for path in (fitted.folder / "results/statistics/one").iterdir())
+    assert statistics == ["bins.zarr", "filters.zarr"]
     luts = {path.stem for path in (fitted.folder / "results/luts/one").iterdir()}
     assert luts == {"ensir", "ensir_b32", "ensir_s10"}
 

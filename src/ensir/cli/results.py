@@ -68,7 +68,7 @@ def verify(
 ) -> None:
     """Compare results with their digests, byte by byte, and name what is damaged.
 
-    Example: ensir verify results/predictions/set5/IMDN.zarr --sources
+    Examples: ensir verify results/predictions/set5/IMDN.zarr; ensir verify --sources
     """
     good = bad = 0
     for result, problems, fix in _verified(_results_folder(path)):

@@ -1,0 +1,117 @@
+"""Context: which cell a value is in by its surroundings, and what it has to tell there.
+
+How far the models differ and how much the picture changes within 5×5 pixels are two levels of the key, the mean of the
+models at the value itself is the third. Features compare the predictions at a value with those around it and in the
+other channels. All are integers, so that sums of their products are the same on every machine. Beyond the edge of a
+picture its last row or column goes on.
+
+M models, C channels, x_j the predictions, Σ their sum, m = Σ/M their mean.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int, Int32, Shaped, UInt16
+
+from ensir.cells import key
+
+LEVELS = 8  # of each part of a key
+CELLS = LEVELS**3
+HALO = 3  # rows above and below a value on which its cell and features depend
+
+
+def scale(models: int, channels: int) -> int:
+    """Return the factor that makes features, and targets about the mean, integers."""
+    return 4 * models * max(channels - 1, 1)
+
+
+def number_of_features(models: int, channels: int) -> int:
+    """Return p: 4 M, or 3 M − 1 of grey images, which have no other channels to compare with."""
+    return 4 * models if channels > 1 else 3 * models - 1
+
+
+def parts_of(cell: Int[np.ndarray, " cell"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the three levels of cells: disagreement of the models, change of the picture, mean of the models."""
+    return cell // LEVELS**2, cell // LEVELS % LEVELS, cell % LEVELS
+
+
+def thresholds(
+    x: Shaped[np.ndarray, "model channel height width"],
+) -> tuple[Int32[np.ndarray, " level"], Int32[np.ndarray, " level"]]:
+    """Return the sums over 5×5 pixels from which on a pixel is in each level but the first.
+
+    They are 1, 2, 4, …, 64 times a quarter of a level of 0–255, for the mean difference of two models; and one and a
+    half levels, for how much the mean of the models changes from one neighbour of a pixel to the opposite one, in both
+    directions together.
+    """
+    models, channels = x.shape[:2]
+    steps = key.unit(x.itemsize * 8) * 2 ** np.arange(LEVELS - 1)
+    disagreement = -(-25 * channels * (models * (models - 1) // 2) * steps // 4)
+    change = -(-75 * channels * models * steps // 2)
+    return disagreement.astype(np.int32), change.astype(np.int32)
+
+
+def step(x: Shaped[np.ndarray, "model channel height width"]) -> int:
+    """Return by how much the sum of the models grows from one level of the last part of a key to the next."""
+    return key.LEVELS // LEVELS * key.unit(x.itemsize * 8) * len(x)
+
+
+def features_of(
+    x: Shaped[np.ndarray, "model channel height width"],
+) -> tuple[UInt16[np.ndarray, "channel height width"], Float32[np.ndarray, "feature channel height width"]]:
+    """Return the cell and the features of every value; slow, for looking at them.
+
+    Returns
+    -------
+    cell : uint16 array, (channel, height, width)
+    features : float32 array, (feature, channel, height, width)
+        Whole numbers, `scale` times what they mean:
+        x_j − m (all models but the last); mean of the four axial neighbours of x_j, minus m; mean of the four diagonal
+        ones, minus m; mean of x_j − m over the other channels (all models but the last); means over the other channels
+        of what m's axial and diagonal neighbours are above m.
+    """
+    from ensir.cells.filtering import cells_of_row, features_of_row, levels_of_pixels, sums_of_row
+
+    models, channels, height, width = x.shape
+    count = number_of_features(models, channels)
+    cell = np.empty((channels, height, width), np.uint16)
+    features = np.empty((count, channels, height, width), np.float32)
+    levels = np.empty((height, width), np.uint16)
+    levels_of_pixels(x, 0, height, *thresholds(x), levels)
+    total, around = (
+        np.empty((channels, width), np.float32),
+        np.empty((2, models + 1, channels, width), np.float32),
+    )
+    own = np.empty(width, np.int64)
+    row = np.empty((count, width), np.float32)
+    for i in range(height):
+        sums_of_row(x, i, total, around)
+        for channel in range(channels):
+            features_of_row(x, i, channel, total, around, row)
+            features[:, channel, i] = row
+            cells_of_row(levels[i], total[channel], step(x), own)
+            cell[channel, i] = own
+    return cell, features
+
+
+def filtered(
+    x: Shaped[np.ndarray, "model channel height width"], filters: Float64[np.ndarray, "key feature"]
+) -> Float32[np.ndarray, "channel height width"]:
+    """Return m + Wᵀf of every value, with the filter W of its cell.
+
+    Parameters
+    ----------
+    x : C-contiguous uint8 or uint16 array, (model, channel, height, width)
+        Whole predictions, in code values.
+    filters : float64 array, (key, feature)
+    """
+    from ensir.cells import filtering
+
+    models, channels = x.shape[:2]
+    features = filters.shape[1]
+    pairs = np.zeros((-(-features // 2), CELLS, 2), np.float32)
+    scaled = (filters / scale(models, channels)).T
+    pairs[:, :, 0], pairs[: features // 2, :, 1] = scaled[::2], scaled[1::2]
+    fused = np.empty(x.shape[1:], np.float32)
+    filtering.filtered(x, *thresholds(x), step(x), features, pairs.view(np.uint64)[:, :, 0], fused)
+    return fused

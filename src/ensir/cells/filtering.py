@@ -1,0 +1,268 @@
+"""The compiled loops of context: levels and features, sums of their products, and filtering. See `context`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ensir.execution.kernels import njit, prange
+
+REACH = 2  # pixels on each side of the middle of a box
+ROWS_AT_ONCE = 48
+VECTOR = 4  # products are added up so many at a time
+
+
+@njit(nogil=True, cache=True)
+def _five(values, result):
+    """Sum a row over five pixels; beyond its ends, the first or last value goes on."""
+    last = len(values) - 1
+    for j in range(REACH, last - REACH + 1):
+        result[j] = np.int32(values[j - 2] + values[j - 1] + values[j] + values[j + 1] + values[j + 2])
+    for j in range(last + 1):
+        if j < REACH or j > last - REACH:
+            result[j] = 0
+            for k in range(j - REACH, j + REACH + 1):
+                result[j] += values[min(max(k, 0), last)]
+
+
+@njit(nogil=True, cache=True)
+def _add_levels(a, b, c, d, e, thresholds, weight, levels):
+    """Sum five rows, and add `weight` to a pixel's level for each threshold that its sum reaches."""
+    for j in range(len(levels)):
+        box = np.int32(a[j] + b[j] + c[j] + d[j] + e[j])
+        level = np.int32(0)
+        for t in range(7):
+            level = np.int32(level + (box >= thresholds[t]))
+        levels[j] += np.uint16(weight * level)
+
+
+@njit(nogil=True, cache=True)
+def _add(values, sums):
+    for j in range(len(sums)):
+        sums[j] += np.int32(values[j])
+
+
+@njit(nogil=True, cache=True)
+def _add_difference(values, others, sums):
+    for j in range(len(sums)):
+        sums[j] += np.int32(max(values[j], others[j])) - np.int32(min(values[j], others[j]))
+
+
+@njit(nogil=True, cache=True)
+def levels_of_pixels(x, first, last, disagreement, change, levels):
+    """Write 64 · level + 8 · level of the pixels of some rows, by the two lists of thresholds.
+
+    Parameters
+    ----------
+    x : (model, channel, height, width)
+    first, last : int
+        The rows.
+    disagreement, change : int32 arrays, (7,)
+        Thresholds of sums over 5×5 pixels; see `context.thresholds`.
+    levels : uint16 array, (row, width), to be written
+    """
+    models, channels, height, width = x.shape
+    top, bottom = max(first - REACH - 1, 0), min(last + REACH + 1, height)
+    total, differing, changing = np.empty((3, bottom - top, width), np.int32)
+    row = np.empty(width, np.int32)
+    for i in range(top, bottom):
+        sums = total[i - top]
+        sums[:] = 0
+        row[:] = 0
+        for c in range(channels):
+            for m in range(models):
+                _add(x[m, c, i], sums)
+                for n in range(m):
+                    _add_difference(x[m, c, i], x[n, c, i], row)
+        _five(row, differing[i - top])
+    for i in range(max(first - REACH, 0), min(last + REACH, height)):
+        here = total[i - top]
+        row[:] = 0
+        _add_difference(here[2:], here[:-2], row[1:-1])
+        if 0 < i < height - 1:
+            _add_difference(total[i - top + 1], total[i - top - 1], row)
+        _five(row, changing[i - top])
+    for i in range(first, last):
+        a, b = max(i - 2, 0) - top, max(i - 1, 0) - top
+        d, e = min(i + 1, height - 1) - top, min(i + 2, height - 1) - top
+        own = levels[i - first]
+        own[:] = 0
+        for rows, thresholds, weight in ((differing, disagreement, 64), (changing, change, 8)):
+            _add_levels(rows[a], rows[b], rows[i - top], rows[d], rows[e], thresholds, weight, own)
+
+
+@njit(nogil=True, cache=True)
+def sums_of_row(x, i, total, around):
+    """Sum one row over the models, and each model (and the sum) over the four axial and the four diagonal neighbours.
+
+    Parameters
+    ----------
+    x : (model, channel, height, width)
+    i : int
+    total : float32 array, (channel, width), to be written
+        Here and in features, whole numbers below 2²⁴, which float32 holds.
+    around : float32 array, (2, model + 1, channel, width), to be written
+        Axial, diagonal; the last model is the sum.
+    """
+    models, channels, height, width = x.shape
+    above, below, last = max(i - 1, 0), min(i + 1, height - 1), width - 1
+    beside = np.empty(width, np.float32)
+    for c in range(channels):
+        sums, all_axial, all_diagonal = total[c], around[0, models, c], around[1, models, c]
+        for j in range(width):
+            sums[j] = 0
+            all_axial[j] = 0
+            all_diagonal[j] = 0
+        for m in range(models):
+            up, here, down = x[m, c, above], x[m, c, i], x[m, c, below]
+            axial, diagonal = around[0, m, c], around[1, m, c]
+            for j in range(width):
+                sums[j] += np.float32(here[j])
+                beside[j] = np.float32(up[j]) + np.float32(down[j])
+            for j in range(1, last):
+                axial[j] = beside[j] + np.float32(here[j - 1]) + np.float32(here[j + 1])
+                diagonal[j] = beside[j - 1] + beside[j + 1]
+            for j in (0, last):
+                left, right = max(j - 1, 0), min(j + 1, last)
+                axial[j] = beside[j] + np.float32(here[left]) + np.float32(here[right])
+                diagonal[j] = beside[left] + beside[right]
+            for j in range(width):
+                all_axial[j] += axial[j]
+                all_diagonal[j] += diagonal[j]
+
+
+@njit(nogil=True, cache=True)
+def features_of_row(x, i, c, total, around, features):
+    """Write the features of one row and channel, (feature, width); see `context.features_of`."""
+    models, channels = x.shape[:2]
+    others, each, four = max(channels - 1, 1), np.float32(models), np.float32(4)
+    n = 0
+    for m in range(models - 1):
+        _compare(x[m, c, i], total[c], each, np.float32(1), np.float32(4 * others), features[n])
+        n += 1
+    for ring in range(2):
+        for m in range(models):
+            _compare(around[ring, m, c], total[c], each, four, np.float32(others), features[n])
+            n += 1
+    if channels == 1:
+        return
+    features[n:] = 0
+    for other in range(channels):
+        if other != c:
+            for m in range(models - 1):
+                _compare_more(x[m, other, i], total[other], each, np.float32(1), four, features[n + m])
+            for ring in range(2):
+                row = features[n + models - 1 + ring]
+                _compare_more(
+                    around[ring, models, other], total[other], np.float32(1), four, np.float32(1), row
+                )
+
+
+@njit(nogil=True, cache=True)
+def _compare(values, total, times, less, factor, result):
+    """Write factor · (times · values − less · total)."""
+    for j in range(len(total)):
+        result[j] = factor * (times * np.float32(values[j]) - less * total[j])
+
+
+@njit(nogil=True, cache=True)
+def _compare_more(values, total, times, less, factor, result):
+    """Add factor · (times · values − less · total)."""
+    for j in range(len(total)):
+        result[j] += factor * (times * np.float32(values[j]) - less * total[j])
+
+
+@njit(nogil=True, cache=True)
+def add_products(x, y, first, last, disagreement, change, step, products, count):
+    """Add the products of features and targets, and count values, by cell.
+
+    Parameters
+    ----------
+    x : (model, channel, height, width)
+    y : (channel, height, width)
+    first, last : int
+        The rows that are counted.
+    disagreement, change
+        See `levels_of_pixels`.
+    step : int
+        Sum over the models from one level of a key's last part to the next.
+    products : float64 or int64 array, (cell, vector, width of a vector)
+        Lower products of features and target, one vector for each factor; the target comes after the features.
+    count : int64 array, (cell,)
+    """
+    models, channels, _, width = x.shape
+    factors, padded = products.shape[1:]
+    total, around = (
+        np.empty((channels, width), np.float32),
+        np.empty((2, models + 1, channels, width), np.float32),
+    )
+    row, cells = np.empty((factors, width), np.float32), np.empty(width, np.int64)
+    value = np.zeros(padded, products.dtype)
+    factor = np.float32(4 * max(channels - 1, 1))
+    levels = np.empty((last - first, width), np.uint16)
+    levels_of_pixels(x, first, last, disagreement, change, levels)
+    for i in range(first, last):
+        sums_of_row(x, i, total, around)
+        for c in range(channels):
+            features_of_row(x, i, c, total, around, row[: factors - 1])
+            _compare(y[c, i], total[c], np.float32(models), np.float32(1), factor, row[factors - 1])
+            cells_of_row(levels[i - first], total[c], step, cells)
+            for j in range(width):
+                count[cells[j]] += 1
+                sums = products[cells[j]]
+                for n in range(factors):
+                    value[n] = row[n, j]
+                for n in range(factors):
+                    own, line = value[n], sums[n]
+                    for k in range(n // VECTOR * VECTOR + VECTOR):
+                        line[k] += own * value[k]
+
+
+@njit(nogil=True, cache=True)
+def cells_of_row(levels, total, step, cells):
+    """Write the cell of each value of a row; half a level is far more than what rounding may change."""
+    for j in range(len(cells)):
+        cells[j] = levels[j] + np.int64((np.float64(total[j]) + 0.5) / step)
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def filtered(x, disagreement, change, step, features, table, fused):
+    """Write m + W·f of every value.
+
+    Parameters
+    ----------
+    x : (model, channel, height, width)
+    disagreement, change, step
+        See `add_products`.
+    features : int
+        Their number.
+    table : uint64 array, (pair of features, cell)
+        W, divided by `scale`: two float32 in each word, which are looked up at once.
+    fused : float32 array, (channel, height, width), to be written
+    """
+    models, channels, height, width = x.shape
+    blocks = (height + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE
+    for block in prange(blocks):
+        total = np.empty((channels, width), np.float32)
+        around = np.empty((2, models + 1, channels, width), np.float32)
+        row = np.zeros((2 * len(table), width), np.float32)
+        cells, words = np.empty(width, np.int64), np.empty(width, np.uint64)
+        weights = words.view(np.float32)
+        sums = np.empty(width, np.float32)
+        start, stop = block * ROWS_AT_ONCE, min((block + 1) * ROWS_AT_ONCE, height)
+        levels = np.empty((stop - start, width), np.uint16)
+        levels_of_pixels(x, start, stop, disagreement, change, levels)
+        for i in range(start, stop):
+            sums_of_row(x, i, total, around)
+            for c in range(channels):
+                features_of_row(x, i, c, total, around, row[:features])
+                cells_of_row(levels[i - start], total[c], step, cells)
+                for j in range(width):
+                    sums[j] = total[c, j] / np.float32(models)
+                for n in range(len(table)):
+                    pairs, first, second = table[n], row[2 * n], row[2 * n + 1]
+                    for j in range(width):
+                        words[j] = pairs[cells[j]]
+                    for j in range(width):
+                        sums[j] = sums[j] + weights[2 * j] * first[j] + weights[2 * j + 1] * second[j]
+                for j in range(width):
+                    fused[c, i, j] = sums[j]

@@ -1,0 +1,285 @@
+"""Local filters: one small linear filter over all models and a value's neighbours, for each cell of context.
+
+A fused value is m + Wᵀf: the mean of the models and a filter of the features of its surroundings. There is a filter
+for every cell of context; see `ensir.cells.context`. They are found by least squares, drawn towards the filters of
+coarser cells; how far, and through which of them, is chosen by the images that are left out in turn. The plain average
+is one of the candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int, Shaped
+
+from ensir.cells import context
+from ensir.cells.filter_statistics import FilterStatistics
+from ensir.errors import InputError
+from ensir.methods import CombiningMethod, Progress, Statistics
+from ensir.storage import fits
+
+STRENGTHS = (1e1, 1e2, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e8)  # λ, in values
+RIDGE = 1e-6  # of the mean feature
+FEWEST_VALUES = 10  # by which the error of a cell is drawn towards that of all
+LEAST_ERROR = 1e-3  # of the mean over all folds or cells
+SMALLEST_ERROR = 1e-10  # of the plain average's: no image gains more than 100 dB
+DIMENSIONS = {
+    "filter": ("key", "feature"),
+    "held_out": ("fold", "tree", "strength"),
+    "strength": ("strength",),
+}
+
+
+class LocalFilters(CombiningMethod):
+    """A small filter over all models and a value's neighbours, for each kind of surroundings."""
+
+    kind: Literal["local_filters"] = "local_filters"
+
+    made: ClassVar[Literal["lut", "fit"] | None] = "fit"
+    statistics: ClassVar[Statistics | None] = Statistics("filters", "ensir.cells.filter_statistics")
+    weighs: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Weighted sums of cells, however coarse.
+
+    Attributes
+    ----------
+    count : float64 array, (cell,)
+    gram : float64 array, (cell, feature, feature)
+    cross : float64 array, (cell, feature)
+    square : float64 array, (cell,)
+    """
+
+    count: Float64[np.ndarray, " cell"]
+    gram: Float64[np.ndarray, "cell feature feature"]
+    cross: Float64[np.ndarray, "cell feature"]
+    square: Float64[np.ndarray, " cell"]
+
+    def over(self, group: Int[np.ndarray, " cell"], groups: int) -> Sums:
+        """Add up the cells of each group, in their order."""
+        return Sums(*(_added(values, group, groups) for values in self.arrays()))
+
+    def arrays(self) -> list[np.ndarray]:
+        """Return all sums, in order."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+def fit(statistics: FilterStatistics, settings: dict[str, Any], progress: Progress) -> dict[str, np.ndarray]:
+    """Return the filters of all cells, and the held-out gains by which they were chosen.
+
+    Returns
+    -------
+    dict
+        `filter`: float64 array, (key, feature). `held_out`: float64 array, (fold, tree, strength), in dB above the
+        plain average. `strength`: float64 array, (strength,).
+
+    Raises
+    ------
+    InputError
+        The reference is a single image, so that none can be left out.
+    """
+    folds = _by_fold(statistics)
+    if len(folds) < 2:
+        raise InputError(
+            "nothing can be chosen by leaving images out: the reference is a single image; add images to the reference"
+        )
+    gains = np.zeros((len(folds), len(TREES), len(STRENGTHS)))
+    for left_out, own in enumerate(folds):
+        kept = [fold for number, fold in enumerate(folds) if number != left_out]
+        average = own.square.sum()
+        if not average or not _something_to_learn(kept):
+            continue  # what the average restores perfectly decides nothing
+        others = Solver(_weighted(kept))
+        for number, strength in enumerate(STRENGTHS):
+            for tree, table in enumerate(others.tables(strength)):
+                error = max(_squared_error(own, table).sum(), SMALLEST_ERROR * average)
+                gains[left_out, tree, number] = 10 * np.log10(average / error)
+        progress(left_out + 1, len(folds))
+    mean = gains.mean(axis=0)
+    tree, number = np.unravel_index(mean.argmax(), mean.shape)
+    if mean[tree, number] <= 0 or not _something_to_learn(folds):
+        table = np.zeros((context.CELLS, statistics.cross.shape[1]))
+    else:
+        table = list(Solver(_weighted(folds)).tables(STRENGTHS[number]))[tree]
+    return {"filter": table, "held_out": gains, "strength": np.array(STRENGTHS)}
+
+
+class Solver:
+    """Filters of cells, coarse and fine, from the sums of all cells.
+
+    Parameters
+    ----------
+    cells : Sums
+        Of all cells of context.
+    """
+
+    def __init__(self, cells: Sums):
+        disagreement, change, mean = context.parts_of(np.arange(context.CELLS))
+        levels = context.LEVELS
+        self.groups = {
+            "a": disagreement,
+            "g": change,
+            "m": mean,
+            "am": disagreement * levels + mean,
+            "ag": disagreement * levels + change,
+            "amg": np.arange(context.CELLS),
+        }
+        self.sums = {name: cells.over(group, int(group.max()) + 1) for name, group in self.groups.items()}
+        whole = cells.over(np.zeros(context.CELLS, np.int64), 1)
+        count, features = whole.count[0], whole.cross.shape[1]
+        self.gram = whole.gram[0] / count
+        self.gram += RIDGE * np.trace(self.gram) / features * np.eye(features)
+        self.all = solve(self.gram[None], whole.cross / count)
+        self.error = float(_squared_error(whole, self.all)[0] / count)
+
+    def tables(self, strength: float) -> Iterator[Float64[np.ndarray, "key feature"]]:
+        """Yield the filters of all cells of context, by each tree of `TREES`."""
+        drawn = {name: self.drawn(name, strength, self.all)[self.groups[name]] for name in ("a", "g", "m")}
+        a, g, m = drawn["a"], drawn["g"], drawn["m"]
+        yield np.broadcast_to(self.all, a.shape)
+        yield self.expanded("am", strength, a)
+        yield self.expanded("ag", strength, a)
+        am, ag = (
+            self.expanded("am", strength, a + m - self.all),
+            self.expanded("ag", strength, a + g - self.all),
+        )
+        yield am
+        yield self.expanded("amg", strength, am + ag - a)
+
+    def expanded(
+        self, name: str, strength: float, prior: Float64[np.ndarray, "key feature"]
+    ) -> Float64[np.ndarray, "key feature"]:
+        """Return the filters of a group's cells for all cells of context, given a prior of each."""
+        group = self.groups[name]
+        first = np.unique(group, return_index=True)[1]
+        return self.drawn(name, strength, prior[first])[group]
+
+    def drawn(
+        self, name: str, strength: float, prior: Float64[np.ndarray, "cell feature"]
+    ) -> Float64[np.ndarray, "cell feature"]:
+        """Return the filters of a group's cells, drawn towards a prior, the more the larger its errors are there."""
+        sums = self.sums[name]
+        prior = np.broadcast_to(prior, sums.cross.shape)
+        error = (_squared_error(sums, prior) + FEWEST_VALUES * self.error) / (sums.count + FEWEST_VALUES)
+        pull = strength * np.maximum(error, LEAST_ERROR * self.error) / self.error
+        return solve(
+            sums.gram + pull[:, None, None] * self.gram,
+            sums.cross + pull[:, None] * _product(self.gram, prior),
+        )
+
+
+TREES = ("global", "am from a", "ag from a", "am", "amg")
+
+
+def solve(
+    matrix: Float64[np.ndarray, "cell feature feature"], side: Float64[np.ndarray, "cell feature"]
+) -> Float64[np.ndarray, "cell feature"]:
+    """Solve symmetric positive definite systems, all at once, in an order that gives the same bits everywhere."""
+    left, right = matrix.copy(), side.copy()
+    size = right.shape[1]
+    for n in range(size):
+        right[:, n] /= left[:, n, n]
+        left[:, n, n + 1 :] /= left[:, n, n, None]
+        factor = left[:, n + 1 :, n, None]
+        left[:, n + 1 :, n + 1 :] -= factor * left[:, None, n, n + 1 :]
+        right[:, n + 1 :] -= factor[:, :, 0] * right[:, n, None]
+    for n in range(size - 1, 0, -1):
+        right[:, :n] -= left[:, :n, n] * right[:, n, None]
+    return right
+
+
+def _something_to_learn(folds: list[Sums]) -> bool:
+    """Return whether the average is ever wrong, and the models are ever of two minds."""
+    return any(fold.square.any() for fold in folds) and any(fold.gram.any() for fold in folds)
+
+
+def _by_fold(statistics: FilterStatistics) -> list[Sums]:
+    """Return the sums of all cells of context, of each fold."""
+    folds = []
+    for fold in np.unique(statistics.fold):
+        own = statistics.fold == fold
+        key = statistics.key[own]
+        held = (statistics.count, statistics.gram, statistics.cross, statistics.square)
+        folds.append(Sums(*(_added(values[own].astype(np.float64), key, context.CELLS) for values in held)))
+    return folds
+
+
+def _weighted(folds: list[Sums]) -> Sums:
+    """Add up folds so that those with small errors of the plain average count as much as the others."""
+    counts = np.array([fold.count.sum() for fold in folds])
+    errors = np.array([fold.square.sum() for fold in folds]) / counts
+    weights = 1 / (counts * np.maximum(errors, LEAST_ERROR * errors.mean()))
+    weights *= counts.sum() / (weights * counts).sum()
+    by_name = zip(*(fold.arrays() for fold in folds), strict=True)
+    return Sums(*(_sum_of([w * v for w, v in zip(weights, values, strict=True)]) for values in by_name))
+
+
+def _sum_of(values: list[np.ndarray]) -> np.ndarray:
+    total = np.zeros_like(values[0])
+    for value in values:
+        total += value
+    return total
+
+
+def _added(
+    values: Float[np.ndarray, "cell ..."], group: Int[np.ndarray, " cell"], groups: int
+) -> Float[np.ndarray, "group ..."]:
+    """Add up the values of each group, one after the other."""
+    result = np.zeros((groups, *values.shape[1:]))
+    np.add.at(result, group, values)
+    return result
+
+
+def _product(
+    matrix: Float64[np.ndarray, "... feature feature"], vector: Float64[np.ndarray, "cell feature"]
+) -> Float64[np.ndarray, "cell feature"]:
+    """Multiply each vector by a symmetric matrix, term by term."""
+    result = np.zeros_like(vector)
+    for n in range(vector.shape[1]):
+        result += matrix[..., n, :] * vector[:, n, None]
+    return result
+
+
+def _squared_error(sums: Sums, filters: Float64[np.ndarray, "cell feature"]) -> Float64[np.ndarray, " cell"]:
+    """Return Σ (r − Wᵀf)² of each cell."""
+    terms = filters * (_product(sums.gram, filters) - 2 * sums.cross)
+    return np.maximum(sums.square + _sum_of(list(terms.T)), 0)
+
+
+class Method:
+    """The filters of a reference, ready to run.
+
+    Parameters
+    ----------
+    settings : dict
+        Not used.
+    fitted : str
+        The fit.
+    """
+
+    def __init__(self, settings: dict[str, Any], fitted: str | None):
+        assert fitted is not None
+        self.fit = fits.load(fitted)
+        self.filter = self.fit.arrays["filter"]
+
+    def fuse(
+        self, x: Shaped[np.ndarray, "model channel height width"]
+    ) -> Float32[np.ndarray, "channel height width"]:
+        """Return the filtered predictions."""
+        self.fit.check(x)
+        models, channels = x.shape[:2]
+        if context.number_of_features(models, channels) != self.filter.shape[1]:
+            fitted, given = ("colour", "grey") if channels == 1 else ("grey", "colour")
+            raise InputError(
+                f"a method that was fitted to {fitted} images cannot fuse {given} ones; fit it to such"
+            )
+        return context.filtered(np.ascontiguousarray(x), self.filter)
+
+    def weights(self, x: Shaped[np.ndarray, "model channel height width"]) -> None:
+        """Return nothing: there is no weight of a value alone."""
+        return
