@@ -19,6 +19,7 @@ from typer.core import TyperCommand
 
 from ensir.cli.check import Results, checked
 from ensir.cli.results import table
+from ensir.errors import InputError
 from ensir.execution import workflow_files
 from ensir.execution.stopping import Terminated, exit_code, make_is_interrupted
 from ensir.storage.layout import Layout
@@ -143,6 +144,11 @@ def _checked(
     """Check the configuration: whatever is wrong with it is said before Snakemake reads it."""
     from ensir.planning import check
 
+    if not os.access(os.curdir, os.W_OK):
+        raise InputError(
+            f"{Path.cwd()}: cannot be written, and Snakemake keeps its records in the working directory; run in a "
+            "folder of yours"
+        )
     path = config or workflow_files.default_configuration()
     plan = checked(str(path), results).plan
     if other := check.replaced(plan, path):
