@@ -22,7 +22,7 @@ PINNED := pyproject.toml envs/constraints.txt envs/set_up.py
 SET_UP = test "$(PYTHON)" || { echo "found no Python 3.11, 3.12 or 3.13; install one, or name it: make PYTHON=…" >&2; exit 1; }; \
 	$(PYTHON) envs/set_up.py "$(VENV)" --torch "$(TORCH)"
 
-.PHONY: help set-up run check dry-run resume figures workflow-report screenshot test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
+.PHONY: help set-up run check dry-run resume figures workflow-report screenshot recording test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
 # Two tests at a time, with one thread each; those that share something stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
@@ -52,6 +52,9 @@ workflow-report: figures  ## Snakemake's own report, with the figures: results/w
 
 screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the README; needs chromium and chromium-driver
 	$(BIN)/python docs/screenshot.py
+
+recording: $(INSTALLED_FOR_TESTS)  ## record the default run on a terminal for the README: docs/run.svg
+	$(BIN)/python docs/record.py docs/run.svg $(BIN)/ensir run
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
 	$(PYTEST) -m "not cluster and not cluster_all and not slow and not faults and not faults_all and not pretrained and not browser and not meanshift"

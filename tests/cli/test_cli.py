@@ -171,7 +171,7 @@ def test_the_lut_knows_the_predictions_that_it_was_fitted_on(folder: Path, fitte
     result = ensir("fuse", "--lut", fitted, *given(folder / "test", "a", "b"), "-o", tmp_path / "test")
     assert result.stderr == ""
     assert re.fullmatch(
-        r".*/test: 2 images fused; values by their cells in the LUT: [\d.]+% estimated, .*\n", result.stdout
+        r"wrote 2 images to .*/test; values by their cells in the LUT: [\d.]+% estimated, .*\n", result.stdout
     )
 
     weights = tmp_path / "weight.pth"
@@ -184,7 +184,7 @@ def test_the_lut_knows_the_predictions_that_it_was_fitted_on(folder: Path, fitte
         f"warning: {imported}: does not record its reference predictions; whether it was fitted on these images is not "
         "checked\n"
     )
-    assert result.stdout == f"{tmp_path / 'again'}: 3 images fused\n"
+    assert result.stdout == f"wrote 3 images to {tmp_path / 'again'}\n"
 
 
 def test_a_target_that_is_a_prediction(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -401,8 +401,9 @@ def test_tables_are_as_wide_as_they_are(tmp_path: Path):
     (tmp_path / "summary.csv").write_text("\n".join(lines))
     output = ensir("table", tmp_path / "summary.csv").output
     for i in range(9):
-        assert f"benchmark{i} PSNR" in output
+        assert f" benchmark{i} " in output
         assert f"{30 + i}.25 " in output
+    assert output.count("PSNR (dB)") == 9
     assert "IMDN [base]" in output
 
 

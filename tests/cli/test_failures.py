@@ -74,7 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             (tmp_path / store / f"{group}zarr.json").write_text("{}")
     (tmp_path / "results/digests").mkdir(parents=True)
     (tmp_path / "config.yaml").touch()
-    (tmp_path / "summary.csv").write_text("experiment,method,dataset,metric,mean\nx,a,set,psnr,1\n")
+    (tmp_path / "summary.csv").write_text("experiment,method,dataset,metric,mean,n\nx,a,set,psnr,1,1\n")
     return tmp_path
 
 
@@ -331,7 +331,7 @@ STOPPED = {  # where a command is stopped
     "publish": "ensir.storage.upload.upload",
     "verify": "ensir.storage.digests.verify",
     "gc": "ensir.config.reading.load",
-    "table": "ensir.cli.results.show",
+    "table": "ensir.cli.score_table.show",
 }
 OUTPUTS = {command: (option, f"x{suffix}") for command, option, suffix in reversed(FILES)}
 OUTPUTS |= {command: (option, "new") for command, option in reversed(FOLDERS)}
@@ -348,12 +348,12 @@ def test_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str, nu
     words = writing(command, *OUTPUTS[command]) if command in OUTPUTS else COMMANDS[command]
     error = ensir(*words, code=128 + number).stderr
     if "train" not in command:
-        assert error == "stopped; finished work is kept; run the same command to resume\n"
+        assert error == "stopped; finished work is kept; run the same command to go on\n"
         return
     assert error == "stopped; before the first checkpoint; run the same command to start over\n"
     (folder / "x.checkpoint").touch()
     error = ensir(*words, code=128 + number).stderr
-    assert error == "stopped; the checkpoint x.checkpoint is kept; run the same command to resume\n"
+    assert error == "stopped; the checkpoint x.checkpoint is kept; run the same command to go on\n"
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
@@ -372,7 +372,7 @@ def test_temporary_folders_go(folder: Path, number: signal.Signals):
     _, error = process.communicate(timeout=60)
     assert not list((folder / "tmp").iterdir())
     assert process.returncode == 128 + number
-    assert error == "stopped; finished work is kept; run the same command to resume\n"
+    assert error == "stopped; finished work is kept; run the same command to go on\n"
     assert not (folder / "x.lut").exists()
 
 
@@ -390,7 +390,7 @@ def test_a_stop_that_a_library_swallows(
 
     monkeypatch.setattr(lut.LUT, "__init__", swallow)
     error = ensir(*writing("fit", "-o", "x.lut"), code=128 + number).stderr
-    assert error == "stopped; finished work is kept; run the same command to resume\n"
+    assert error == "stopped; finished work is kept; run the same command to go on\n"
     assert not (folder / "x.lut").exists()
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
     monkeypatch.undo()

@@ -25,13 +25,17 @@ from ensir.storage.failures import described, errno_of, reason
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The log of a job, whose settings of threads and logging are undone."""
+    """The log of a job, whose settings of threads, logging and standard output are undone."""
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         monkeypatch.setenv(variable, "1")
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers = []
+    kept = [os.dup(number) for number in (1, 2)]
     yield tmp_path / "job.log"
+    for number, file in zip((1, 2), kept, strict=True):
+        os.dup2(file, number)
+        os.close(file)
     for handler in root.handlers:
         handler.close()
     root.handlers, root.level = handlers, level
@@ -86,19 +90,41 @@ def refused() -> None:
         (refused, "file: bad; fix it"),
     ],
 )
-def test_a_job_that_fails_prints_one_line(log: Path, capfd: pytest.CaptureFixture, body: Callable, line: str):
+def test_a_job_that_fails_logs_one_line(log: Path, capfd: pytest.CaptureFixture, body: Callable, line: str):
     assert run(log, body) == 1
-    error = capfd.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
+    assert capfd.readouterr() == ("", "")
+    begun, error = log.read_text().splitlines()
+    assert begun.endswith(" INFO r")
+    assert " ERROR " in error
     assert line in error
-    assert "Traceback" not in log.read_text()
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(log: Path):
-    with pytest.raises(KeyError), job(SimpleNamespace(threads=1, log=[log], rule="r", wildcards=[])):
-        raise KeyError("x")
-    assert "Traceback" in log.read_text()
+    assert run(log, lambda: {}["x"]) == 1
+    lines = log.read_text().splitlines()
+    assert lines[1].endswith(" ERROR unexpected KeyError: 'x'; the log shows where")
+    assert lines[2].startswith("Traceback")
+
+
+def test_what_a_job_prints_is_in_its_log(log: Path, capfd: pytest.CaptureFixture):
+    with job(SimpleNamespace(threads=1, log=[log], rule="r", wildcards=[])):
+        os.write(2, b"of a library\n")
+        subprocess.run(["echo", "of a process"], check=True)
+        print("of Python", flush=True, file=open(1, "w", closefd=False))  # noqa: SIM115
+    assert capfd.readouterr() == ("", "")
+    assert log.read_text().splitlines()[1:-1] == ["of a library", "of a process", "of Python"]
+
+
+def test_progress_is_logged_now_and_then(log: Path, monkeypatch: pytest.MonkeyPatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with job(SimpleNamespace(threads=1, log=[log], rule="r", wildcards=[])) as progress:
+        for done in range(8000):
+            now += 0.1
+            progress(done, 8000)
+    told = [int(line.rpartition(" INFO ")[2].split()[0]) for line in log.read_text().splitlines()[1:-1]]
+    assert told[:3] == [10, 20, 30]  # every second
+    assert told[-1] - told[-2] == 100  # every ten
 
 
 def test_other_errors_are_no_matter_of_the_system():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 from ensir.errors import InputError
 from ensir.execution import stopping
@@ -16,8 +19,26 @@ with silent():  # for a second or two
     from ensir.cli import check, denoisers, folders, init, luts, reference, refiners, restore, results, run
 
 
+# What a value of an option is, as people read it; of an on/off option there is nothing to say.
+TYPES = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: ""}
+
+
 class Group(TyperGroup):
     """Commands that fail in one line: with exit code 2 on bad input, 1 on what fails later, 130 or 143 when stopped."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options of all commands, whose help names types for people."""
+        options = super().get_params(ctx)
+        _name_types(options)
+        return options
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, whose help names types for people."""
+        command = super().get_command(ctx, cmd_name)
+        if command:
+            for each in (command, *getattr(command, "commands", {}).values()):
+                _name_types(each.get_params(ctx))
+        return command
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -27,7 +48,8 @@ class Group(TyperGroup):
         except InputError as error:
             _exit(f"error: {error}", 2)
         except (KeyboardInterrupt, Terminated) as stop:
-            _exit(stopping.message(stop), stopping.exit_code(stop))
+            over = "\r" if sys.stderr.isatty() else ""  # over the ^C that a terminal writes
+            _exit(over + stopping.message(stop), stopping.exit_code(stop))
         except BrokenPipeError:  # `ensir table | head`: Typer ends quietly
             raise
         except Exception as error:
@@ -37,6 +59,19 @@ class Group(TyperGroup):
             _exit(f"error: {message}", 1)
 
 
+def _name_types(parameters: list[Any]) -> None:
+    for option in parameters:
+        if option.param_type_name == "option" and option.metavar is None:
+            kind = option.type_descriptor
+            option.metavar = "|".join(map(str, kind.choices or [])) or TYPES.get(kind.annotation)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ensir {version('ensir-flow')}")
+        raise typer.Exit
+
+
 def _exit(line: str, code: int) -> NoReturn:
     typer.echo(line, err=True)
     raise typer.Exit(code)
@@ -44,11 +79,21 @@ def _exit(line: str, code: int) -> NoReturn:
 
 app = typer.Typer(
     cls=Group,
-    help="Combine the predictions of image-restoration models: run the workflow, or use its tools on plain folders.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def main(
+    shown: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="print the version and exit"),
+    ] = False,
+) -> None:
+    """Combine the predictions of image-restoration models: run the workflow, or use its tools on plain folders."""
+
+
 for launched in (run.run, run.plan, run.resume):
     app.command(cls=run.SnakemakeCommand)(launched)
 for command in (

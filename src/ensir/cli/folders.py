@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,9 +12,9 @@ from ensir.cells import lut, support
 from ensir.cli import plain_folders as on_folders
 from ensir.cli.luts import describe
 from ensir.cli.outputs import check_outputs
-from ensir.config.schema import Score
+from ensir.cli.progress import shown
+from ensir.config.schema import DEFAULT_METRICS, NAMED_METRICS, Score
 from ensir.errors import InputError
-from ensir.execution.job import shown
 from ensir.methods.ensir import Ensir
 
 METHODS = [kind for kind, section in registry.sections("methods").items() if section.made == "lut"]  # type: ignore[attr-defined]
@@ -32,6 +32,11 @@ Target = Annotated[
     typer.Option(
         metavar="DIR", help="folder of the targets (ground truth), or a pattern: 'gt/{scene}/{frame}.png'"
     ),
+]
+
+Suffix = Annotated[
+    str,
+    typer.Option(help="end of the file stems of predictions that is not part of the image name, such as _x4"),
 ]
 
 
@@ -81,6 +86,7 @@ def fit(
         Literal["float64", "float32"] | None,
         typer.Option(help=f"ensir: precision of the responsibilities {_default('precision')}"),
     ] = None,
+    suffix: Suffix = "",
 ) -> None:
     """Fit a LUT to a reference: targets, and each model's predictions for them.
 
@@ -97,7 +103,7 @@ def fit(
     options = {name: value for name, value in given.items() if value is not None}
     folders = _folders(predictions)
     check_outputs({"--output": output}, _read_whole(target, folders))
-    on_folders.fit(output, target, folders, method, options, shown)
+    on_folders.fit(output, target, folders, suffix, method, options, shown)
     table = lut.load(str(output))
     typer.echo(describe(table))
     if held_out := support.held_out_of(table):
@@ -120,6 +126,7 @@ def fuse(
         Path | None,
         typer.Option(metavar="DIR", help="folder for maps of the expected squared error: float TIFF files"),
     ] = None,
+    suffix: Suffix = "",
 ) -> None:
     """Fuse predictions into PNG files of the same names.
 
@@ -131,9 +138,9 @@ def fuse(
         {"--lut": lut, **_read_whole(None, folders)},
         folders={"--output": output, "--error-map": error_map},
     )
-    fused = on_folders.fuse(lut, folders, output, error_map, shown)
+    fused = on_folders.fuse(lut, folders, suffix, output, error_map, shown)
     by_cells = f"; values by their cells in the LUT: {fused.support}" if fused.support else ""
-    typer.echo(f"{output}: {fused.images} images fused{by_cells}")
+    typer.echo(f"wrote {fused.images} images to {output}{by_cells}")
     if fused.support:
         _warn(fused.support.warning("the values"))
     if fused.of_reference is None:
@@ -159,32 +166,46 @@ def score(
         Literal["rgb", "y"], typer.Option(help="mean over the channels, or BT.601 luma")
     ] = "rgb",
     crop: Annotated[int, typer.Option(min=0, help="border pixels to leave out on each side")] = 0,
+    metrics: Annotated[
+        str, typer.Option(metavar="NAME,…", help=f"what is computed: {', '.join(NAMED_METRICS)}")
+    ] = ",".join(DEFAULT_METRICS),
+    suffix: Suffix = "",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="CSV", help="write the value of every image, too")
     ] = None,
 ) -> None:
-    """Print the PSNR and SSIM of predictions, or of fused images; best bold, second underlined.
+    """Print the scores of predictions, or of fused images; best bold, second underlined.
 
     Example: ensir score --target test/gt --prediction IMDN=test/IMDN --prediction fused=test/fused --space y --crop 4
     """
-    from ensir.cli.results import show
+    from ensir.cli.score_table import Means, compared, show
     from ensir.scoring.rows import write_csv
     from ensir.scoring.scores import Scores
     from ensir.storage.atomic import replaced
 
-    settings = Score(space=space, crop=crop).model_dump(mode="json")
+    settings = Score(space=space, crop=crop, metrics=_metrics(metrics)).model_dump(mode="json")
     folders = _folders(predictions)
     check_outputs({"--output": output}, _read_whole(target, folders))
-    rows = list(on_folders.score(target, folders, settings, shown))
+    rows = list(on_folders.score(target, folders, suffix, settings, shown))
     values: dict[tuple[str, ...], dict[str, float]] = {}
     for model, image, metric, value in rows:
         values.setdefault(("", "", model, metric), {})[image] = value
-    scores, means = Scores({}, values), {}
+    scores, means = Scores({}, values), Means("", compared(space, crop))
     for (_, _, model, metric), images in values.items():
         left_out = scores.left_out("", "", metric)
         kept = [value for image, value in images.items() if image not in left_out]
-        means[model, "", metric] = sum(kept) / len(kept)
-    show("", means, scores)
+        means.add(model, "", metric, sum(kept) / len(kept), len(kept))
+    show(means, scores)
     if output:
         with replaced(output) as partial:
             write_csv(partial, ("method", "image", "metric", "value"), rows)
+        typer.echo(f"wrote {len(rows)} values to {output}")
+
+
+def _metrics(text: str) -> Any:
+    """Return the names of metrics, as in the `score` section of a configuration."""
+    names = text.split(",")
+    for name in names:
+        if name not in NAMED_METRICS:
+            raise InputError(f"--metrics {text}: no metric {name!r}; allowed: {', '.join(NAMED_METRICS)}")
+    return names

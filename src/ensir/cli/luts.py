@@ -41,7 +41,11 @@ def describe(table: LUT) -> str:
     }
     heads = [f"{group}, {head}" for group, heads in LUT_COLUMNS for head in heads]
     if table.count.any():  # nothing is known about the cells of an imported LUT
-        facts |= {head: cell.text for head, cell in zip(heads, lut_row(table), strict=True)}
+        row = dict(zip(heads, lut_row(table), strict=True))
+        iterated = table.iterations.any()  # EM does; least squares does not
+        facts |= {
+            head: cell.text for head, cell in row.items() if iterated or not head.startswith("EM steps")
+        }
     else:
         facts |= {"Bins, width": str(table.bin_width), "Cells, all": f"{table.cells:,}"}
     return "\n".join(f"{name + ':':26} {fact}" for name, fact in facts.items())

@@ -1,4 +1,4 @@
-"""Plain folders of images, without a workflow: the same stages, on temporary stores or in memory.
+"""Plain folders of images and arrays, without a workflow: the same stages, on temporary stores or in memory.
 
 In each function, `predictions` gives the folder of each model, by name, or a pattern with named parts or wildcards; an
 image has the same name in all folders.
@@ -22,7 +22,7 @@ from ensir.cli.outputs import check_files
 from ensir.config.schema import Experiment
 from ensir.datasets.folder import FolderDataset
 from ensir.errors import InputError
-from ensir.images import image_files, listing
+from ensir.images import array_files, image_files, listing
 from ensir.planning.parts import assign
 from ensir.restorers.folder import FolderModel
 from ensir.storage import packing, reading, writing
@@ -37,7 +37,13 @@ REFERENCE = "reference"
 
 
 def fit(
-    lut: Path, target: Path, predictions: dict[str, Path], method: str, options: dict[str, Any], shown: Shown
+    lut: Path,
+    target: Path,
+    predictions: dict[str, Path],
+    suffix: str,
+    method: str,
+    options: dict[str, Any],
+    shown: Shown,
 ) -> None:
     """Fit a LUT: ingest, predict, partition, estimate and merge in a temporary results folder.
 
@@ -48,6 +54,8 @@ def fit(
     target : Path
         Folder of the reference targets.
     predictions : dict
+    suffix : str
+        End of the file stems of predictions that is not part of the image name.
     method : str
         Kind of the method: one that needs a LUT.
     options : dict
@@ -68,7 +76,7 @@ def fit(
     section = _experiment(models, method, options).methods[method]
     assert section.statistics is not None
     targets = _list(target, "--target")
-    files = _matched(targets, _listed(predictions))
+    files = _matched(targets, _listed(predictions, suffix))
     with tempfile.TemporaryDirectory(prefix="ensir-") as root:
         layout = Layout(root)
         parts = _stored(layout, target, targets, files, shown)
@@ -130,7 +138,7 @@ class Fused:
 
 
 def fuse(
-    lut: Path, predictions: dict[str, Path], output: Path, error_map: Path | None, shown: Shown
+    lut: Path, predictions: dict[str, Path], suffix: str, output: Path, error_map: Path | None, shown: Shown
 ) -> Fused:
     """Fuse the images of some folders by a LUT; write PNG files of the same names, rounded and clipped.
 
@@ -139,6 +147,8 @@ def fuse(
     lut : Path
     predictions : dict
         The models of the LUT, in any order.
+    suffix : str
+        As in `fit`.
     output : Path
         Folder of the fused images.
     error_map : Path or None
@@ -167,7 +177,7 @@ def fuse(
         )
     if error_map and np.isnan(combiner.lut.expected_squared_error).all():
         raise InputError(f"--error-map {error_map}: {lut} was imported and holds no errors; fit one")
-    found = _listed({model: predictions[model] for model in models})
+    found = _listed({model: predictions[model] for model in models}, suffix)
     parts = next((files.parts for files in found.values() if files.parts), ())
     listed = {
         model: listing.reordered(files, parts, f"--prediction {model}") for model, files in found.items()
@@ -184,7 +194,7 @@ def fuse(
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
             first, *others = (files[model][name] for model in models)
-            image = image_files.read(first)
+            image = _read(first)
             x = np.stack(
                 [
                     writing.flatten(image),
@@ -206,7 +216,7 @@ def fuse(
 
 
 def score(
-    target: Path, predictions: dict[str, Path], settings: dict[str, Any], shown: Shown
+    target: Path, predictions: dict[str, Path], suffix: str, settings: dict[str, Any], shown: Shown
 ) -> Iterator[tuple[str, str, str, float]]:
     """Score the images of some folders.
 
@@ -216,6 +226,8 @@ def score(
         Folder of the targets: these images are scored, in every folder.
     predictions : dict
         Models and fused results alike.
+    suffix : str
+        As in `fit`.
     settings : dict
         The `score` section of an experiment, as plain data.
     shown : callable
@@ -229,7 +241,7 @@ def score(
     from ensir.stages.score import compare
 
     targets = _list(target, "--target")
-    for model, files in _matched(targets, _listed(predictions)).items():
+    for model, files in _matched(targets, _listed(predictions, suffix)).items():
         with shown(f"score {model}") as progress:
             for done, (name, path) in enumerate(targets.items(), 1):
                 image = image_files.read(path)
@@ -296,18 +308,24 @@ def is_pattern(path: Path) -> bool:
     return not path.is_dir() and bool(set(str(path)) & set("{*?["))
 
 
-def _list(folder: Path, option: str) -> listing.Images:
+def _list(
+    folder: Path, option: str, suffix: str = "", extensions: tuple[str, ...] = listing.SUFFIXES
+) -> listing.Images:
     """List the images of a folder, and of the folders in it, by name; or those of a pattern."""
     if is_pattern(folder):
-        return listing.find(str(folder), option)
+        return listing.find(str(folder), option, suffix, extensions=extensions)
     if not folder.is_dir():
         raise InputError(f"{option}: no folder {folder}")
-    return listing.find("**/*", option, folder=str(folder))
+    return listing.find("**/*", option, suffix, extensions=extensions, folder=str(folder))
 
 
-def _listed(predictions: dict[str, Path]) -> dict[str, listing.Images]:
-    """List the predictions of every model."""
-    return {model: _list(folder, f"--prediction {model}") for model, folder in predictions.items()}
+def _listed(predictions: dict[str, Path], suffix: str) -> dict[str, listing.Images]:
+    """List the predictions of every model: images or arrays."""
+    extensions = listing.SUFFIXES + array_files.SUFFIXES
+    return {
+        model: _list(folder, f"--prediction {model}", suffix, extensions)
+        for model, folder in predictions.items()
+    }
 
 
 def _matched(names: dict[str, str], listed: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
@@ -322,12 +340,25 @@ def _read_like(
     image: Shaped[np.ndarray, "height width channel"], path: str, other: str
 ) -> Shaped[np.ndarray, "height width channel"]:
     """Read an image that must have the size, channels and depth of another one."""
-    read = image_files.read(other)
+    read = _read(other)
     if (read.shape, read.dtype) != (image.shape, image.dtype):
         raise InputError(
             f"{other}: is {_described(read)}, but {path} is {_described(image)}; images of one name must fit together"
         )
     return read
+
+
+def _read(path: str) -> Shaped[np.ndarray, "height width channel"]:
+    """Read an image, or an array of integers."""
+    if not array_files.is_array(path):
+        return image_files.read(path)
+    image = array_files.read(path, None)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"{path}: holds {image.dtype}, whose black and white are not known; write uint8 or uint16, or declare "
+            "`value_range` in a configuration"
+        )
+    return image
 
 
 def _described(image: np.ndarray) -> str:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ensir.cli.outputs import check_outputs
+from ensir.cli.progress import shown
 from ensir.errors import InputError
-from ensir.execution.job import shown
 from ensir.execution.stopping import keeping
 from ensir.networks.sections import CLIP_FILES, LEARNING_RATE
 

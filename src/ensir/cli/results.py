@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +9,11 @@ from typing import Annotated
 
 import typer
 
-from ensir import registry
 from ensir.cli.check import Results
 from ensir.cli.outputs import check_outputs
+from ensir.cli.progress import shown
 from ensir.errors import InputError
-from ensir.execution.job import shown
-from ensir.scoring.scores import TIME_METRICS, Cell, Metric, Scores, metric, ranked, read_values
 from ensir.storage.layout import Layout
-
-MARKS = {"best": "[bold]{}[/bold]", "second": "[underline]{}[/underline]", "": "{}"}
 
 
 def publish(
@@ -199,64 +193,13 @@ def table(
         ),
     ] = Path("results"),
 ) -> None:
-    """Print the result table; best bold, second underlined.
+    """Print the result table, with units and how images were compared; best bold, second underlined.
 
     Example: ensir table results/summary.csv
     """
     summary = Path(_results_folder(str(path)))
     if summary.suffix != ".csv":
         summary = Path(Layout(str(summary)).summary)
-    if not summary.is_file():
-        raise InputError(f"{summary}: no such file")
-    with open(summary, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    beside = summary.with_name("scores.csv")
-    scores = Scores({}, read_values([str(beside)] if beside.is_file() else []))
-    for experiment in dict.fromkeys(row["experiment"] for row in rows):
-        mine = [row for row in rows if row["experiment"] == experiment]
-        means = {(row["method"], row["dataset"], row["metric"]): float(row["mean"]) for row in mine}
-        show(experiment, means, scores)
+    from ensir.cli.score_table import show_run
 
-
-def show(experiment: str, means: dict[tuple[str, str, str], float], scores: Scores) -> None:
-    """Print means by (method, dataset, metric), and which images they leave out.
-
-    The user's own metrics, whose direction is not known here, have no ranks.
-    """
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.measure import Measurement
-    from rich.table import Table
-
-    printed = _printed()
-    methods = list(dict.fromkeys(method for method, _, _ in means))
-    columns = list(dict.fromkeys((dataset, metric) for _, dataset, metric in means))
-    cells = []
-    for column in columns:
-        values = [means.get((method, *column), math.nan) for method in methods]
-        known = printed.get(column[1])
-        cells.append(ranked(values, known) if known else [Cell(Metric("", "", 4).text(v), v) for v in values])
-    heads = [f"{dataset} {printed[m].label if m in printed else m}".strip() for dataset, m in columns]
-    shown_table = Table("", *map(escape, heads), title=escape(experiment))
-    for i, method in enumerate(methods):
-        shown_table.add_row(
-            escape(method), *(MARKS[column[i].mark].format(column[i].text) for column in cells)
-        )
-    console = Console()
-    whole = Measurement.get(console, console.options.update(max_width=10_000), shown_table).maximum
-    # Where the terminal is narrower, it wraps the lines: a table that was cut would have no numbers.
-    Console(width=max(console.width, whole)).print(shown_table)
-    for note in scores.notes(experiment, {m: printed.get(m, Metric(m, "", 4)) for _, m in columns}):
-        typer.echo(note)
-
-
-def _printed() -> dict[str, Metric]:
-    """Return how times and the metrics that ship with the package are printed."""
-    from ensir.config.schema import NAMED_METRICS
-
-    return TIME_METRICS | {
-        name: metric(name, section(kind=name).printed)
-        for name, section in registry.sections("metrics").items()
-        if name in NAMED_METRICS
-        and not any(field.is_required() for key, field in section.model_fields.items() if key != "kind")
-    }
+    show_run(summary)

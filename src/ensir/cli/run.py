@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,9 +14,9 @@ from typer.core import TyperCommand
 
 from ensir.cli.check import Results, checked
 from ensir.cli.results import table
+from ensir.cli.snakemake_process import execute
 from ensir.errors import InputError
 from ensir.execution import workflow_files
-from ensir.execution.stopping import Terminated, exit_code, make_is_interrupted
 from ensir.storage.layout import Layout
 
 Configuration = Annotated[
@@ -33,8 +28,6 @@ Cores = Annotated[
 Profile = Annotated[
     str, typer.Option(metavar="NAME|PATH", help="local, slurm, or the folder of a Snakemake profile")
 ]
-SECONDS_BETWEEN_LOOKS = 0.5  # at make
-QUIET = ("--quiet", "rules", "reason", "host", "progress")
 
 
 class SnakemakeCommand(TyperCommand):
@@ -62,8 +55,8 @@ class Launch:
     cores: int | None
     more: list[str]
 
-    def snakemake(self, *options: str, captured: bool = False) -> str:
-        """Run Snakemake; returns what it prints, if that is captured.
+    def snakemake(self, *options: str, captured: bool = False, shown: bool = False) -> str:
+        """Run Snakemake; returns what it prints, if that is captured. `shown` puts our display in its place.
 
         Options that take several values come first, as a target must not follow them.
         """
@@ -76,15 +69,29 @@ class Launch:
             *("--snakefile", str(workflow_files.folder() / "Snakefile")),
             *self.more,
         ]
-        with _python() as python:
-            return _execute([python, "-m", "snakemake", *arguments], captured)
+        return execute(arguments, captured, self.layout.unfinished if shown else None)
 
     def run(self) -> None:
-        """Run the workflow; print the result table, and where the report is."""
-        self.snakemake(*QUIET)
+        """Run the workflow; print the result table, and where everything is."""
+        self.snakemake(shown=True)
         if Path(self.layout.summary).exists():  # not where only some target was asked for
             table(Path(self.layout.summary))
-            typer.echo(f"report: {Path(self.layout.report).absolute()}")
+        for line in self.written():
+            typer.echo(line)
+
+    def written(self) -> Iterator[str]:
+        """Say what there is now, and where."""
+        layout = self.layout
+        kinds = {
+            "report": [layout.report],
+            "tables": [layout.tables, layout.summary, layout.all_scores],
+            "stores": [f"{layout.root}/fused"],
+            "images": [f"{layout.root}/images"],
+            "figures": [f"{layout.root}/figures"],
+        }
+        for kind, paths in kinds.items():
+            if there := [os.path.abspath(path) for path in paths if os.path.exists(path)]:
+                yield f"{kind}: {', '.join([there[0], *map(os.path.basename, there[1:])])}"
 
 
 def run(
@@ -158,52 +165,3 @@ def _checked(
             err=True,
         )
     return Launch(path, results, plan.layout, workflow_files.profile(profile), cores, ctx.meta["snakemake"])
-
-
-@contextmanager
-def _python() -> Iterator[str]:
-    """Yield a path of this Python that a shell takes as it is: Snakemake runs scripts by it, without quotes."""
-    if shlex.quote(sys.executable) == sys.executable:
-        yield sys.executable
-        return
-    with tempfile.TemporaryDirectory(prefix="ensir-") as folder:
-        link = Path(folder, "environment")
-        link.symlink_to(sys.prefix)
-        yield str(link / Path(sys.executable).relative_to(sys.prefix))
-
-
-def _execute(command: Sequence[str], captured: bool) -> str:
-    """Run Snakemake in a process group of its own; what stops this process stops it and its jobs.
-
-    Returns what it prints, if that is captured.
-
-    Raises
-    ------
-    KeyboardInterrupt, Terminated
-        Once Snakemake has ended.
-    typer.Exit
-        It failed.
-    """
-    stop: BaseException | None = None
-    process = subprocess.Popen(
-        command, process_group=0, text=True, stdout=subprocess.PIPE if captured else None
-    )
-    printed = ""
-    while process.returncode is None:
-        try:
-            with suppress(subprocess.TimeoutExpired):
-                printed = process.communicate(timeout=SECONDS_BETWEEN_LOOKS)[0]
-            if stop is None and make_is_interrupted():
-                raise KeyboardInterrupt
-        except (KeyboardInterrupt, Terminated) as caught:
-            stop = stop or caught
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, exit_code(caught) - 128)
-    if stop:
-        raise stop
-    if process.returncode:
-        typer.echo(
-            "failed: fix what is said above, and run the same command; after a kill, `ensir resume`", err=True
-        )
-        raise typer.Exit(1)
-    return printed or ""

@@ -1,4 +1,4 @@
-"""What every job does around its stage: threads, log, progress, and one clear error."""
+"""What every job does around its stage: threads, a log that says how far it is, and one clear error."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ensir.errors import InputError
@@ -16,12 +17,12 @@ from ensir.execution.stopping import Terminated, exit_code, stoppable
 from ensir.storage import failures, stop_request
 
 Progress = Callable[[int, int], None]
-SECONDS_BETWEEN_LINES = 5
+SHORTEST, LONGEST = 1.0, 10.0  # seconds between two lines of progress: more, the longer a job runs
 
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Progress]:
-    """Run the body of a workflow script.
+    """Run the body of a workflow script; all that it says goes to its log, which the display of the run reads.
 
     The stage must be imported inside the body: the number of threads is set before its libraries load.
 
@@ -37,7 +38,8 @@ def job(snakemake: Any) -> Iterator[Progress]:
     """
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = str(snakemake.threads)
-    log_file = logging.FileHandler(str(snakemake.log[0]), mode="w")
+    Path(snakemake.log[0]).write_text("")
+    log_file = logging.FileHandler(str(snakemake.log[0]))  # appends, as what is printed does
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[log_file], force=True
     )
@@ -45,20 +47,20 @@ def job(snakemake: Any) -> Iterator[Progress]:
     what = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
     started = time.monotonic()
     log.info("%s", what)
+    _print_to(log_file.baseFilename)
     try:
-        with stoppable(), shown(what) as progress:
-            yield progress
+        with stoppable():
+            yield _logged(log, started)
     except InputError as error:
-        _stop(str(error))
+        _fail(str(error))
     except (KeyboardInterrupt, Terminated) as stop:
         log.info("stopped")
         sys.exit(exit_code(stop))
     except Exception as error:
         message = failures.described(error)
         if message is None:
-            log.exception("%s failed", what)
-            raise
-        _stop(message)
+            _fail(f"unexpected {type(error).__name__}: {error}; the log shows where", traceback=True)
+        _fail(message)
     log.info(
         "done in %.1f s; %.2f core seconds since the process began, peak memory %s",
         time.monotonic() - started,
@@ -67,37 +69,29 @@ def job(snakemake: Any) -> Iterator[Progress]:
     )
 
 
-def _stop(message: str) -> NoReturn:
-    logging.getLogger("ensir").error("%s", message)
-    print(f"error: {message}", file=sys.stderr)
+def _fail(message: str, traceback: bool = False) -> NoReturn:
+    logging.getLogger("ensir").error("%s", " ".join(message.split("\n")), exc_info=traceback)
     sys.exit(1)
 
 
-@contextmanager
-def shown(what: str) -> Iterator[Progress]:
-    """Show progress: a bar on a terminal, and lines in the log every few seconds."""
-    log = logging.getLogger("ensir")
-    last = time.monotonic()
+def _print_to(log: str) -> None:
+    """Send what the job, its libraries and its child processes print to its log: the terminal is not theirs."""
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        stream.flush()
+        with open(log, "ab") as file:
+            os.dup2(file.fileno(), number)
 
-    def logged(done: int, total: int) -> None:
+
+def _logged(log: logging.Logger, started: float) -> Progress:
+    """Return a progress callback that writes a line now and then: at first every second."""
+    last = started
+
+    def progress(done: int, total: int) -> None:
         nonlocal last
         stop_request.check()
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
+        now = time.monotonic()
+        if now - last >= min(LONGEST, max(SHORTEST, (now - started) / 60)):
+            last = now
             log.info("%d of %d", done, total)
 
-    if not sys.stderr.isatty():
-        yield logged
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(what, total=None)
-
-        def drawn(done: int, total: int) -> None:
-            bars.update(bar, completed=done, total=total)
-            logged(done, total)
-
-        yield drawn
+    return progress

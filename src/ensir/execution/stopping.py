@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from ensir.storage import stop_request
 
-KEPT = "finished work is kept; run the same command to resume"
+KEPT = "finished work is kept; run the same command to go on"
 SECONDS_TO_LEAVE = 0.05  # a finaliser, in which Python ignores exceptions
 
 
@@ -84,7 +84,7 @@ def keeping(checkpoint: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
         if checkpoint.exists():
-            stop.add_note(f"the checkpoint {checkpoint} is kept; run the same command to resume")
+            stop.add_note(f"the checkpoint {checkpoint} is kept; run the same command to go on")
         else:
             stop.add_note("before the first checkpoint; run the same command to start over")
         raise

@@ -123,7 +123,7 @@ def wavelet(
         keywords["convert2ycbcr"] = True
     if shifts:
         return cycle_spin(
-            image, func=denoise_wavelet, max_shifts=shifts, func_kw=keywords, channel_axis=None, num_workers=1
+            image, func=denoise_wavelet, max_shifts=shifts, func_kw=keywords, channel_axis=None, workers=1
         )
     return denoise_wavelet(image, **keywords)
 

@@ -27,6 +27,7 @@ from ensir.storage.layout import Place
 Progress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
 ERRORS = "expected_squared_error"
+WARM_UP = 4096  # pixels
 
 
 def fuse(
@@ -246,8 +247,8 @@ def _opened(task: Task) -> tuple[Any, reading.Part, list[reading.Part]]:
     settings = json.loads(task.settings)
     combiner = registry.module("methods", settings["kind"]).Method(settings, task.fitted)
     if not isinstance(combiner, methods.UsesInput):
-        # What is compiled or expanded once is not part of any image's time.
-        first = np.stack([prediction.pixels(0, 1)[:, None] for prediction in predictions])
+        # What is compiled, expanded or started once is not part of any image's time.
+        first = np.stack([prediction.pixels(0, WARM_UP)[:, None] for prediction in predictions])
         _combine(task, combiner)(first)
     return combiner, part, predictions
 

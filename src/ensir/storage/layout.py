@@ -62,9 +62,16 @@ class Layout:
         """Return the loss and the PSNR of its training, step by step."""
         return f"{self.root}/refiners/{refiner}.csv"
 
+    @property
+    def unfinished(self) -> Path:
+        """Return the folder of work in progress."""
+        return Path(self.root) / ".partial"
+
     def checkpoint(self, weights: str) -> str:
         """Return the checkpoint of a training: no output of its job, since it must survive when the job is killed."""
-        return f"{self.root}/.partial/{os.path.relpath(weights, self.root).removesuffix('.safetensors')}.checkpoint"
+        return (
+            f"{self.unfinished}/{os.path.relpath(weights, self.root).removesuffix('.safetensors')}.checkpoint"
+        )
 
     def predictions(self, dataset: str, model: str) -> str:
         """Return the store of one model's predictions for one dataset."""
@@ -192,11 +199,11 @@ class Layout:
     def place(self, path: str | os.PathLike) -> Place:
         """Return where a result, its digest and its work in progress go."""
         path = os.fspath(path)
-        return Place(Path(path), Path(self.digest(path)), Path(self.root) / ".partial")
+        return Place(Path(path), Path(self.digest(path)), self.unfinished)
 
     def file(self, path: str | os.PathLike) -> Place:
         """Return where a single file for users goes, such as a table or a page: it needs no digest."""
-        return Place(Path(path), None, Path(self.root) / ".partial")
+        return Place(Path(path), None, self.unfinished)
 
     def result_of(self, digest: str | os.PathLike) -> Path:
         """Return the result of a digest file."""
