@@ -33,7 +33,7 @@ def test_run_plan_resume(finished: Run, tmp_path: Path):
     run = finished.copy(tmp_path / "a run")
     page = str(run.folder / "results/report.html")
     printed = ensir(run, "run", "config.yaml")
-    assert "Nothing to be done" in printed
+    assert "nothing to do: all results are up to date" in printed
     assert "average" in printed
     assert f"report: {page}\n" in printed
 
@@ -59,7 +59,7 @@ def test_run_plan_resume(finished: Run, tmp_path: Path):
     locks = run.folder / ".snakemake/locks"
     locks.mkdir(exist_ok=True)
     (locks / "0.output.lock").write_text("results/provenance.json\n")
-    assert "LockException" in ensir(run, "run", "config.yaml", code=1)
+    assert "or was killed; if none is, run `ensir resume`" in ensir(run, "run", "config.yaml", code=1)
     ensir(run, "resume", "config.yaml")
     assert (run.folder / "results/provenance.json").is_file()
     assert not any(locks.glob("*"))
@@ -93,7 +93,7 @@ def test_results_may_be_anywhere(finished: Run, tmp_path: Path, repository: Path
     assert "0 damaged" in ensir(run, "verify", "config.yaml")
     assert "0 results" in ensir(run, "gc", "config.yaml")
     assert "average" in ensir(run, "table", "config.yaml")
-    assert "Nothing to be done" in ensir(run, "run", "config.yaml")
+    assert "nothing to do" in ensir(run, "run", "config.yaml")
 
 
 def as_module(run: Run) -> None:
@@ -185,4 +185,4 @@ def test_clone_and_wheel_rerun_nothing(tmp_path: Path, repository: Path, wheel: 
     assert "Nothing to be done" in ensir(run, "run", "config.yaml", source=installed)
     shutil.rmtree(run.folder / "results")
     assert "Nothing to be done" not in ensir(run, "run", "config.yaml", source=installed)
-    assert "Nothing to be done" in ensir(run, "run", "config.yaml")
+    assert "nothing to do" in ensir(run, "run", "config.yaml")
