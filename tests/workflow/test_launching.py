@@ -179,10 +179,10 @@ def test_clone_and_wheel_rerun_nothing(tmp_path: Path, repository: Path, wheel: 
     run = Run(tmp_path / "run", repository)
     run.folder.mkdir()
     shutil.copy(SMALLEST, run.config_file)
-    assert "Nothing to be done" not in ensir(run, "run", "config.yaml")
+    assert "nothing to do" not in ensir(run, "run", "config.yaml")
     for script in (installed / "ensir/embedded/workflow/scripts").iterdir():
         script.touch()
-    assert "Nothing to be done" in ensir(run, "run", "config.yaml", source=installed)
+    assert "nothing to do" in ensir(run, "run", "config.yaml", source=installed)
     shutil.rmtree(run.folder / "results")
-    assert "Nothing to be done" not in ensir(run, "run", "config.yaml", source=installed)
+    assert "nothing to do" not in ensir(run, "run", "config.yaml", source=installed)
     assert "nothing to do" in ensir(run, "run", "config.yaml")
