@@ -187,6 +187,20 @@ def test_images_that_do_not_fit(folder):
     ]
 
 
+def test_images_that_are_too_small_to_be_scored(folder):
+    for kind in ("gt", "lq", "a", "b"):
+        write(folder / "test" / kind / "test1.png", (18, 24, 3))
+    raw = config()
+    raw["experiments"]["one"]["score"] = {"crop": 4}
+    assert mistakes(raw) == [
+        "datasets.test.target: test/gt/test1.png is 24×18, and with a crop of 4 too small for metric ssim of "
+        "experiment one, which needs 11×11 pixels; lower `score.crop`, `exclude` the image, or leave the metric out of "
+        "`score.metrics`"
+    ]
+    raw["experiments"]["one"]["score"]["metrics"] = ["psnr"]
+    assert run(raw=raw).exit_code == 0
+
+
 def test_cropped(folder):
     raw = config()
     raw["datasets"]["test"]["crop"] = "center"

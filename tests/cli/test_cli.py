@@ -244,6 +244,16 @@ def test_error_maps(folder: Path, fitted: Path, tmp_path: Path):
     assert "holds no errors" in ensir(*arguments, code=2).stderr
 
 
+def test_an_image_of_one_model_alone(folder: Path, fitted: Path, tmp_path: Path):
+    shutil.copytree(folder / "test", tmp_path / "test")
+    shutil.copyfile(tmp_path / "test/a/t1.png", tmp_path / "test/a/more.png")
+    arguments = ["fuse", "--lut", fitted, *given(tmp_path / "test", "a", "b"), "-o", tmp_path / "fused"]
+    assert ensir(*arguments, code=2).stderr == (
+        "error: --prediction b: no file for 'more' (1 of 3 images); add the files, or take those of this name out of "
+        "the other folders\n"
+    )
+
+
 def test_score(folder: Path, tmp_path: Path):
     test = folder / "test"
     arguments = ["score", "--target", test / "gt", *given(test, "a", "b"), "--space", "y", "--crop", 2]

@@ -183,7 +183,7 @@ def fuse(
         model: listing.reordered(files, parts, f"--prediction {model}") for model, files in found.items()
     }
     names = {listing.in_nfc(name): "" for files in listed.values() for name in files}
-    files = _matched(names, listed)
+    files = _matched(names, listed, "add the files, or take those of this name out of the other folders")
     outputs = [output / f"{name}.png" for name in names]
     outputs += [error_map / f"{name}.tif" for name in names] if error_map else []
     check_files(
@@ -328,10 +328,12 @@ def _listed(predictions: dict[str, Path], suffix: str) -> dict[str, listing.Imag
     }
 
 
-def _matched(names: dict[str, str], listed: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+def _matched(
+    names: dict[str, str], listed: Mapping[str, dict[str, str]], add: str = "add the files"
+) -> dict[str, dict[str, str]]:
     """Return the predictions of every model, one for each name."""
     return {
-        model: listing.match(names, files, f"--prediction {model}", "add the files", "rename the files")
+        model: listing.match(names, files, f"--prediction {model}", add, "rename the files")
         for model, files in listed.items()
     }
 

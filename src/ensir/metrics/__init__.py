@@ -24,6 +24,9 @@ class Metric(Section):
     (decimals of a printed value) and `higher_is_better`, as constants or fields, where they differ from `PRINTED`.
     """
 
+    smallest: ClassVar[int] = 1
+    """Side of the smallest image that it can measure, in pixels."""
+
     untraced: ClassVar[frozenset[str]] = frozenset({"printed", *PRINTED})
 
     @computed_field  # type: ignore[prop-decorator]

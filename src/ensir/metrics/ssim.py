@@ -17,6 +17,7 @@ class Ssim(Metric):
     kind: Literal["ssim"] = "ssim"
 
     label: ClassVar[str] = "SSIM"
+    smallest: ClassVar[int] = 11
 
 
 def measure(

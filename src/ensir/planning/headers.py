@@ -103,6 +103,8 @@ class _Checked:
     def __init__(self, plan: Plan, dataset: str, models: list[str], cropped: dict[str, tuple[int, int]]):
         self.settings, self.cropped = plan.config.datasets[dataset], cropped
         self.key = f"datasets.{dataset}"
+        experiments = plan.config.experiments.items()
+        self.scores = {name: section.score for name, section in experiments if dataset in section.tests}
         self.targets = _files(partial(plan.targets, dataset))
         self.inputs = _files(partial(plan.inputs, dataset))
         self.sections = {model: plan.config.models[model] for model in models}
@@ -121,6 +123,7 @@ class _Checked:
         elif not self.inputs:
             unit = self.settings.input_scale  # inputs are made of whole pixels
             size = (size[0] // unit * unit, size[1] // unit * unit)
+        lines += self._too_small(file, size)
         if name in self.inputs:
             lines += self._input(name, target, size)
         for model, section in self.sections.items():
@@ -129,6 +132,18 @@ class _Checked:
                 if prediction := _read(section.header, made, key, lines):
                     lines += self._prediction(key, made, prediction, file, target, size)
         return target, lines
+
+    def _too_small(self, file: str, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
+        """Check that every metric can measure what the crop of the scores leaves of a target."""
+        for experiment, score in self.scores.items():
+            for name, metric in score.metrics.items():
+                if min(size) - 2 * score.crop < metric.smallest:
+                    yield (
+                        f"{self.key} {experiment} {name}",
+                        f"{self.key}.target: {file} is {size[1]}×{size[0]}, and with a crop of {score.crop} too small "
+                        f"for metric {name} of experiment {experiment}, which needs "
+                        f"{metric.smallest}×{metric.smallest} pixels; lower `score.crop`, `exclude` the image, or leave the metric out of `score.metrics`",
+                    )
 
     def _input(self, name: str, target: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
         key, file, scale = f"{self.key}.input", self.inputs[name], self.settings.input_scale

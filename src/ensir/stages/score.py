@@ -109,6 +109,12 @@ def compare(
     values = {}
     for metric, section in settings["metrics"].items():
         kind = registry.module("metrics", section["kind"])
+        smallest = registry.section("metrics", section["kind"]).smallest
+        if min(target.shape[:2]) < smallest:
+            raise InputError(
+                f"image {name!r}: is {width}×{height}, and with a crop of {crop} too small for {metric}, which needs "
+                f"{smallest}×{smallest} pixels; lower the crop, leave the image out, or score by other metrics"
+            )
         try:
             if hasattr(kind, "measure_stored"):
                 values[metric] = kind.measure_stored(target, result, white(bits), as_luma)
