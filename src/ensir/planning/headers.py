@@ -142,7 +142,8 @@ class _Checked:
                         f"{self.key} {experiment} {name}",
                         f"{self.key}.target: {file} is {size[1]}×{size[0]}, and with a crop of {score.crop} too small "
                         f"for metric {name} of experiment {experiment}, which needs "
-                        f"{metric.smallest}×{metric.smallest} pixels; lower `score.crop`, `exclude` the image, or leave the metric out of `score.metrics`",
+                        f"{metric.smallest}×{metric.smallest} pixels; lower `score.crop`, `exclude` the image, or "
+                        "leave the metric out of `score.metrics`",
                     )
 
     def _input(self, name: str, target: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
