@@ -48,8 +48,8 @@ def test_run_plan_resume(finished: Run, tmp_path: Path):
         "results: report and tables of config.yaml will be replaced by those of other.yaml; to keep both, give "
         "--results DIR\n"
     ) in planned
-    assert re.search(r"^\d+ jobs: fuse 2, score 2, ", planned, re.MULTILINE)
-    assert re.search(r"^  they are not there yet: fuse 2, score 2", planned, re.MULTILINE)
+    assert re.search(r"^\d+ jobs: .*\bfuse 4\b", planned, re.MULTILINE)
+    assert re.search(r"^  they are not there yet: .*\bfuse 2\b", planned, re.MULTILINE)
     assert re.search(r"^  fuse test by zzpm of one, part ", planned, re.MULTILINE)
     elsewhere = ensir(run, "plan", "other.yaml", "--results", "my results", "--", "--quiet", "rules")
     assert "will be replaced" not in elsewhere
