@@ -177,3 +177,14 @@ def test_no_advice_to_trust_a_file():
     assert reason(ValueError(advice)) == "it is damaged, or holds more than numbers"
     assert reason(ValueError("first\nsecond")) == "first"
     assert reason(ValueError()) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("stage", "absent"),
+    [("seal", {"numpy", "jaxtyping"}), ("provenance", {"numpy"}), ("score", {"jaxtyping", "scipy", "torch"})],
+)
+def test_a_job_starts_with_what_it_needs(stage: str, absent: set[str]):
+    """There are many of these jobs, which last hardly longer than their imports."""
+    code = f"import sys, ensir.execution.job, ensir.stages.{stage}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not absent & set(done.stdout.split())

@@ -16,9 +16,9 @@ from ensir.planning.code import figure_code, functions_code, stage_code
 from ensir.planning.made_of import MadeOf
 from ensir.planning.reads import Read, Reads
 from ensir.planning.targets import FIGURE_FILES
+from ensir.storage import formats
 from ensir.storage.digests import sha256
 from ensir.storage.provenance import installed_digest, templates_digest
-from ensir.storage.reading import FUSED_FORMAT_VERSION
 from ensir.storage.shared import SharedStore
 
 # Of a module with a `prefix`, the results folder is below it. Snakemake alone would prepend it to the paths of the user's

@@ -12,15 +12,17 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 
 from ensir.cells.lut import LUT
 from ensir.errors import InputError
 from ensir.storage import digests
 from ensir.storage.atomic import replaced
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 CHANNELS = 3
 MOST_WEIGHTS = 2**24  # of a file; beyond, a dict of tensors takes gigabytes

@@ -10,10 +10,14 @@ M models, C channels, x_j the predictions, Σ their sum, m = Σ/M their mean.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from jaxtyping import Float32, Float64, Int, Int32, Shaped, UInt16
 
 from ensir.cells import key
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32, Float64, Int, Int32, Shaped, UInt16
 
 LEVELS = 8  # of each part of a key
 CELLS = LEVELS**3

@@ -7,14 +7,17 @@ values are added two at a time, as the halves of a 64-bit word, which is emptied
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Shaped
 
 from ensir.cells import statistics
 from ensir.cells.key import key_tables
 from ensir.cells.statistics import Statistics
 from ensir.execution.kernels import njit, overload
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 DENSE_KEYS = 2**20  # up to this number of cells, a table of all cells finds slots; beyond, a hash table does
 SLOTS = 2**15  # slots at first (unused ones take no memory); doubled when they are used up

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int, Shaped
 
 from ensir.cells import context
 from ensir.cells.context import HALO
 from ensir.errors import InputError
 from ensir.storage import reading, writing
 from ensir.storage.layout import Place
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Shaped
 
 __all__ = ["HALO", "Counter", "FilterStatistics", "counter", "load", "save", "total"]
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import gcd
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int, Integer, UInt64
 
 from ensir.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Integer, UInt64
 
 LEVELS = 256  # of 8 bits: bin widths are in these levels, whatever the depth
 MOST_BIN_SETS = 2**61  # times three channels they are numbered in 64 bits

@@ -6,10 +6,9 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
 
 from ensir.cells.key import bins, bins_of, key_tables
 from ensir.cells.statistics import Statistics
@@ -18,6 +17,9 @@ from ensir.storage import digests
 from ensir.storage.atomic import written
 from ensir.storage.failures import fix
 from ensir.storage.layout import Place
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
 
 FORMAT_VERSION = 1
 DENSE_CELLS = 2**24  # up to this number of cells, a LUT is expanded to all cells; beyond, cells are looked up

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
 
 from ensir.cells import key as keys
 from ensir.errors import InputError
 from ensir.storage import reading, writing
 from ensir.storage.layout import Place
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Integer
 
 SUMS = ("count", "sum", "gram", "cross", "target_square")
 DIMENSIONS = {

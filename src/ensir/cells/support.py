@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int, Shaped
 
 from ensir.cells.lut import FEWEST, LUT, LutMethod
 from ensir.cells.statistics import Statistics
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Shaped
 
 LEAST = 0.5  # share of values in estimated cells below which there is a warning
 SAMPLE = 2**16  # pixels of an image that represent all of them

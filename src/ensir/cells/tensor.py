@@ -7,15 +7,17 @@ fused = ensir.tensor.fuse(torch.stack([model(picture) for model in models]) * 25
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ensir.cells import key
 from ensir.cells.lut import DENSE_CELLS, LUT, load
 from ensir.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 
 class TensorLUT:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Shaped
 from pydantic import ValidationError
 
 from ensir.cli.outputs import check_files
@@ -30,6 +29,8 @@ from ensir.storage.atomic import replaced
 from ensir.storage.layout import Layout
 
 if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
     from ensir.cells.support import Support
 
 Shown = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Shaped
 from pydantic import Field
 
 from ensir.datasets import Dataset
 from ensir.images import image_files, listing
 from ensir.images.degradations import Degradation
 from ensir.section import Context, Problem, shown
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 class FolderDataset(Dataset):

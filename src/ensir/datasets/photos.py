@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Shaped
 from pydantic import Field
 
 from ensir.datasets import Dataset
 from ensir.images import image_files
 from ensir.images.degradations import Degradation
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Photo = Literal["astronaut", "chelsea", "china", "coffee", "flower", "hubble", "motorcycle", "rocket"]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
 
 from ensir.drawing import style
 
 if TYPE_CHECKING:
+    from jaxtyping import Shaped
     from matplotlib.figure import Figure
 
 LONGEST = 200  # pixels of the longer side of a panel, which is an inch or so; the table holds them all

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
 
 from ensir.cells.key import unit
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped, UInt8
 
 LONGEST = 1024  # pixels of the longer side; a larger image is shown smaller
 FLATTEST = 3  # width over height, or height over width; of a longer image, the middle is shown

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Shaped
 
 from ensir import methods
 from ensir.cells.key import unit
@@ -22,6 +21,7 @@ from ensir.methods import CombiningMethod
 from ensir.storage import reading
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
     from matplotlib.figure import Figure
 
 TENTHS = 10

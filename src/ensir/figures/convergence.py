@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from ensir.cells import lut, statistics
 from ensir.cells.lut import ESTIMATED
@@ -18,6 +17,7 @@ from ensir.figures import PaperFigure, Reading, Subject
 from ensir.methods import CombiningMethod, Progress, ensir
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from matplotlib.figure import Figure
 
 LEAST = 1e-7  # smaller rises, and falls, are drawn at this value

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
 from pydantic import Field
 
 from ensir.cells import lut, statistics
@@ -23,6 +22,7 @@ from ensir.section import Context, Problem, shown, texts
 from ensir.storage import reading
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from matplotlib.figure import Figure
 
 AGREEING, DIFFERING = 2, 2  # bin sets that are drawn where none are named

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from jaxtyping import Float, UInt8
 from pydantic import Field
 
 from ensir.drawing import panels
@@ -22,6 +21,7 @@ from ensir.storage import reading
 from ensir.storage.paths import existing
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
     from matplotlib.figure import Figure
 
 LONGEST = 384  # pixels of the longer side; of a larger image, the middle is used

@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Shaped
 
 from ensir.errors import InputError
 from ensir.images import codes, image_files
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 MOST_ARRAYS, DEEPEST = 1000, 16  # in an HDF5 file
 IN_USE = re.compile("unable to lock file|already open for write|consistency flags")  # as HDF5 says it

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
 
 from ensir.errors import InputError
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
+    Pixels = Shaped[np.ndarray, "height width *channel"]
+
 Shape = tuple[int, int, int]  # height, width, channel
-Pixels = Shaped[np.ndarray, "height width *channel"]
 LARGEST = 2**28  # pixels; a header that claims more is rejected
 ORIENTATION = 0x0112  # in EXIF, and in TIFF
 

@@ -20,11 +20,13 @@ import numpy as np
 
 from ensir.errors import InputError
 from ensir.images import codes, tiff
-from ensir.images.codes import Header, Pixels
+from ensir.images.codes import Header
 
 if TYPE_CHECKING:
     import PIL.Image
     import PIL.ImageFile
+
+    from ensir.images.codes import Pixels
 
 LONGEST = 2**24  # bytes of a PNG chunk that is kept
 READ = {

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
 from pydantic import Field
 
 from ensir.errors import InputError
 from ensir.images.image_files import is_lossy, read, to_integers
 from ensir.section import Problem, Section
 from ensir.storage.failures import fix, reason
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Shaped
 
 
 class Noise(Section):

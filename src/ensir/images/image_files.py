@@ -6,14 +6,17 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Shaped
 
 from ensir.errors import InputError
 from ensir.images import decoding
 from ensir.storage.atomic import replaced
 from ensir.storage.failures import fix, reason
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 BORDER = 32  # an image may be larger than its crop by this many pixels each way; more is no border
 FAR = 10  # levels of 0–255; networks overshoot their range by less

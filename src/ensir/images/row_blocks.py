@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64, Shaped
 
 from ensir.images.colours import LUMA
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Shaped
 
 ROWS = 64  # of a block; sums are formed block by block, so that another number changes their last bits
 

@@ -6,10 +6,14 @@ of rows: arrays of any dtype and memory layout can be used as stored, and no ima
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from jaxtyping import Shaped
 
 from ensir.images.row_blocks import row_blocks
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def psnr(

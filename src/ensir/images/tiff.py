@@ -6,13 +6,16 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ensir.errors import InputError
 from ensir.images import codes
-from ensir.images.codes import Header, Pixels
+from ensir.images.codes import Header
+
+if TYPE_CHECKING:
+    from ensir.images.codes import Pixels
 
 # Compressions that tifffile decodes to RGB; 6, their predecessor, is ambiguous.
 JPEG_IN_TIFF = (7, 33007, 34892)

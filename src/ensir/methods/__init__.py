@@ -26,7 +26,6 @@ from typing import (
 )
 
 import numpy as np
-from jaxtyping import Float, Shaped
 from pydantic import Field
 
 from ensir.cells import key
@@ -34,6 +33,8 @@ from ensir.images.degradations import check_inputs
 from ensir.section import Context, Problem, Section, texts
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
     from ensir.planning.networks import Networks
     from ensir.storage.reading import Part
 

@@ -7,16 +7,18 @@ decision trees. These are stored as plain arrays and evaluated here: the results
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Shaped
 from pydantic import Field
 
 from ensir.errors import InputError
 from ensir.methods import CombiningMethod, Progress
 from ensir.storage import fits
 from ensir.storage.reference import Reference
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Float32, Int, Shaped
 
 LEAF = -1
 DIMENSIONS = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
 
 from ensir.methods import CombiningMethod
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 
 class Average(CombiningMethod):

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
 from ensir.cells.lut import ESTIMATED, FAILED, FEW, FEWEST, CellWeights, LutMethod, assemble
@@ -19,6 +18,8 @@ from ensir.methods import Binned, Progress, Swept
 from ensir.section import Context, Problem, shown, texts
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from ensir.cells.em import Watch
 
 VALUES_AT_ONCE = 2**23  # model × cell × level

@@ -7,15 +7,17 @@ once: min aᵀEa + λ‖a − a_global‖².
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Real
 from pydantic import Field
 
 from ensir.cells.lut import ESTIMATED, CellWeights, LutMethod
 from ensir.cells.statistics import Statistics, folds_of
 from ensir.methods import Binned, Progress
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int, Real
 
 STRENGTHS = (0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)  # λ, in squared levels of 0–255
 TIE = (

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int, Shaped
 
 from ensir.cells import context
 from ensir.cells.filter_statistics import FilterStatistics
 from ensir.errors import InputError
 from ensir.methods import CombiningMethod, Progress, Statistics
 from ensir.storage import fits
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Float32, Float64, Int, Shaped
 
 STRENGTHS = (1e1, 1e2, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e8)  # λ, in values
 RIDGE = 1e-6  # of the mean feature

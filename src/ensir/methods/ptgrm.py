@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
 from pydantic import Field
 
 from ensir import restorers
@@ -17,6 +16,8 @@ from ensir.section import Context, Name, Problem, sections, texts, unknown
 from ensir.storage import reading
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
     from ensir.planning.networks import Networks
 
 Ablation = Literal[

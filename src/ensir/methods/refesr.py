@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
 
 from ensir.errors import InputError
 from ensir.images.colours import luma
@@ -21,6 +20,9 @@ from ensir.methods import CombiningMethod, Progress, weighted_sum
 from ensir.section import Context, Problem
 from ensir.storage import fits
 from ensir.storage.reference import Reference
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 RIDGE = 0.8  # λ
 SPREAD = 0.07  # ρ, in dB

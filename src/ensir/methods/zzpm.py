@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
 from pydantic import Field
 
 from ensir.methods import CombiningMethod, weighted_sum
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 
 class Zzpm(CombiningMethod):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
 from ensir.execution import functions
 from ensir.metrics import Metric
 from ensir.section import Function
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class FunctionMetric(Metric):

@@ -6,13 +6,15 @@ The first use downloads the weights of AlexNet from PyTorch's servers.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from ensir.errors import InputError
 from ensir.metrics import Metric
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Lpips(Metric):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
 
 from ensir.images import similarity
 from ensir.metrics import Metric
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 
 class Ssim(Metric):

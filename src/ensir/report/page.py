@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
 
 from ensir import methods, registry
 from ensir.cells import lut, support
@@ -22,6 +21,9 @@ from ensir.figures.calibration import Tally
 from ensir.report import tables, training
 from ensir.scoring.scores import Scores, Table, direction, first_metric, metrics_of
 from ensir.storage import provenance, reading
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 Progress = Callable[[int, int], None]
 PACKAGES = ("numpy", "numba", "torch", "zarr", "scikit-image", "pillow", "matplotlib")

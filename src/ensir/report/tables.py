@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int
 
 from ensir.cells.key import unit
 from ensir.cells.lut import ESTIMATED, FAILED, FEW, LUT
 from ensir.cells.support import Support, held_out_of
 from ensir.scoring.scores import Cell, Scores, Table, baseline, competitors, first_metric, metrics_of, ranked
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 LUT_COLUMNS = [
     ("Bins", ["width", "groups"]),

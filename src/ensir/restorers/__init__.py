@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
-from jaxtyping import Shaped
 
 from ensir.images.codes import Header
 from ensir.images.degradations import check_inputs
 from ensir.section import Context, Problem, Section, shown
 
 if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
     from ensir.planning.networks import Networks
 
 

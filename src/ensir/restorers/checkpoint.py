@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Float32
 from pydantic import Field
 
 from ensir.errors import InputError
@@ -24,6 +23,7 @@ from ensir.storage import provenance
 from ensir.storage.paths import existing
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Float32
     from spandrel import ImageModelDescriptor
     from torch import Tensor
     from torch.nn import Module

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
 from pydantic import Field
 
 from ensir.errors import InputError
@@ -16,7 +15,10 @@ from ensir.restorers import Degraded, RestorerModel
 from ensir.section import Context, Problem, unknown
 from ensir.storage import provenance
 
-Image = Float[np.ndarray, "height width channel"]  # in [0, 1]
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
+    Image = Float[np.ndarray, "height width channel"]  # in [0, 1]
 
 
 class ClassicalModel(RestorerModel):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float32
 from pydantic import Field
 
 from ensir.execution import devices
@@ -17,6 +16,8 @@ from ensir.section import Context, Problem
 from ensir.storage import provenance
 
 if TYPE_CHECKING:
+    from jaxtyping import Float32
+
     from ensir.planning.networks import Networks
 
 

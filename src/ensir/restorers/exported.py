@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Float32
 from pydantic import Field
 
 from ensir.errors import InputError
@@ -26,9 +25,12 @@ from ensir.storage import provenance
 from ensir.storage.paths import existing
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Float32
+
     from ensir.planning.networks import Networks
 
-Floats = Float[np.ndarray, "image channel height width"]
+    Floats = Float[np.ndarray, "image channel height width"]
+
 ONNX_TYPES: dict[str, np.dtype] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),

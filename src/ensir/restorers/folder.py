@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Shaped
 from pydantic import Field
 
 from ensir.errors import InputError
@@ -15,6 +14,9 @@ from ensir.images.codes import Header
 from ensir.images.patterns import Pattern
 from ensir.restorers import Degraded, RestorerModel, check_placeholder
 from ensir.section import Context, Problem
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 class FolderModel(RestorerModel):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Shaped
 from pydantic import Field
 
 from ensir.errors import InputError
@@ -14,6 +13,9 @@ from ensir.execution import functions
 from ensir.images import image_files
 from ensir.restorers import Degraded, RestorerModel
 from ensir.section import Function
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 class FunctionModel(RestorerModel):

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float32
 from pydantic import Field
 
 from ensir.cells import key
@@ -23,6 +22,8 @@ from ensir.section import Context, Name, Problem, sections, unknown
 from ensir.storage import provenance, reading
 
 if TYPE_CHECKING:
+    from jaxtyping import Float32
+
     from ensir.networks import features
     from ensir.planning.networks import Networks
 

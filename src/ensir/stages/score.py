@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Shaped
 
 from ensir import registry
 from ensir.cells.key import unit, white
@@ -18,6 +17,9 @@ from ensir.scoring.rows import COLUMNS, write_csv
 from ensir.storage import reading
 from ensir.storage.atomic import written
 from ensir.storage.layout import Place
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Progress = Callable[[int, int], None]
 

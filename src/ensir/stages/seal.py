@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ensir.errors import InputError
-from ensir.storage import digests
+from ensir.storage import digests, formats
 from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
-from ensir.storage.reading import FORMAT_VERSION
 
 
 def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
@@ -50,7 +49,7 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
             f"{store}: part {one} has {a[0]} channels of {a[1]} bit, part {other} {b[0]} of {b[1]}; "
             "a dataset holds images of one kind: split it in two"
         )
-    attributes = {"format_version": FORMAT_VERSION, "parts": parts, "files": files}
+    attributes = {"format_version": formats.VERSION, "parts": parts, "files": files}
     root = {
         "zarr_format": 3,
         "node_type": "group",

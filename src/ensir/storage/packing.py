@@ -8,9 +8,12 @@ evenly over any run of pixels; what an integer holds exactly remains as it is.
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int16
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int16
 
 STEPS = 200  # integers per level
 OFFSET = 127.5  # level of the integer 0

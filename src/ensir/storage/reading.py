@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Shaped
 
 from ensir.errors import InputError
-from ensir.storage import digests, failures, packing, sources
+from ensir.storage import digests, failures, formats, packing, sources
 from ensir.storage.shared import Gathered
 
 if TYPE_CHECKING:
     import zarr
+    from jaxtyping import Shaped
 
 PixelReader = Callable[[int, int], np.ndarray]  # (start, stop) → (channel, pixel)
-FORMAT_VERSION = 1
-FUSED_FORMAT_VERSION = 2  # of parts of fused stores: since 2, values of 8-bit images are packed
 
 
 def open_group(path: str | Path, kind: str = "") -> zarr.Group:
@@ -55,9 +53,9 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
             f"{failures.fix(error, '`ensir verify` shows more; where it is damaged, move it away and run again')}"
         ) from error
     version, held = group.attrs.get("format_version"), group.attrs.get("kind")
-    if version != format_version(held):
+    if version != formats.version(held):
         raise InputError(
-            f"{path}: has format {version}, and this version reads {format_version(held)} only; "
+            f"{path}: has format {version}, and this version reads {formats.version(held)} only; "
             + (
                 "run the workflow again, which makes it anew"
                 if held == "fused"
@@ -67,11 +65,6 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
     if kind and held != kind:
         raise InputError(f"{path}: holds {held!r}, not {kind!r}")
     return group
-
-
-def format_version(kind: Any) -> int:
-    """Return the format version of a kind of group, as its attribute `kind` names it."""
-    return FUSED_FORMAT_VERSION if kind == "fused" else FORMAT_VERSION
 
 
 def read_arrays(group: zarr.Group, path: str | Path) -> dict[str, np.ndarray]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Shaped
 
 from ensir.storage import reading
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 class Reference:

@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Shaped
 
-from ensir.storage import packing
+from ensir.storage import formats, packing
 from ensir.storage.atomic import written
 from ensir.storage.layout import Place
-from ensir.storage.reading import format_version
 
 if TYPE_CHECKING:
     import zarr
+    from jaxtyping import Shaped
 
 CHUNK_VALUES = 2**22
 DIGEST = "SHA-256 of the image's values, whatever file held them"
@@ -41,7 +40,7 @@ def new_group(place: Place, attributes: dict[str, Any], size: int = 0) -> Iterat
 
     with written(place, size) as partial:
         group = zarr.open_group(partial, mode="w", zarr_format=3)
-        group.update_attributes({**attributes, "format_version": format_version(attributes.get("kind"))})
+        group.update_attributes({**attributes, "format_version": formats.version(attributes.get("kind"))})
         yield group
         with warnings.catch_warnings():
             # Consolidated metadata is not in the v3 specification yet, which is known.
