@@ -100,7 +100,7 @@ def test_stores_of_8_bit_are_packed_unless_a_value_does_not_fit(
 
         def fuse(self, x: np.ndarray) -> np.ndarray:
             fused = (0.3012 * x[0] + 0.6988 * x[1]).astype(np.float32)
-            if far and (x[0] == np.moveaxis(predictions[0]["two"], 2, 0)).all():
+            if far and np.array_equal(x[0], np.moveaxis(predictions[0]["two"], 2, 0)):
                 fused[0, 0, 0] = 2 * top
             return fused
 
