@@ -26,8 +26,8 @@ def row_blocks(
 
     Parameters
     ----------
-    target, result : real arrays of one shape, (height, width, channel)
-        In 0–`peak`, of any dtype and memory layout.
+    target, result : real arrays of one shape, (height, width, channel), or images of a store
+        In 0–`peak`, of any dtype and memory layout; sliced by rows alone.
     peak : float
         255, or 65535 for 16-bit values.
     as_luma : bool
@@ -51,15 +51,16 @@ def row_blocks(
     buffers = np.empty((3, min(height, ROWS + overlap), width))
     for first in range(0, height - overlap, ROWS):
         rows = slice(first, first + ROWS + overlap)
-        x, y, scratch = buffers[:, : len(target[rows])]
+        target_rows, result_rows = target[rows], result[rows]
+        x, y, scratch = buffers[:, : len(target_rows)]
         if as_luma:
-            _luma(target[rows], peak, x, scratch)
-            _luma(result[rows], peak, y, scratch)
+            _luma(target_rows, peak, x, scratch)
+            _luma(result_rows, peak, y, scratch)
             yield x, y
             continue
         for channel in range(channels):
-            np.copyto(x, target[rows, :, channel])
-            np.copyto(y, result[rows, :, channel])
+            np.copyto(x, target_rows[:, :, channel])
+            np.copyto(y, result_rows[:, :, channel])
             yield x, y
 
 

@@ -158,7 +158,9 @@ class Method(Protocol):
     """A way to combine predictions, ready to run.
 
     Predictions x are whole images, (model, channel, height, width), in code values: 0–255 or 0–65535. A method that
-    needs no neighbours takes any axes after the channel.
+    needs no neighbours takes any axes after the channel. If it fuses each value from the predictions of that value
+    alone, it may say `pointwise = True`, and gets runs of pixels, (model, channel, 1, pixel), so that no whole image
+    need be in memory.
     """
 
     def fuse(

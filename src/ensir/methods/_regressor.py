@@ -148,6 +148,8 @@ class Method:
     walk = "total"
     """The function of `_walking` that combines them."""
 
+    pointwise = True
+
     def __init__(self, settings: dict[str, Any], fitted: str | None):
         assert fitted is not None
         self.fit = fits.load(fitted)

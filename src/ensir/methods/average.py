@@ -21,6 +21,8 @@ class Average(CombiningMethod):
 class Method:
     """Equal weights everywhere."""
 
+    pointwise = True
+
     def __init__(self, settings: dict[str, Any], fitted: str | None = None):
         pass
 

@@ -2,8 +2,9 @@
 
 Every module of this folder is a kind: its section, and `measure(target, result, settings)`, which gets two (height,
 width, channel) float64 arrays in 0–255, cropped and in the space of the score, and the section as plain data. A metric
-that is used a lot may also have `measure_stored(target, result, peak, as_luma)`, which gets views of the stored values
-in 0–`peak` and converts RGB to luma itself, so that no image is copied.
+that is used a lot may also have `measure_stored(target, result, peak, as_luma)`, which gets the stored values in
+0–`peak` and converts RGB to luma itself: images with a `shape`, of which slices of rows are read when asked for, so
+that no image need be in memory.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ Progress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
 ERRORS = "expected_squared_error"
 WARM_UP = 4096  # pixels
+PIXELS = 2**20  # that are fused at once by methods that need no whole images; a multiple of `packing.BLOCK`
 
 
 def fuse(
@@ -109,7 +110,7 @@ def fuse(
 
 
 class Fused(NamedTuple):
-    """A fused image.
+    """A run of pixels of a fused image.
 
     Attributes
     ----------
@@ -142,13 +143,19 @@ class Task:
     prediction_parts: tuple[str, ...]
     expected_error: bool
 
-    def fused(self, i: int) -> Fused:
-        """Return image i fused."""
+    def fused(self, run: Run) -> Fused:
+        """Return a run of pixels fused."""
         combiner, part, predictions = _opened(self)
-        x = np.stack([prediction.planes(i) for prediction in predictions])
-        combine = _combine(self, methods.for_image(combiner, part, i))
+        height, width, channels = part.shapes[run.image]
+        x = np.empty((len(predictions), channels, run.stop - run.start), predictions[0].dtype)
+        first = part.offsets[run.image]
+        for prediction, values in zip(predictions, x, strict=True):
+            values[...] = prediction.pixels(first + run.start, first + run.stop)
+        if _is_pointwise(combiner):
+            height, width = 1, run.stop - run.start
+        combine = _combine(self, methods.for_image(combiner, part, run.image))
         started = time.perf_counter()
-        fused, expected = combine(x)
+        fused, expected = combine(x.reshape(len(x), channels, height, width))
         seconds = time.perf_counter() - started
         rows = len(fused), -1
         return Fused(
@@ -157,6 +164,30 @@ class Task:
             seconds,
             support.of_sample(combiner, x.reshape(*x.shape[:2], -1)) if _has_counts(combiner) else Support(),
         )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of pixels of one image, all of them where a method needs whole images."""
+
+    image: int
+    start: int
+    stop: int
+
+
+def _runs(part: reading.Part, combiner: Any) -> list[Run]:
+    """Return what is fused at once, in order."""
+    runs = []
+    for i, (height, width, _) in enumerate(part.shapes):
+        pixels = height * width
+        step = PIXELS if _is_pointwise(combiner) else pixels
+        runs += [Run(i, start, min(start + step, pixels)) for start in range(0, pixels, step)]
+    return runs
+
+
+def _is_pointwise(combiner: Any) -> bool:
+    """Return whether a method fuses each value from its predictions alone, so that it needs no whole image."""
+    return getattr(combiner, "pointwise", False)
 
 
 def check_disjoint(part: reading.Part, made: Any, allowed: list[str]) -> None:
@@ -216,19 +247,21 @@ def _write(
     combiner, part, _ = _opened(task)
     expecting = task.expected_error and isinstance(combiner, LutMethod)
     size = part.value.size * (np.dtype(dtype).itemsize + (4 if expecting else 0))
-    seconds, supported = {}, Support()
+    seconds, supported = dict.fromkeys(part.names, 0.0), Support()
     with writing.new_group(place, attributes, size) as group, open_workers(dask) as workers:
         writer = writing.ImageWriter(group, part.names, part.shapes, dtype)
         if expecting:
             meaning = "expected squared error of the value, in squared code values"
-            errors = writing.PixelWriter(group, ERRORS, part.value.shape, np.float32, meaning)
-        for i, fused in enumerate(workers.map(task.fused, range(len(part.names)))):
-            seconds[part.names[i]] = fused.seconds
+            channels, pixels = part.value.shape
+            errors = writing.PixelWriter(group, ERRORS, channels, pixels, np.float32, meaning)
+        runs = _runs(part, combiner)
+        for run, fused in zip(runs, workers.map(task.fused, runs), strict=True):
+            seconds[part.names[run.image]] += fused.seconds
             supported += fused.support
             writer.append(fused.value)
             if expecting:
                 errors.append(fused.expected)
-            progress(i + 1, len(part.names))
+            progress(run.image + 1, len(part.names))
         writer.close()
         if expecting:
             errors.close()

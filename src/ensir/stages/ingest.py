@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ensir.storage import digests, provenance, writing
 from ensir.storage.layout import Place
 
 Progress = Callable[[int, int], None]
+Pair = tuple[np.ndarray, np.ndarray | None]  # target and degraded input
 
 
 def ingest(
@@ -55,26 +57,34 @@ def ingest(
         blur = settings["degradation"]
         values = read_kernel(blur["kernel"], blur["number"], blur["mirrored"])
         settings = {**settings, "degradation": {**blur, "values": values.tolist()}}
+    read = partial(_read, names=names, settings=settings, targets=targets, inputs=inputs, sizes=sizes)
+    _write(place, dataset, names, settings, targets, inputs, read, progress)
+
+
+def _read(
+    i: int,
+    names: list[str],
+    settings: dict[str, Any],
+    targets: list[str],
+    inputs: list[str],
+    sizes: list[tuple[int, int]] | None,
+) -> Pair:
+    """Return the target and the degraded input, or None, of one image."""
     read_target = registry.module("datasets", settings["kind"]).read_target
-    images_here = []
-    for i, name in enumerate(names):
-        target = read_target(name, targets[i] if targets else "", settings)
-        if sizes:
-            target = image_files.cropped(target, sizes[i], settings["crop"], targets[i])
-        degradation = settings["degradation"]
-        if degradation and degradation["kind"] == "downscale":
-            target = crop_to_multiple(target, degradation["scale"])
-        degraded = degrade(target, degradation, name) if degradation and not inputs else None
-        if inputs:
-            degraded = image_files.read(inputs[i])
-            if sizes:
-                low = (sizes[i][0] // settings["scale"], sizes[i][1] // settings["scale"])
-                degraded = image_files.cropped(degraded, low, settings["crop"], inputs[i])
-            _check_pair(target, degraded, settings["scale"], targets[i], inputs[i])
-        images_here.append((target, degraded))
-        progress(i + 1, len(names))
-    _check_kind([target for target, _ in images_here], targets or names)
-    _write(place, dataset, names, settings, targets, inputs, images_here)
+    target = read_target(names[i], targets[i] if targets else "", settings)
+    if sizes:
+        target = image_files.cropped(target, sizes[i], settings["crop"], targets[i])
+    degradation = settings["degradation"]
+    if degradation and degradation["kind"] == "downscale":
+        target = crop_to_multiple(target, degradation["scale"])
+    if not inputs:
+        return target, degrade(target, degradation, names[i]) if degradation else None
+    degraded = image_files.read(inputs[i])
+    if sizes:
+        low = (sizes[i][0] // settings["scale"], sizes[i][1] // settings["scale"])
+        degraded = image_files.cropped(degraded, low, settings["crop"], inputs[i])
+    _check_pair(target, degraded, settings["scale"], targets[i], inputs[i])
+    return target, degraded
 
 
 def _write(
@@ -84,15 +94,18 @@ def _write(
     settings: dict[str, Any],
     targets: list[str],
     inputs: list[str],
-    pairs: list[tuple[np.ndarray, np.ndarray | None]],
+    read: Callable[[int], Pair],
+    progress: Progress,
 ) -> None:
-    first = pairs[0][0]
+    """Write images one by one: no more than one is in memory."""
+    target, low = pair = read(0)
+    kind, origins = (target.shape[2], target.dtype), targets or names
     attributes = {
         "kind": "dataset",
         "dataset": dataset,
         "images": names,
-        "bits": first.dtype.itemsize * 8,
-        "value_range": [0, int(np.iinfo(first.dtype).max)],
+        "bits": target.dtype.itemsize * 8,
+        "value_range": [0, int(np.iinfo(target.dtype).max)],
         "scale": scale_of(settings),
         "degradation": settings["degradation"],
         "licence": settings["licence"],
@@ -103,19 +116,24 @@ def _write(
     }
     if kernel := kernel_files(settings["degradation"]):
         attributes["kernel_digest"] = [digests.sha256(path) for path in kernel]
-    size = sum(image.nbytes for pair in pairs for image in pair if image is not None)
+    size = len(names) * sum(image.nbytes for image in pair if image is not None)
     with writing.new_group(place, attributes, size) as group:
-        writer = writing.ImageWriter(group, names, [target.shape for target, _ in pairs], first.dtype)
-        for target, _ in pairs:
-            writer.append(writing.flatten(target))
-        writer.close()
-        lows = [low for _, low in pairs if low is not None]
-        if lows:
-            writer = writing.ImageWriter(
-                group, names, [low.shape for low in lows], first.dtype, prefix="input_"
-            )
-            for low in lows:
-                writer.append(writing.flatten(low))
+        writers = [
+            writing.ImageWriter(group, names, image.shape[2], target.dtype, prefix)
+            for image, prefix in ((target, ""), (low, "input_"))
+            if image is not None
+        ]
+        del pair
+        for i in range(len(names)):
+            if i:
+                target, low = read(i)
+                _check_kind(kind, target, origins[0], origins[i])
+            for writer, image in zip(writers, (target, low), strict=False):
+                assert image is not None
+                writer.append_image(image)
+            del target, low, image
+            progress(i + 1, len(names))
+        for writer in writers:
             writer.close()
         for column, paths in (("target_file_digest", targets), ("input_file_digest", inputs)):
             if paths:
@@ -142,13 +160,10 @@ def _check_pair(
         )
 
 
-def _check_kind(targets: list[np.ndarray], paths: list[str]) -> None:
-    kinds: dict[tuple, str] = {}
-    for target, path in zip(targets, paths, strict=True):
-        kinds.setdefault((target.shape[2], target.dtype), path)
-    if len(kinds) > 1:
-        (a, one), (b, other) = list(kinds.items())[:2]
+def _check_kind(kind: tuple[int, np.dtype], target: np.ndarray, first: str, path: str) -> None:
+    found = target.shape[2], target.dtype
+    if found != kind:
         raise InputError(
-            f"{one} has {a[0]} channels of {a[1]}, {other} {b[0]} of {b[1]}; a dataset holds images of one kind: "
-            "convert them, or split the dataset in two"
+            f"{first} has {kind[0]} channels of {kind[1]}, {path} {found[0]} of {found[1]}; a dataset holds images of "
+            "one kind: convert them, or split the dataset in two"
         )

@@ -92,7 +92,7 @@ def predict(
         **reading.identity(part),
     }
     origins = files or [f"model {model}, image {name!r}" for name in part.names]
-    predictions = iter(restorer.restore(ahead(_degraded(part, base))))
+    predictions = iter(restorer.restore(ahead(_degraded(part, base, with_input=not files))))
     started = time.monotonic()
     _write(place, attributes, part, predictions, origins, files, crop, progress)
     next(predictions, None)  # lets the restorer delete what it kept in case the job was killed
@@ -110,12 +110,14 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
             yield item  # type: ignore[misc]  # the end is not yielded
 
 
-def _degraded(part: reading.Part, base: reading.Part | None) -> Iterator[restorers.Degraded]:
-    """Yield the images of a part as restorers get them."""
+def _degraded(
+    part: reading.Part, base: reading.Part | None, with_input: bool
+) -> Iterator[restorers.Degraded]:
+    """Yield the images of a part as restorers get them; those that read files need no input."""
     for i, name in enumerate(part.names):
         yield restorers.Degraded(
             name=name,
-            image=part.input(i),
+            image=part.input(i) if with_input else None,
             shape=part.shapes[i],
             bits=part.bits,
             scale=part.attributes["scale"],

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 Progress = Callable[[int, int], None]
+Image = Shaped[np.ndarray, "height width channel"] | reading.ImageOnDisk
 
 
 def score(
@@ -52,8 +53,7 @@ def score(
     reading.aligned([target, result])
     rows = []
     for i, name in enumerate(target.names):
-        y, x = (np.moveaxis(part.planes(i), 0, 2) for part in (target, result))
-        values = compare(name, y, x, target.bits, settings)
+        values = compare(name, target.on_disk(i), result.on_disk(i), target.bits, settings)
         rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
         progress(i + 1, len(target.names))
     with written(place) as partial:
@@ -62,8 +62,8 @@ def score(
 
 def compare(
     name: str,
-    target: Shaped[np.ndarray, "height width channel"],
-    result: Shaped[np.ndarray, "height width channel"],
+    target: Image,
+    result: Image,
     bits: int,
     settings: dict[str, Any],
 ) -> dict[str, float]:
@@ -73,8 +73,8 @@ def compare(
     ----------
     name : str
         Name of the image, for error messages.
-    target : integer array, (height, width, channel)
-    result : integer or float array of the same shape
+    target : integer array, (height, width, channel), or an image of a store
+    result : integer or float array of the same shape, or an image of a store
         In the code values of the target.
     bits : int
         8 or 16: depth of the target.
@@ -91,21 +91,21 @@ def compare(
     InputError
         `crop` leaves nothing of the image, or a metric cannot be imported, or fails.
     """
-    if settings["rounded"]:
-        result = image_files.to_integers(result, target.dtype, "result")
     crop = settings["crop"]
     height, width = target.shape[:2]
     if min(height, width) <= 2 * crop:
         raise InputError(
             f"image {name!r}: is {width}×{height}, of which a crop of {crop} leaves nothing; lower `crop`"
         )
-    inner = np.s_[crop : height - crop, crop : width - crop]
-    target, result = target[inner], result[inner]
+    inner = [
+        Inner(target, crop, None),
+        Inner(result, crop, target.dtype if settings["rounded"] else None),
+    ]
     as_luma = settings["space"] == "y" and target.shape[2] == 3
 
     @cache
     def levels() -> list[np.ndarray]:
-        images = [image.astype(np.float64) / unit(bits) for image in (target, result)]
+        images = [image[:].astype(np.float64) / unit(bits) for image in inner]
         return [luma(image) for image in images] if as_luma else images
 
     values = {}
@@ -119,7 +119,7 @@ def compare(
             )
         try:
             if hasattr(kind, "measure_stored"):
-                values[metric] = kind.measure_stored(target, result, white(bits), as_luma)
+                values[metric] = kind.measure_stored(*inner, white(bits), as_luma)
             else:
                 values[metric] = float(kind.measure(*levels(), section))
         except InputError:
@@ -129,3 +129,19 @@ def compare(
                 f"image {name!r}: metric {metric} failed ({type(error).__name__}: {error}); fix it, or leave it out"
             ) from error
     return values
+
+
+class Inner:
+    """An image without its border, rounded on request, of which rows are read when they are asked for."""
+
+    def __init__(self, image: Image, border: int, rounded: np.dtype | None):
+        height, width, channels = image.shape
+        self.shape = (height - 2 * border, width - 2 * border, channels)
+        self.image, self.border, self.rounded = image, border, rounded
+
+    def __getitem__(self, rows: slice) -> Shaped[np.ndarray, "row width channel"]:
+        """Return some rows."""
+        height, width, _ = self.shape
+        start, stop, _ = rows.indices(height)
+        values = self.image[start + self.border : stop + self.border][:, self.border : self.border + width]
+        return image_files.to_integers(values, self.rounded, "result") if self.rounded else values

@@ -12,6 +12,7 @@ from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
 Progress = Callable[[int, int], None]
+ROWS = 64  # that are rounded at once
 
 
 def write_images(place: Place, fused_parts: list[str], progress: Progress) -> None:
@@ -29,8 +30,10 @@ def write_images(place: Place, fused_parts: list[str], progress: Progress) -> No
         for i, path in enumerate(fused_parts):
             part = reading.Part(path)
             dtype = np.uint8 if part.bits == 8 else np.uint16
-            for name in part.names:
-                image_files.write(
-                    folder / f"{name}.png", image_files.to_integers(part.image(name), dtype, name)
-                )
+            for index, name in enumerate(part.names):
+                stored, image = part.on_disk(index), np.empty(part.shapes[index], dtype)
+                for start in range(0, len(image), ROWS):
+                    rows = slice(start, start + ROWS)
+                    image[rows] = image_files.to_integers(stored[rows], dtype, name)
+                image_files.write(folder / f"{name}.png", image)
             progress(i + 1, len(fused_parts))

@@ -32,14 +32,19 @@ class OutOfRange(ValueError):
 
 
 @cache
-def _thresholds() -> Float[np.ndarray, " block"]:
-    """Return what is added to each value of a block, in steps, before it is rounded down."""
-    thresholds = np.arange(BLOCK) * GOLDEN % 1
+def _thresholds(channel: int) -> Float[np.ndarray, " block"]:
+    """Return what is added to each value of a block of a channel, in steps, before it is rounded down."""
+    thresholds = (np.arange(BLOCK) + channel * (BLOCK // 3)) * GOLDEN % 1
     return (EXACT + (1 - 2 * EXACT) * thresholds - STEPS * OFFSET).astype(np.float32)
 
 
 def pack(value: Float[np.ndarray, "channel pixel"]) -> Int16[np.ndarray, "channel pixel"]:
-    """Pack the float32 values of an image, in levels of 0–255; each changes by less than a step.
+    """Pack float32 values of an image, in levels of 0–255; each changes by less than a step.
+
+    Parameters
+    ----------
+    value : float32 array, (channel, pixel)
+        An image, flattened, or a run of its pixels that begins at a multiple of `BLOCK`.
 
     Raises
     ------
@@ -47,16 +52,16 @@ def pack(value: Float[np.ndarray, "channel pixel"]) -> Int16[np.ndarray, "channe
         A value is NaN, or outside −36…291.
     """
     packed = np.empty(value.shape, np.int16)
-    flat, result = np.ascontiguousarray(value).reshape(-1), packed.reshape(-1)
-    scaled = np.empty(min(BLOCK, flat.size), np.float32)
+    scaled = np.empty(min(BLOCK, value.shape[1]), np.float32)
     lowest, highest = np.float32(LOWEST), np.float32(HIGHEST)
-    for start in range(0, flat.size, BLOCK):
-        block = flat[start : start + BLOCK]
-        if not (block.min() >= lowest and block.max() <= highest):  # false for NaN
-            raise OutOfRange
-        steps = np.multiply(block, np.float32(STEPS), out=scaled[: block.size])
-        steps += _thresholds()[: block.size]
-        result[start : start + BLOCK] = np.floor(steps, out=steps)
+    for channel, row in enumerate(value):
+        for start in range(0, len(row), BLOCK):
+            block = row[start : start + BLOCK]
+            if not (block.min() >= lowest and block.max() <= highest):  # false for NaN
+                raise OutOfRange
+            steps = np.multiply(block, np.float32(STEPS), out=scaled[: len(block)])
+            steps += _thresholds(channel)[: len(block)]
+            packed[channel, start : start + BLOCK] = np.floor(steps, out=steps)
     return packed
 
 

@@ -155,7 +155,7 @@ class Part:
         return int(self.attributes["bits"])
 
     def pixels(self, start: int, stop: int) -> Shaped[np.ndarray, "channel pixel"]:
-        """Read a run of pixels; the last chunk is kept, so that reading the part in order decodes each chunk once."""
+        """Read a run of pixels; two chunks are kept, so that reading the part in order decodes each chunk once."""
         return self._read(start, stop)
 
     @cached_property
@@ -181,6 +181,10 @@ class Part:
         index = self.names.index(name)
         return np.ascontiguousarray(self.rows(index).T.reshape(self.shapes[index]))
 
+    def on_disk(self, index: int) -> ImageOnDisk:
+        """Return one image, whose rows are read when they are asked for."""
+        return ImageOnDisk(self, index)
+
     def input(self, index: int) -> Shaped[np.ndarray, "height width channel"] | None:
         """Return the degraded input of one image; None where the dataset has no inputs."""
         if "input" not in self.group:
@@ -191,11 +195,32 @@ class Part:
         return np.ascontiguousarray(rows.T.reshape(height, width, array.shape[0]))
 
 
+class ImageOnDisk:
+    """An image of a part, (height, width, channel), of which no more is in memory than the rows that are asked for.
+
+    Parameters
+    ----------
+    part : Part
+    index : int
+    """
+
+    def __init__(self, part: Part, index: int):
+        self.part, self.shape, self.dtype = part, part.shapes[index], part.dtype
+        self.offset = part.offsets[index]
+
+    def __getitem__(self, rows: slice) -> Shaped[np.ndarray, "row width channel"]:
+        """Read some rows: a view of pixels that are stored channel by channel."""
+        height, width, channels = self.shape
+        start, stop, _ = rows.indices(height)
+        pixels = self.part.pixels(self.offset + start * width, self.offset + stop * width)
+        return np.moveaxis(pixels.reshape(channels, stop - start, width), 0, 2)
+
+
 def pixel_reader(array: zarr.Array | Gathered, path: str) -> PixelReader:
-    """Return a function that reads a run of pixels of an array (channel, pixel) and keeps the last chunk, unpacked."""
+    """Return a function that reads a run of pixels of an array (channel, pixel) and keeps two chunks, unpacked."""
     size, packed = array.chunks[1], _is_packed(array)
 
-    @lru_cache(maxsize=1)
+    @lru_cache(maxsize=2)  # rows of an image that lie in two chunks may be asked for again
     def chunk(i: int) -> np.ndarray:
         try:
             values = np.asarray(array[:, i * size : (i + 1) * size])

@@ -95,9 +95,10 @@ def _create(
     )
 
 
-def _pixels_per_chunk(channels: int, pixels: int) -> int:
+def _pixels_per_chunk(channels: int, pixels: int | None) -> int:
     """Return the largest power of two of pixels with at most CHUNK_VALUES values, or all pixels, if there are fewer."""
-    return max(1, min(pixels, 1 << ((CHUNK_VALUES // channels).bit_length() - 1)))
+    most = 1 << ((CHUNK_VALUES // channels).bit_length() - 1)
+    return most if pixels is None else max(1, min(pixels, most))
 
 
 class PixelWriter:
@@ -108,7 +109,9 @@ class PixelWriter:
     group : zarr.Group
     name : str
         Name of the array.
-    shape : (channel, pixel)
+    channels : int
+    pixels : int or None
+        How many there will be; None: this is not known yet.
     dtype : numpy dtype
     meaning : str
         What its values are.
@@ -122,34 +125,51 @@ class PixelWriter:
         self,
         group: zarr.Group,
         name: str,
-        shape: tuple[int, ...],
+        channels: int,
+        pixels: int | None,
         dtype: Any,
         meaning: str,
         prefix: str = "",
         packed: bool = False,
     ):
-        dims = (f"{prefix}channel", f"{prefix}pixel")
-        self.array = _create(group, name, shape, dtype, dims, "bitshuffle" if packed else None)
-        self.array.update_attributes({"long_name": meaning, **(packing.ATTRIBUTES if packed else {})})
-        self.buffer = np.empty((shape[0], self.array.chunks[1]), self.array.dtype)
+        self.pixels: int | None = pixels
+        self.array: zarr.Array | None = None
+        self.buffer = np.empty((channels, _pixels_per_chunk(channels, pixels)), dtype)
         self.filled = self.written = 0
+
+        def create(size: int) -> zarr.Array:
+            dims = (f"{prefix}channel", f"{prefix}pixel")
+            array = _create(group, name, (channels, size), dtype, dims, "bitshuffle" if packed else None)
+            array.update_attributes({"long_name": meaning, **(packing.ATTRIBUTES if packed else {})})
+            return array
+
+        self._create = create
 
     def append(self, value: Shaped[np.ndarray, "channel pixel"]) -> None:
         """Add the next pixels."""
         while value.shape[1]:
+            if self.filled == self.buffer.shape[1]:
+                self._write()
             count = min(value.shape[1], self.buffer.shape[1] - self.filled)
             self.buffer[:, self.filled : self.filled + count] = value[:, :count]
             self.filled += count
             value = value[:, count:]
-            if self.filled == self.buffer.shape[1] or self.written + self.filled == self.array.shape[1]:
-                self.array[:, self.written : self.written + self.filled] = self.buffer[:, : self.filled]
-                self.written += self.filled
-                self.filled = 0
+
+    def _write(self) -> None:
+        """Write what has been gathered: a chunk, or the last pixels of all."""
+        start, stop = self.written, self.written + self.filled
+        if self.array is None:
+            self.array = self._create(self.pixels or stop)
+        elif self.pixels is None:
+            self.array.resize((len(self.buffer), stop))
+        self.array[:, start:stop] = self.buffer[:, : self.filled]
+        self.written, self.filled = stop, 0
 
     def close(self) -> None:
-        """Check that all pixels have been written."""
-        if self.written != self.array.shape[1]:
-            raise ValueError(f"{self.written + self.filled} of {self.array.shape[1]} pixels were written")
+        """Write the last pixels, and check that none is missing."""
+        if self.pixels not in (None, self.written + self.filled):
+            raise ValueError(f"{self.written + self.filled} of {self.pixels} pixels were written")
+        self._write()
 
 
 class ImageWriter:
@@ -160,8 +180,8 @@ class ImageWriter:
     group : zarr.Group
     names : list of str
         Image names, in order.
-    shapes : list of (height, width, channel)
-        Their shapes; all with the same number of channels.
+    shapes : list of (height, width, channel), or int
+        Their shapes; all with the same number of channels. Where sizes are not known yet, that number.
     dtype : numpy dtype
         int16: the values are float32 and in levels, and are packed; see `ensir.storage.packing`.
     prefix : str
@@ -172,42 +192,56 @@ class ImageWriter:
         self,
         group: zarr.Group,
         names: list[str],
-        shapes: list[tuple[int, int, int]],
+        shapes: list[tuple[int, int, int]] | int,
         dtype: Any,
         prefix: str = "",
     ):
-        sizes = [height * width for height, width, _ in shapes]
-        channels = shapes[0][2]
         name, meaning = ("input", "degraded input") if prefix else ("value", "value, row-major per image")
-        self.packed = np.dtype(dtype) == np.int16
-        self.pixels = PixelWriter(
-            group, name, (channels, sum(sizes)), dtype, meaning, prefix, packed=self.packed
-        )
-        write_columns(group, names, shapes, prefix)
-        self.group, self.prefix, self.digests = group, prefix, list[str]()
+        self.group, self.prefix, self.names = group, prefix, names
+        self.dtype, self.packed = np.dtype(dtype), np.dtype(dtype) == np.int16
+        self.shapes = [] if isinstance(shapes, int) else shapes
+        channels = shapes if isinstance(shapes, int) else shapes[0][2]
+        pixels = sum(height * width for height, width, _ in self.shapes) or None
+        self.pixels = PixelWriter(group, name, channels, pixels, dtype, meaning, prefix, self.packed)
+        self.digests, self.unfinished = list[str](), 0
 
     def append(self, value: Shaped[np.ndarray, "channel pixel"]) -> None:
-        """Add the next image, flattened.
+        """Add the next image, flattened, or a run of its pixels.
 
         Raises
         ------
         OutOfRange
             It cannot be packed.
         """
-        value = packing.pack(value) if self.packed else value
-        self.digests.append(image_digest(value))
+        if not self.unfinished:
+            height, width, channels = self.shapes[len(self.digests)]
+            self.unfinished = height * width
+            self.digest = hashlib.sha256(f"{(channels, self.unfinished)} {self.dtype} ".encode())
+        value = packing.pack(value) if self.packed else np.ascontiguousarray(value, self.dtype)
+        self.digest.update(value.data)
         self.pixels.append(value)
+        self.unfinished -= value.shape[1]
+        if not self.unfinished:
+            self.digests.append(self.digest.hexdigest())
+
+    def append_image(self, image: Shaped[np.ndarray, "height width channel"]) -> None:
+        """Add the next image, where sizes are not known beforehand."""
+        height, width, channels = image.shape
+        self.shapes.append((height, width, channels))
+        self.append(flatten(image))
 
     def close(self) -> None:
-        """Check that all pixels have been written, and write the digest of each image."""
+        """Check that all pixels have been written, and write names, sizes and the digest of each image."""
         self.pixels.close()
+        write_columns(self.group, self.names, self.shapes, self.prefix)
         write_array(self.group, f"{self.prefix}digest", self.digests, ("image",), long_name=DIGEST)
 
 
 def image_digest(value: Shaped[np.ndarray, "channel pixel"]) -> str:
-    """Return the digest of an image, flattened, that `ImageWriter` writes."""
-    header = f"{value.shape} {value.dtype} ".encode()
-    return hashlib.sha256(header + np.ascontiguousarray(value).tobytes()).hexdigest()
+    """Return the digest of an image, flattened, that `ImageWriter` writes where it gets the image as one run."""
+    digest = hashlib.sha256(f"{value.shape} {value.dtype} ".encode())
+    digest.update(np.ascontiguousarray(value).data)
+    return digest.hexdigest()
 
 
 def write_columns(
