@@ -24,7 +24,7 @@ rule ingest:
         environment
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=lambda w, attempt: attempt * memory.ingest(w.dataset, w.part),
         runtime=30,
     params:
         results_folder=results_folder,

@@ -95,7 +95,7 @@ rule predict:
         environment
     threads: lambda w: network_threads() if plan.network(w.model) else 1
     resources:
-        mem_mb=lambda w, attempt: attempt * (16000 if plan.network(w.model) else 4000),
+        mem_mb=lambda w, attempt: attempt * memory.predict(w.dataset, w.model, w.part),
         runtime=240,
         gpu=lambda w: 1 if plan.network(w.model) and reads.device(w.model) == "cuda" else 0,
         device=lambda w: reads.device(w.model),

@@ -24,7 +24,7 @@ rule partition:
         environment
     threads: 1 if settings.dask.elsewhere else max(1, workflow.cores or 1)
     resources:
-        mem_mb=growing(4000),
+        mem_mb=lambda w, threads, attempt: attempt * memory.partition(w.experiment, threads),
         runtime=120,
         dask=dask_settings(),
     params:

@@ -9,6 +9,7 @@
 #       on request (`expected_error: true`) expected_squared_error (channel, pixel) float32, NaN in empty cells
 #   results/fused/{experiment}/{dataset}/{method}.zarr/zarr.json   the seal
 #   results/seconds/fuse/{experiment}/{dataset}/{method}/{part}.csv   experiment,dataset,method,image,metric,value
+#       with `fused: temporary` parts, and their digests, are removed once they are scored and written; there is no seal
 #   results/images/{experiment}/{dataset}/{method}/*.png        on request (`png: true`), 8 or 16 bit
 
 
@@ -27,7 +28,7 @@ rule fuse:
         environment
     threads: lambda w: network_threads() if reads.network(w.experiment, w.method) else 1
     resources:
-        mem_mb=lambda w, attempt: attempt * (16000 if reads.network(w.experiment, w.method) else 2000),
+        mem_mb=lambda w, attempt: attempt * memory.fuse(w.experiment, w.dataset, w.method, w.part),
         runtime=60,
         gpu=lambda w: 1 if reads.network(w.experiment, w.method) and settings.compute.device == "cuda" else 0,
         device=settings.compute.device,
@@ -48,6 +49,25 @@ rule fuse:
         "fuse {wildcards.dataset} by {wildcards.method} of {wildcards.experiment}, part {wildcards.part}"
     script:
         "../scripts/fuse.py"
+
+
+# With `fused: temporary`. The part that is pictured stays, for the report and the figures.
+temporary_experiments, parts_that_stay = reads.temporary()
+
+
+use rule fuse as fuse_temporary with:
+    output:
+        part=temp(directory(layout.part(layout.fused("{experiment}", "{dataset}", "{method}"), "{part}"))),
+        digest=temp(
+            layout.digest(layout.part(layout.fused("{experiment}", "{dataset}", "{method}"), "{part}"))
+        ),
+        seconds=layout.fuse_seconds("{experiment}", "{dataset}", "{method}", "{part}"),
+    wildcard_constraints:
+        experiment="|".join(temporary_experiments) or NOTHING,
+        part="".join(f"(?!{part})" for part in parts_that_stay) + "[0-9a-f]{12}",
+
+
+ruleorder: fuse_temporary > fuse
 
 
 use rule seal_dataset as seal_fused with:
@@ -77,7 +97,7 @@ rule write_images:
         environment
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=lambda w, attempt: attempt * memory.write_images(w.dataset),
         runtime=60,
     params:
         results_folder=results_folder,

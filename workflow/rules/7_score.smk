@@ -21,7 +21,7 @@ rule score:
         environment
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=lambda w, attempt: attempt * memory.score(w.experiment, w.dataset, w.part),
         runtime=60,
     params:
         results_folder=results_folder,

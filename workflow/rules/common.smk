@@ -14,6 +14,7 @@ from ensir.networks.shipped import SHIPPED_DAES
 from ensir.planning import check
 from ensir.planning.code import figure_code, functions_code, stage_code
 from ensir.planning.made_of import MadeOf
+from ensir.planning.memory import Memory
 from ensir.planning.reads import Read, Reads
 from ensir.planning.targets import FIGURE_FILES
 from ensir.storage import formats
@@ -38,6 +39,7 @@ except InputError as error:
 settings, layout = plan.config, plan.layout
 reads = Reads(plan)
 made_of = MadeOf(reads)
+memory = Memory(plan)
 
 # With --sdm conda, an environment holds the libraries; the package itself is the one that plans. Where that is installed
 # in the environment of Snakemake, jobs find it there.

@@ -133,6 +133,11 @@ class Experiment(Section):
     sweep: Sweep = Field(Sweep(), description="makes further instances of methods")
     allow_overlap: list[str] = Field([], description="names of test images that may be in the reference too")
     png: bool = Field(False, description="write the fused images as PNG files, too")
+    fused: Literal["keep", "temporary"] = Field(
+        "keep",
+        description="temporary: fused images are removed once they are scored and written as PNG files; of each test "
+        "set, the part with the pictured image stays, for the report and the figures",
+    )
     expected_error: bool = Field(
         False,
         description="methods with a LUT also write the expected squared error of each fused value: "

@@ -150,10 +150,16 @@ def _add_method(total: Estimate, headers: Headers, name: str, method: str, secti
     if kind not in QUICK:
         total.untimed.append(method)
     for test in experiment.tests:
-        total.add(layout.seal(layout.fused(name, test, method)), 0.0)
+        lasting = experiment.fused == "keep"
+        if lasting:
+            total.add(layout.seal(layout.fused(name, test, method)), 0.0)
         bytes_of_value = FUSED if headers.width(test) == 1 else FUSED_DEEP
         for part, values in _parts(headers, test):
-            path = layout.part(layout.fused(name, test, method), part)
+            path = (
+                layout.part(layout.fused(name, test, method), part)
+                if lasting
+                else layout.fuse_seconds(name, test, method, part)
+            )
             png = values * headers.width(test) if experiment.png else 0.0
             total.add(path, values * (FUSE + WRITE_PNG * experiment.png), values * bytes_of_value + png)
 

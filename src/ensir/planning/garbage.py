@@ -15,12 +15,21 @@ NOT_DIGESTED = ("denoisers", "refiners", "images", "scores", "seconds", "figures
 
 
 def needed(plan: Plan) -> set[Path]:
-    """Return every result of a configuration, whether it exists or not."""
+    """Return every result of a configuration that lasts, whether it exists or not."""
     layout, results = plan.layout, set[str]()
 
     def add_store(store: str, dataset: str) -> None:
         results.update(layout.part(store, part) for part in plan.parts(dataset))
         results.add(layout.seal(store))
+
+    def add_fused(experiment: str, dataset: str, method: str) -> None:
+        store, lasting = layout.fused(experiment, dataset, method), plan.lasting(experiment, dataset)
+        for part in plan.parts(dataset):
+            path = layout.part(store, part)  # of what was removed, it is still known how it was made
+            results.add(path if part in lasting else str(layout.origin_of(layout.digest(path))))
+        if plan.config.experiments[experiment].fused == "keep":
+            results.add(layout.seal(store))
+        results.update(layout.fuse_seconds(experiment, dataset, method, part) for part in plan.parts(dataset))
 
     for _, dataset, models in plan.used():
         add_store(layout.dataset(dataset), dataset)
@@ -31,10 +40,10 @@ def needed(plan: Plan) -> set[Path]:
     for refiner, refinement in plan.networks.refiners().items():
         if training := refinement.settings.training:
             results |= {layout.refiner(refiner), layout.refiner_curve(refiner)}
-            add_store(refinement.store(layout, training.dataset), training.dataset)
             if refinement.method:
-                fused = (refinement.experiment, training.dataset, refinement.method)
-                results.update(layout.fuse_seconds(*fused, part) for part in plan.parts(training.dataset))
+                add_fused(refinement.experiment, training.dataset, refinement.method)
+            else:
+                add_store(refinement.store(layout, training.dataset), training.dataset)
     for name, experiment in plan.config.experiments.items():
         results.add(layout.figures(name))
         for dataset in experiment.tests:
@@ -51,11 +60,8 @@ def needed(plan: Plan) -> set[Path]:
             if options.made == "fit":
                 results |= {layout.fit(name, method), layout.fit_seconds(name, method)}
             for dataset in experiment.tests:
-                add_store(layout.fused(name, dataset, method), dataset)
+                add_fused(name, dataset, method)
                 results.add(layout.images(name, dataset, method))
-                results.update(
-                    layout.fuse_seconds(name, dataset, method, part) for part in plan.parts(dataset)
-                )
     results |= {layout.sources(path) for path in list(results)} | {layout.renewed}
     return set(map(Path, results))
 

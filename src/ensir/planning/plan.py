@@ -202,6 +202,13 @@ class Plan:
                 except InputError as error:
                     yield str(error)
 
+    def lasting(self, experiment: str, dataset: str) -> list[str]:
+        """Return the parts of a dataset whose fused images stay: with `fused: temporary` those that are pictured."""
+        section = self.config.experiments[experiment]
+        if section.fused == "keep":
+            return list(self.parts(dataset))
+        return [self.pictured(experiment, dataset)[1]] if dataset in section.tests else []
+
     def pictured(self, experiment: str, dataset: str) -> tuple[str, str]:
         """Return the image of a test set that is pictured, and its part."""
         parts = self.parts(dataset)

@@ -210,6 +210,17 @@ class Reads:
             results["fitted"] = made
         return Read(results, sources={"network": self.network(experiment, method)})
 
+    def temporary(self) -> tuple[list[str], list[str]]:
+        """Fuse: the experiments whose fused images are temporary, and the parts that stay nevertheless."""
+        names = [name for name, section in self.config.experiments.items() if section.fused == "temporary"]
+        stay = {
+            part
+            for name in names
+            for dataset in self.config.experiments[name].tests
+            for part in self.plan.lasting(name, dataset)
+        }
+        return names, sorted(stay)
+
     def result(self, experiment: str, dataset: str, method: str) -> str:
         """Score: the store of a method's fused images, or of a base model's predictions."""
         if method in self.config.experiments[experiment].models:
@@ -271,9 +282,9 @@ class Reads:
     # ── report, figures ──────────────────────────────────────────────────────────────────────────────────────
 
     def experiments(self) -> dict[str, Any]:
-        """Report: the sections of all experiments, as plain data, without what figures show."""
+        """Report: the sections of all experiments, as plain data, without what figures show and what is kept."""
         return {
-            name: experiment.model_dump(mode="json", exclude={"figures"})
+            name: experiment.model_dump(mode="json", exclude={"figures", "fused"})
             for name, experiment in self.config.experiments.items()
         }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ensir import registry
 from ensir.figures import PaperFigure
-from ensir.planning.garbage import NOT_DIGESTED, needed
+from ensir.planning.garbage import DIGESTED, needed
 from ensir.planning.plan import Plan
 
 FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
@@ -39,9 +39,13 @@ class Targets:
         return sorted(map(self.layout.seal, stores))
 
     def sealed_stores(self) -> list[str]:
-        """Return the seals of all stores."""
+        """Return the seals of all stores, without those whose fused images are temporary."""
         datasets = sorted({self.layout.seal(self.layout.dataset(d)) for _, d, _ in self.plan.used()})
-        fused = [self.layout.seal(self.layout.fused(*test)) for test in self.tests()]
+        fused = [
+            self.layout.seal(self.layout.fused(*test))
+            for test in self.tests()
+            if self.config.experiments[test[0]].fused == "keep"
+        ]
         return datasets + self.sealed_predictions() + fused
 
     def image_folders(self) -> list[str]:
@@ -78,9 +82,7 @@ class Targets:
     def digested(self) -> list[str]:
         """Return every result that has a digest."""
         root = Path(self.plan.layout.root)
-        return sorted(
-            str(path) for path in needed(self.plan) if path.relative_to(root).parts[0] not in NOT_DIGESTED
-        )
+        return sorted(str(path) for path in needed(self.plan) if path.relative_to(root).parts[0] in DIGESTED)
 
 
 def _subjects(kind: type[PaperFigure], tests: list[str], methods: list[str]) -> list[tuple[str, ...]]:

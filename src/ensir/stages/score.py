@@ -21,8 +21,9 @@ from ensir.storage.layout import Place
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
+    Image = Shaped[np.ndarray, "height width channel"] | reading.ImageOnDisk
+
 Progress = Callable[[int, int], None]
-Image = Shaped[np.ndarray, "height width channel"] | reading.ImageOnDisk
 
 
 def score(

@@ -1,0 +1,101 @@
+"""How much memory the job of each rule takes, in MB, from the sizes of its images and the number of models.
+
+Measured (docs/sizing.md), with a margin: a job really takes between two thirds of these numbers and all of them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ensir import registry
+from ensir.errors import InputError
+from ensir.images import image_files
+from ensir.planning.plan import Plan
+
+MARGIN = 1.25
+HEADERS = 64  # files of a part whose headers are read; of more, every second, third, …
+UNKNOWN = 8.3  # millions of pixels, where no header tells: an image of 3840×2160
+NETWORK = 16000  # whatever the network
+CHUNK = 4.2  # millions of values
+PYTHON, COMPILED = 95, 190  # MB of a process with its libraries, without Numba and with it
+
+
+class Memory:
+    """The memory of jobs.
+
+    Parameters
+    ----------
+    plan : Plan
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan, self.config = plan, plan.config
+        self.largest = cache(self._largest)
+
+    def _largest(self, dataset: str, part: str) -> tuple[float, int]:
+        """Return millions of values of the largest image of a part, and the bytes of a value."""
+        files = self.plan.files(self.plan.targets(dataset), dataset, part)
+        values, width = 0.0, 1
+        for file in files[:: max(1, len(files) // HEADERS)]:
+            try:
+                header = image_files.header(file)
+            except InputError:  # the job that reads it says what is wrong
+                continue
+            values = max(values, header.height * header.width * header.channels / 1e6)
+            width = max(width, (header.bits or 8) // 8)
+        return values or 3 * UNKNOWN, width
+
+    def ingest(self, dataset: str, part: str) -> int:
+        """Ingest: an image and its input, and one of them once more, channel by channel."""
+        values, width = self.largest(dataset, part)
+        settings = self.config.datasets[dataset]
+        has_input = bool(self.plan.inputs(dataset)) or getattr(settings, "degradation", None) is not None
+        images = values * width * (2 + has_input / settings.input_scale**2)
+        made = getattr(settings, "degradation", None) is not None
+        return _megabytes(PYTHON, images + made * 24 * values)  # degraded in float64
+
+    def predict(self, dataset: str, model: str, part: str) -> int:
+        """Predict: an image as read, and channel by channel; whole images in float64, where a function makes them."""
+        if self.plan.network(model):
+            return NETWORK
+        values, width = self.largest(dataset, part)
+        read = bool(self.plan.predictions(dataset, model))
+        return _megabytes(PYTHON, values * (2 * width if read else 100))
+
+    def partition(self, experiment: str, threads: int) -> int:
+        """Partition: in each thread, two chunks of the target and of each prediction, and what is counted."""
+        section = self.config.experiments[experiment]
+        parts = self.plan.parts(section.reference)
+        width = max(self.largest(section.reference, part)[1] for part in parts)
+        return _megabytes(COMPILED, threads * 2 * CHUNK * width * (1 + len(section.models)) + 80)
+
+    def fuse(self, experiment: str, dataset: str, method: str, part: str) -> int:
+        """Fuse: a few chunks, or whole images in float64 where a method needs them."""
+        section = self.config.experiments[experiment]
+        options = section.methods[method]
+        values, width = self.largest(dataset, part)
+        models = len(section.models)
+        if options.network(f"{experiment}/{method}", self.plan.networks):
+            return NETWORK
+        combiner = registry.module("methods", getattr(options, "kind", method)).Method
+        if getattr(combiner, "pointwise", False):
+            return _megabytes(COMPILED, 3 * CHUNK * width * models + 16 * min(CHUNK, values) + 20)
+        return _megabytes(PYTHON, (20 + width * models) * values + 2 * CHUNK * width * models)
+
+    def score(self, experiment: str, dataset: str, part: str) -> int:
+        """Score: two chunks of the target and of the result, which may be unpacked; for some metrics whole images."""
+        values, width = self.largest(dataset, part)
+        metrics = self.config.experiments[experiment].score.metrics.items()
+        kinds = [registry.module("metrics", getattr(metric, "kind", name)) for name, metric in metrics]
+        whole = not all(hasattr(kind, "measure_stored") for kind in kinds)
+        return _megabytes(COMPILED, 2 * (4 + width) * min(CHUNK, values) + 45 + 40 * whole * values)
+
+    def write_images(self, dataset: str) -> int:
+        """Write images: an image and its file, and two chunks."""
+        values, width = max(self.largest(dataset, part) for part in self.plan.parts(dataset))
+        return _megabytes(PYTHON, 2 * width * values + 10 * min(CHUNK, values))
+
+
+def _megabytes(process: float, data: float) -> int:
+    """Return the memory of a process and of its data, with a margin."""
+    return round(MARGIN * (process + data))
