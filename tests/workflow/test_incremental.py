@@ -142,7 +142,7 @@ CASES = [
     ("code edit of score", edit_source("src/ensir/images/similarity.py", "10 * np.log10(peak**2 / error)", "20 * np.log10(peak / error**0.5)"), 0, ["score"], ["ingest", "predict", "partition", "estimate", "fuse"]),
     ("code edit of a restorer", edit_source("src/ensir/restorers/folder.py", "self.files = files", "self.files = list(files)"), 8, ["predict ref with a"], ["ingest", " f,"]),
     ("another format of fused stores", edit_source("src/ensir/storage/formats.py", "OF_FUSED = 2", "OF_FUSED = 3"), 0, ["fuse test by average", "fuse test by ensir"], ["ingest", "predict", "partition", "estimate", "merge"]),
-    ("comment edit", edit_source("src/ensir/storage/reading.py", "FORMAT_VERSION = 1", "FORMAT_VERSION = 1  # the first"), 0, None, []),
+    ("comment edit", edit_source("src/ensir/storage/formats.py", "VERSION = 1", "VERSION = 1  # the first"), 0, None, []),
     ("comment edit of a rule", edit_source("workflow/rules/2_predict.smk", "# REQUIRED INPUTS", "# Required"), 0, None, []),
     ("docstring edit", edit_source("src/ensir/stages/fuse.py", '"""Fuse: the', '"""Fuse: all the'), 0, None, []),
 ]  # fmt: skip

@@ -113,7 +113,7 @@ def compare(
     for metric, section in settings["metrics"].items():
         kind = registry.module("metrics", section["kind"])
         smallest = registry.section("metrics", section["kind"]).smallest
-        if min(target.shape[:2]) < smallest:
+        if min(inner[0].shape[:2]) < smallest:
             raise InputError(
                 f"image {name!r}: is {width}×{height}, and with a crop of {crop} too small for {metric}, which needs "
                 f"{smallest}×{smallest} pixels; lower the crop, leave the image out, or score by other metrics"
