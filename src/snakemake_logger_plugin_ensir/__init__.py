@@ -139,7 +139,7 @@ class LogHandler(LogHandlerBase):
             case LogEvent.JOB_FINISHED:
                 self._finished(told.job_id, now)
             case LogEvent.JOB_ERROR:
-                if not told.indent:  # those of a group are told of together
+                if not told.indent:  # a group is reported as one
                     self._failed(told.jobid, told.rule_name, told.log, ours=True)
             case LogEvent.GROUP_ERROR:
                 self._group_failed(told)

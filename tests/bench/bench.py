@@ -216,7 +216,7 @@ def bench_filters(frame):
     counter = filter_statistics.counter(NAMES[:3], 8, 3, {})
     seconds = best(lambda: counter.add(list(images), images[0], 0, slice(0, HEIGHT)), 3)
     row("count for local filters, one core", f"{images[0].size / seconds / 1e6:.0f} M values/s", "≥ 20 M")
-    filters = np.random.default_rng(0).normal(0, 0.1, (context.CELLS, context.number_of_features(3, 3)))
+    filters = np.random.default_rng(0).normal(0, 0.1, (context.KEYS, context.number_of_features(3, 3)))
     numba.set_num_threads(1)
     seconds = best(lambda: context.filtered(images, filters))
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)

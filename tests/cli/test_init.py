@@ -172,7 +172,7 @@ def test_other_names_for_targets(tmp_path: Path, monkeypatch):
         write(tmp_path, *(f"data/{folder}/{image}.png" for image in "123"))
     error = init("data", code=2).stderr
     assert error.startswith(
-        "error: data: 9 images, but no folder or file is called as targets are (gt, sharp, "
+        "error: data: 9 images, but no folder or file has a name that targets have (gt, sharp, "
     )
     init("data", "--target", "best")
     assert made()["datasets"]["test"]["target"] == "data/best/{image}.png"
@@ -206,7 +206,7 @@ def test_predictions_of_the_test_alone(tmp_path: Path, monkeypatch):
     raw = made()
     assert raw["datasets"]["reference"]["target"] == "data/test/gt/{image,2}.png"
     assert raw["datasets"]["test"]["exclude"] == ["2"]
-    told = "6 files do not tell their set, the first data/out/a/1.png: they are taken to belong to test"
+    told = "6 files have names that say nothing of their set, the first data/out/a/1.png: they are taken to belong to test"
     assert told in done.stdout
     assert "data/train/gt/{image}.png: not all of the models have predictions for train" in done.stdout
     assert "1 files of arrays, the first data/out/c.npy: predictions in them need a model with" in done.stdout

@@ -138,6 +138,8 @@ def test_published_layouts(tmp_path: Path, monkeypatch, layout: str):
         ("{a}{b}.png", "xyz.png", "can be read in two ways, {a} = 'x', {b} = 'yz' or {a} = 'xy', {b} = 'z'"),
         ("{a}*.png", "xy.png", "can be read in two ways"),
         ("*{b}.png", "xy.png", "can be read in two ways"),
+        ("*{frame,\\d\\d}*.png", "scene01_02.png", "{frame} = '01' or {frame} = '02'; write out the text around the parts"),
+        ("gt/*_{id,\\d+}_*.png", "gt/a_12_34_b.png", "can be read in two ways, {id} = '12' or {id} = '34'; write out"),
     ],
 )  # fmt: skip
 def test_reading(pattern: str, path: str, parts: object):

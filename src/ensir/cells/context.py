@@ -1,4 +1,4 @@
-"""Context: which cell a value is in by its surroundings, and what it has to tell there.
+"""Context: the key of a value by its surroundings, and what it has to tell there.
 
 How far the models differ and how much the picture changes within 5×5 pixels are two levels of the key, the mean of the
 models at the value itself is the third. Features compare the predictions at a value with those around it and in the
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ensir.cells import key
+from ensir.cells.key import LEVELS_OF_CONTEXT as LEVELS
 
 if TYPE_CHECKING:
     from jaxtyping import Float32, Float64, Int, Int32, Shaped, UInt16
 
-LEVELS = 8  # of each part of a key
-CELLS = LEVELS**3
-HALO = 3  # rows above and below a value on which its cell and features depend
+KEYS = LEVELS**3
+HALO = 3  # rows above and below a value on which its key and features depend
 
 
 def scale(models: int, channels: int) -> int:
@@ -34,9 +34,9 @@ def number_of_features(models: int, channels: int) -> int:
     return 4 * models if channels > 1 else 3 * models - 1
 
 
-def parts_of(cell: Int[np.ndarray, " cell"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the three levels of cells: disagreement of the models, change of the picture, mean of the models."""
-    return cell // LEVELS**2, cell // LEVELS % LEVELS, cell % LEVELS
+def parts_of(number: Int[np.ndarray, " key"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the three levels of keys: disagreement of the models, change of the picture, mean of the models."""
+    return number // LEVELS**2, number // LEVELS % LEVELS, number % LEVELS
 
 
 def thresholds(
@@ -63,22 +63,22 @@ def step(x: Shaped[np.ndarray, "model channel height width"]) -> int:
 def features_of(
     x: Shaped[np.ndarray, "model channel height width"],
 ) -> tuple[UInt16[np.ndarray, "channel height width"], Float32[np.ndarray, "feature channel height width"]]:
-    """Return the cell and the features of every value; slow, for looking at them.
+    """Return the key and the features of every value; slow, for looking at them.
 
     Returns
     -------
-    cell : uint16 array, (channel, height, width)
+    key : uint16 array, (channel, height, width)
     features : float32 array, (feature, channel, height, width)
         Whole numbers, `scale` times what they mean:
         x_j − m (all models but the last); mean of the four axial neighbours of x_j, minus m; mean of the four diagonal
         ones, minus m; mean of x_j − m over the other channels (all models but the last); means over the other channels
         of what m's axial and diagonal neighbours are above m.
     """
-    from ensir.cells.filtering import cells_of_row, features_of_row, levels_of_pixels, sums_of_row
+    from ensir.cells.filtering import features_of_row, keys_of_row, levels_of_pixels, sums_of_row
 
     models, channels, height, width = x.shape
     count = number_of_features(models, channels)
-    cell = np.empty((channels, height, width), np.uint16)
+    keys = np.empty((channels, height, width), np.uint16)
     features = np.empty((count, channels, height, width), np.float32)
     levels = np.empty((height, width), np.uint16)
     levels_of_pixels(x, 0, height, *thresholds(x), levels)
@@ -93,15 +93,15 @@ def features_of(
         for channel in range(channels):
             features_of_row(x, i, channel, total, around, row)
             features[:, channel, i] = row
-            cells_of_row(levels[i], total[channel], step(x), own)
-            cell[channel, i] = own
-    return cell, features
+            keys_of_row(levels[i], total[channel], step(x), own)
+            keys[channel, i] = own
+    return keys, features
 
 
 def filtered(
     x: Shaped[np.ndarray, "model channel height width"], filters: Float64[np.ndarray, "key feature"]
 ) -> Float32[np.ndarray, "channel height width"]:
-    """Return m + Wᵀf of every value, with the filter W of its cell.
+    """Return m + Wᵀf of every value, with the filter W of its key.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def filtered(
 
     models, channels = x.shape[:2]
     features = filters.shape[1]
-    pairs = np.zeros((-(-features // 2), CELLS, 2), np.float32)
+    pairs = np.zeros((-(-features // 2), KEYS, 2), np.float32)
     scaled = (filters / scale(models, channels)).T
     pairs[:, :, 0], pairs[: features // 2, :, 1] = scaled[::2], scaled[1::2]
     fused = np.empty(x.shape[1:], np.float32)

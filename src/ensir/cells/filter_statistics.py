@@ -113,10 +113,10 @@ class Counter:
 
         images, target = np.stack(x), np.ascontiguousarray(y)
         how = (*context.thresholds(images), context.step(images))
-        shape = (context.CELLS, self.factors, -(-self.factors // VECTOR) * VECTOR)
+        shape = (context.KEYS, self.factors, -(-self.factors // VECTOR) * VECTOR)
         if fold not in self.products:
-            self.products[fold] = np.zeros((context.CELLS, self.factors, self.factors), np.int64)
-            self.count[fold] = np.zeros(context.CELLS, np.int64)
+            self.products[fold] = np.zeros((context.KEYS, self.factors, self.factors), np.int64)
+            self.count[fold] = np.zeros(context.KEYS, np.int64)
         at_once = max(1, VALUES_AT_ONCE // target[:, 0].size)
         for first in range(rows.start, rows.stop, at_once):
             # Sums of 16 bits soon leave the range in which float64 is exact.
@@ -163,7 +163,7 @@ def total(pieces: Sequence[FilterStatistics]) -> FilterStatistics:
     InputError
         A sum exceeds the range of 64-bit integers.
     """
-    number = np.concatenate([piece.fold * context.CELLS + piece.key for piece in pieces])
+    number = np.concatenate([piece.fold * context.KEYS + piece.key for piece in pieces])
     occupied, row = np.unique(number, return_inverse=True)
     sums: dict[str, np.ndarray] = {}
     start = 0
@@ -175,7 +175,7 @@ def total(pieces: Sequence[FilterStatistics]) -> FilterStatistics:
             held = sums.setdefault(name, np.zeros((len(occupied), *values.shape[1:]), np.int64))
             held[own] = _sum(held[own], values)
     first = pieces[0]
-    fold, cell = np.divmod(occupied, context.CELLS)
+    fold, cell = np.divmod(occupied, context.KEYS)
     return FilterStatistics(first.models, first.bits, first.channels, fold, cell, **sums)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ensir.cells.key import LEVELS_OF_CONTEXT
 from ensir.execution.kernels import njit, prange
 
 REACH = 2  # pixels on each side of the middle of a box
@@ -30,7 +31,7 @@ def _add_levels(a, b, c, d, e, thresholds, weight, levels):
     for j in range(len(levels)):
         box = np.int32(a[j] + b[j] + c[j] + d[j] + e[j])
         level = np.int32(0)
-        for t in range(7):
+        for t in range(len(thresholds)):
             level = np.int32(level + (box >= thresholds[t]))
         levels[j] += np.uint16(weight * level)
 
@@ -49,7 +50,7 @@ def _add_difference(values, others, sums):
 
 @njit(nogil=True, cache=True)
 def levels_of_pixels(x, first, last, disagreement, change, levels):
-    """Write 64 · level + 8 · level of the pixels of some rows, by the two lists of thresholds.
+    """Write what the keys of a pixel's values have in common: its levels of disagreement and change, weighted.
 
     Parameters
     ----------
@@ -86,7 +87,10 @@ def levels_of_pixels(x, first, last, disagreement, change, levels):
         d, e = min(i + 1, height - 1) - top, min(i + 2, height - 1) - top
         own = levels[i - first]
         own[:] = 0
-        for rows, thresholds, weight in ((differing, disagreement, 64), (changing, change, 8)):
+        for rows, thresholds, weight in (
+            (differing, disagreement, LEVELS_OF_CONTEXT**2),
+            (changing, change, LEVELS_OF_CONTEXT),
+        ):
             _add_levels(rows[a], rows[b], rows[i - top], rows[d], rows[e], thresholds, weight, own)
 
 
@@ -173,7 +177,7 @@ def _compare_more(values, total, times, less, factor, result):
 
 @njit(nogil=True, cache=True)
 def add_products(x, y, first, last, disagreement, change, step, products, count):
-    """Add the products of features and targets, and count values, by cell.
+    """Add the products of features and targets, and count values, by key.
 
     Parameters
     ----------
@@ -185,9 +189,9 @@ def add_products(x, y, first, last, disagreement, change, step, products, count)
         See `levels_of_pixels`.
     step : int
         Sum over the models from one level of a key's last part to the next.
-    products : float64 or int64 array, (cell, vector, width of a vector)
+    products : float64 or int64 array, (key, vector, width of a vector)
         Lower products of features and target, one vector for each factor; the target comes after the features.
-    count : int64 array, (cell,)
+    count : int64 array, (key,)
     """
     models, channels, _, width = x.shape
     factors, padded = products.shape[1:]
@@ -195,7 +199,7 @@ def add_products(x, y, first, last, disagreement, change, step, products, count)
         np.empty((channels, width), np.float32),
         np.empty((2, models + 1, channels, width), np.float32),
     )
-    row, cells = np.empty((factors, width), np.float32), np.empty(width, np.int64)
+    row, keys = np.empty((factors, width), np.float32), np.empty(width, np.int64)
     value = np.zeros(padded, products.dtype)
     factor = np.float32(4 * max(channels - 1, 1))
     levels = np.empty((last - first, width), np.uint16)
@@ -205,10 +209,10 @@ def add_products(x, y, first, last, disagreement, change, step, products, count)
         for c in range(channels):
             features_of_row(x, i, c, total, around, row[: factors - 1])
             _compare(y[c, i], total[c], np.float32(models), np.float32(1), factor, row[factors - 1])
-            cells_of_row(levels[i - first], total[c], step, cells)
+            keys_of_row(levels[i - first], total[c], step, keys)
             for j in range(width):
-                count[cells[j]] += 1
-                sums = products[cells[j]]
+                count[keys[j]] += 1
+                sums = products[keys[j]]
                 for n in range(factors):
                     value[n] = row[n, j]
                 for n in range(factors):
@@ -218,10 +222,10 @@ def add_products(x, y, first, last, disagreement, change, step, products, count)
 
 
 @njit(nogil=True, cache=True)
-def cells_of_row(levels, total, step, cells):
-    """Write the cell of each value of a row; half a level is far more than what rounding may change."""
-    for j in range(len(cells)):
-        cells[j] = levels[j] + np.int64((np.float64(total[j]) + 0.5) / step)
+def keys_of_row(levels, total, step, keys):
+    """Write the key of each value of a row; half a level is far more than what rounding may change."""
+    for j in range(len(keys)):
+        keys[j] = levels[j] + np.int64((np.float64(total[j]) + 0.5) / step)
 
 
 @njit(nogil=True, cache=True, parallel=True)
@@ -235,7 +239,7 @@ def filtered(x, disagreement, change, step, features, table, fused):
         See `add_products`.
     features : int
         Their number.
-    table : uint64 array, (pair of features, cell)
+    table : uint64 array, (pair of features, key)
         W, divided by `scale`: two float32 in each word, which are looked up at once.
     fused : float32 array, (channel, height, width), to be written
     """
@@ -245,7 +249,7 @@ def filtered(x, disagreement, change, step, features, table, fused):
         total = np.empty((channels, width), np.float32)
         around = np.empty((2, models + 1, channels, width), np.float32)
         row = np.zeros((2 * len(table), width), np.float32)
-        cells, words = np.empty(width, np.int64), np.empty(width, np.uint64)
+        keys, words = np.empty(width, np.int64), np.empty(width, np.uint64)
         weights = words.view(np.float32)
         sums = np.empty(width, np.float32)
         start, stop = block * ROWS_AT_ONCE, min((block + 1) * ROWS_AT_ONCE, height)
@@ -255,13 +259,13 @@ def filtered(x, disagreement, change, step, features, table, fused):
             sums_of_row(x, i, total, around)
             for c in range(channels):
                 features_of_row(x, i, c, total, around, row[:features])
-                cells_of_row(levels[i - start], total[c], step, cells)
+                keys_of_row(levels[i - start], total[c], step, keys)
                 for j in range(width):
                     sums[j] = total[c, j] / np.float32(models)
                 for n in range(len(table)):
                     pairs, first, second = table[n], row[2 * n], row[2 * n + 1]
                     for j in range(width):
-                        words[j] = pairs[cells[j]]
+                        words[j] = pairs[keys[j]]
                     for j in range(width):
                         sums[j] = sums[j] + weights[2 * j] * first[j] + weights[2 * j + 1] * second[j]
                 for j in range(width):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int, Integer, UInt64
 
 LEVELS = 256  # of 8 bits: bin widths are in these levels, whatever the depth
+LEVELS_OF_CONTEXT = 8  # of each part of a key of context
 MOST_BIN_SETS = 2**61  # times three channels they are numbered in 64 bits
 
 

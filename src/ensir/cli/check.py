@@ -24,7 +24,7 @@ def check(
     results: Results = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print mistakes only")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="print a list with all that was found, mistakes among it")
+        bool, typer.Option("--json", help="print a list with all that was found, including its mistakes")
     ] = False,
 ) -> None:
     """Check configurations and the files that they name; print a summary, or all mistakes and how to fix them.

@@ -1,4 +1,4 @@
-"""Snakemake as a child process: the display of a run alone has the terminal, and whoever stops it hears so once."""
+"""Snakemake as a child process: the display of a run alone has the terminal, and a stop is reported once."""
 
 from __future__ import annotations
 

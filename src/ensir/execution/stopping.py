@@ -72,6 +72,7 @@ def _interrupt(*_: Any) -> NoReturn:
 def _send_again(ignored: Any) -> None:
     if isinstance(ignored.exc_value, KeyboardInterrupt | Terminated):
         number = exit_code(ignored.exc_value) - 128
+        # Private, but alone in taking the number of a signal and sending it to nobody else.
         threading.Timer(SECONDS_TO_LEAVE, _thread.interrupt_main, [number]).start()
     else:
         sys.__unraisablehook__(ignored)

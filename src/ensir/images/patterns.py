@@ -160,9 +160,11 @@ class Pattern:
             ", ".join(f"{{{part}}} = {values[part]!r}" for part in self.parts) for values in (reading, other)
         )
         shorter, longer = sorted((reading[differ[0]], other[differ[0]]), key=len)
-        between = longer[len(shorter)]
-        limit = r"\d+" if between.isalnum() else f"[^{between}]+"
-        limited = " or ".join(f"{{{name},{limit}}}" for name in differ)
+        between = longer[len(shorter) :][:1] if longer.startswith(shorter) else ""
+        if not between or between.isalnum():
+            fix = "write out the text around the parts in place of wildcards, or say what a part is made of, such as"
+            return f"{path!r} can be read in two ways, {ways}; {fix} {{{differ[0]},\\d+}}"
+        limited = " or ".join(f"{{{name},[^{between}]+}}" for name in differ)
         return f"{path!r} can be read in two ways, {ways}; say in the pattern what a part is made of, such as {limited}"
 
 

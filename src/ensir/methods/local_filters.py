@@ -105,7 +105,7 @@ def fit(statistics: FilterStatistics, settings: dict[str, Any], progress: Progre
     mean = gains.mean(axis=0)
     tree, number = np.unravel_index(mean.argmax(), mean.shape)
     if mean[tree, number] <= 0 or not _something_to_learn(folds):
-        table = np.zeros((context.CELLS, statistics.cross.shape[1]))
+        table = np.zeros((context.KEYS, statistics.cross.shape[1]))
     else:
         table = list(Solver(_weighted(folds)).tables(STRENGTHS[number]))[tree]
     return {"filter": table, "held_out": gains, "strength": np.array(STRENGTHS)}
@@ -121,7 +121,7 @@ class Solver:
     """
 
     def __init__(self, cells: Sums):
-        disagreement, change, mean = context.parts_of(np.arange(context.CELLS))
+        disagreement, change, mean = context.parts_of(np.arange(context.KEYS))
         levels = context.LEVELS
         self.groups = {
             "a": disagreement,
@@ -129,10 +129,10 @@ class Solver:
             "m": mean,
             "am": disagreement * levels + mean,
             "ag": disagreement * levels + change,
-            "amg": np.arange(context.CELLS),
+            "amg": np.arange(context.KEYS),
         }
         self.sums = {name: cells.over(group, int(group.max()) + 1) for name, group in self.groups.items()}
-        whole = cells.over(np.zeros(context.CELLS, np.int64), 1)
+        whole = cells.over(np.zeros(context.KEYS, np.int64), 1)
         count, features = whole.count[0], whole.cross.shape[1]
         self.gram = whole.gram[0] / count
         self.gram += RIDGE * np.trace(self.gram) / features * np.eye(features)
@@ -196,7 +196,7 @@ def solve(
 
 
 def _something_to_learn(folds: list[Sums]) -> bool:
-    """Return whether the average is ever wrong, and the models are ever of two minds."""
+    """Return whether the average is ever wrong, and the models ever differ."""
     return any(fold.square.any() for fold in folds) and any(fold.gram.any() for fold in folds)
 
 
@@ -207,7 +207,7 @@ def _by_fold(statistics: FilterStatistics) -> list[Sums]:
         own = statistics.fold == fold
         key = statistics.key[own]
         held = (statistics.count, statistics.gram, statistics.cross, statistics.square)
-        folds.append(Sums(*(_added(values[own].astype(np.float64), key, context.CELLS) for values in held)))
+        folds.append(Sums(*(_added(values[own].astype(np.float64), key, context.KEYS) for values in held)))
     return folds
 
 

@@ -28,7 +28,11 @@ def as_yaml(proposal: Proposal, command: str) -> str:
 
 def _lines(proposal: Proposal, command: str) -> Iterator[str]:
     yield f"# Made by `{command}`. Paths are relative to the folder in which it was called."
-    yield "# Not certain, please check:" if proposal.unsure else "# All was told by names and sizes."
+    yield (
+        "# Not certain, please check:"
+        if proposal.unsure
+        else "# Everything here was inferred from names and sizes."
+    )
     for line in proposal.unsure:
         yield from textwrap.wrap(line, WIDTH, initial_indent="# - ", subsequent_indent="#   ")
     if proposal.unused:

@@ -132,8 +132,8 @@ def _no_targets(paths: list[str], folders: list[str], target: str | None) -> str
     if target:
         return f"--target: {unknown(f'no folder with images is called {target!r}', target, sorted(names))}"
     return (
-        f"{', '.join(folders)}: {len(paths)} images, but no folder or file is called as targets are (gt, sharp, HR, "
-        f"clean, target, …); name their folder: --target {sorted(names)[-1]}"
+        f"{', '.join(folders)}: {len(paths)} images, but no folder or file has a name that targets have (gt, sharp, "
+        f"HR, clean, target, …); name their folder: --target {sorted(names)[-1]}"
     )
 
 
@@ -174,7 +174,8 @@ def _add_series(proposal: Proposal, found: Found, called: dict[str, tuple[file_n
     if found.assumed:
         path, name = found.assumed[0]
         proposal.unsure.append(
-            f"{len(found.assumed)} files do not tell their set, the first {path}: they are taken to belong to {name}"
+            f"{len(found.assumed)} files have names that say nothing of their set, the first {path}: "
+            f"they are taken to belong to {name}"
         )
     for told, files in (("belong to no target", found.alone), ("may belong to several sets", found.unclear)):
         if files:
