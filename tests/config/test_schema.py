@@ -121,12 +121,12 @@ WRONG = [
     (
         "experiments.folders.methods.spare.kind",
         GONE,
-        "is missing, and 'spare' is no kind; allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, ptgrm, refesr, rforest, zzpm",
+        "is missing, and 'spare' is no kind; allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, zzpm",
     ),
     (
         "experiments.folders.methods.spare.kind",
         "averag",
-        "'averag' is wrong; allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, ptgrm, refesr, rforest, zzpm; did you mean 'average'?",
+        "'averag' is wrong; allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, zzpm; did you mean 'average'?",
     ),
     # wrong types
     ("datasets.train.scale", "four", "'four' is wrong; allowed: whole number, at least 1"),
@@ -311,7 +311,7 @@ ELSEWHERE = [
         "experiments.denoise.methods.ensr",
         {},
         "experiments.denoise.methods.ensr.kind: is missing, and 'ensr' is no kind; "
-        "allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, ptgrm, refesr, rforest, zzpm; did you mean 'ensir'?",
+        "allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, zzpm; did you mean 'ensir'?",
     ),
     (
         "experiments.folders.methods.ensir",
