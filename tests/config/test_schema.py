@@ -79,7 +79,7 @@ WRONG = [
     (
         "experiments.denoise.test",
         "x",
-        "unknown key; allowed: models, reference, tests, score, methods, sweep, allow_overlap, png, expected_error, figures; "
+        "unknown key; allowed: models, reference, tests, score, methods, sweep, allow_overlap, png, fused, expected_error, figures; "
         "did you mean 'tests'?",
     ),
     (
