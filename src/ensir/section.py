@@ -117,3 +117,10 @@ def texts(section: dict[str, Any], key: str) -> list[str]:
     """Return the texts that a key holds: a single one, or a list of them."""
     value = section.get(key)
     return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+
+
+def check_inputs(datasets: dict[str, dict[str, Any]], why: str) -> Iterator[Problem]:
+    """Check that datasets whose targets are files have inputs, too, or make them."""
+    for name, dataset in datasets.items():
+        if dataset.get("target") and not (dataset.get("input") or dataset.get("degradation")):
+            yield Problem(f"datasets.{name}.input", f"is missing: {why}; give `input` or `degradation`")

@@ -44,6 +44,7 @@ from ensir.cells import authors_format, lut
 from ensir.config import reading
 from ensir.errors import InputError
 from ensir.images import array_files, image_files, listing
+from ensir.images.depth import to_integers
 from ensir.networks import spandrel_files
 from ensir.storage import sources
 from ensir.storage.digests import sha256
@@ -409,7 +410,7 @@ def value_range(random: np.random.Generator, folder: Path) -> str:
         (found,) = (
             registry.module("restorers", (model)["kind"]).Restorer(model, [str(path)]).restore([degraded])
         )
-        found = image_files.to_integers(found, f"uint{bits}", str(path))
+        found = to_integers(found, f"uint{bits}", str(path))
     except InputError as error:
         return "refused" if str(path) in str(error) and not right else f"is refused: {error}"
     if not right:

@@ -14,7 +14,7 @@ import pytest
 from ensir import registry, restorers
 from ensir.errors import InputError
 from ensir.images import array_files
-from ensir.images.image_files import to_integers
+from ensir.images.depth import to_integers
 
 
 def folder(path: Path, bits: int = 8, extent: tuple[float, float] = (0, 255), **settings: Any) -> np.ndarray:

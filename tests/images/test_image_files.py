@@ -20,6 +20,7 @@ from hypothesis.extra import numpy as arrays
 
 from ensir.errors import InputError
 from ensir.images import image_files, listing
+from ensir.images.depth import to_integers
 
 
 def paths(folder: Path, *names: str) -> None:
@@ -370,7 +371,7 @@ def test_accents_are_written_in_two_ways(tmp_path: Path, caplog):
 
 @given(arrays.arrays(np.float64, 20, elements=st.floats(-1e6, 1e6)))
 def test_rounding(value: np.ndarray):
-    rounded = image_files.to_integers(value, np.uint8, "x")
+    rounded = to_integers(value, np.uint8, "x")
     assert rounded.dtype == np.uint8
     assert (np.abs(rounded - np.clip(value, 0, 255)) <= 0.5).all()
 
@@ -378,4 +379,4 @@ def test_rounding(value: np.ndarray):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_values_that_are_no_numbers(bad: float):
     with pytest.raises(InputError, match="prediction: 1 of 3 values are NaN or infinite"):
-        image_files.to_integers(np.array([0.0, bad, 1.0]), np.uint8, "prediction")
+        to_integers(np.array([0.0, bad, 1.0]), np.uint8, "prediction")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from ensir.images import degradations, image_files
+from ensir.images import degradation_files, degradations, image_files
 from ensir.images.degradations import imresize
 from ensir.images.similarity import psnr
 from ensir.networks import linear, meanshift
@@ -42,7 +42,7 @@ def known_run(data: Path, size: int = 256) -> tuple[Observation, np.ndarray]:
     """Return the blurred image, not rounded, and its target without the border."""
     photograph = image_files.read(str(data / "images/dmsp/101085.jpg"))
     target = photograph[100 : 100 + size, 40 : 40 + size].astype(np.float32)
-    kernel = degradations.read_kernel(str(data / "images/dmsp/kernels.mat"), 1, mirrored=True)
+    kernel = degradation_files.read_kernel(str(data / "images/dmsp/kernels.mat"), 1, mirrored=True)
     weights = torch.from_numpy(kernel.copy()).float()
     x = torch.from_numpy(target).permute(2, 0, 1)
     y = linear.Blur(weights, (size, size)).apply(x)

@@ -12,7 +12,8 @@ from scipy.signal import convolve
 
 from ensir.errors import InputError
 from ensir.images import degradations, image_files
-from ensir.images.degradations import degrade, imresize, kernel_of, known_pixels, read_kernel, read_mask
+from ensir.images.degradation_files import read_kernel, read_mask
+from ensir.images.degradations import degrade, imresize, kernel_of, known_pixels
 from ensir.networks import linear
 
 ODD = st.integers(0, 4).map(lambda n: 2 * n + 1)

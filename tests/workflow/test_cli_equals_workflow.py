@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from ensir.cells import lut
 from ensir.cli import app
 from ensir.images import image_files
+from ensir.images.depth import to_integers
 from ensir.storage.layout import Layout
 from ensir.storage.reading import Part
 
@@ -64,7 +65,7 @@ def test_fit_and_fuse(finished: Run, predictions: Path, tmp_path: Path):
     for part in parts(layout.fused("one", "test", "ensir")):
         for name in part.names:
             fused = image_files.read(str(tmp_path / f"fused/{name}.png"))
-            np.testing.assert_array_equal(fused, image_files.to_integers(part.image(name), np.uint8, name))
+            np.testing.assert_array_equal(fused, to_integers(part.image(name), np.uint8, name))
 
 
 def test_score(finished: Run, predictions: Path, tmp_path: Path):

@@ -16,6 +16,7 @@ import numpy as np
 
 from ensir.cells import key
 from ensir.cells.key import LEVELS_OF_CONTEXT as LEVELS
+from ensir.images import depth
 
 if TYPE_CHECKING:
     from jaxtyping import Float32, Float64, Int, Int32, Shaped, UInt16
@@ -49,7 +50,7 @@ def thresholds(
     directions together.
     """
     models, channels = x.shape[:2]
-    steps = key.unit(x.itemsize * 8) * 2 ** np.arange(LEVELS - 1)
+    steps = depth.unit(x.itemsize * 8) * 2 ** np.arange(LEVELS - 1)
     disagreement = -(-25 * channels * (models * (models - 1) // 2) * steps // 4)
     change = -(-75 * channels * models * steps // 2)
     return disagreement.astype(np.int32), change.astype(np.int32)
@@ -57,7 +58,7 @@ def thresholds(
 
 def step(x: Shaped[np.ndarray, "model channel height width"]) -> int:
     """Return by how much the sum of the models grows from one level of the last part of a key to the next."""
-    return key.LEVELS // LEVELS * key.unit(x.itemsize * 8) * len(x)
+    return key.LEVELS // LEVELS * depth.unit(x.itemsize * 8) * len(x)
 
 
 def features_of(

@@ -1,4 +1,4 @@
-"""Keys: which cell a value is in. The only module that knows bin edges, the base T and the unit of a depth.
+"""Keys: which cell a value is in. The only module that knows bin edges and the base T.
 
 A key numbers a bin set: the bin of each model in base T, that of the last model fastest.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ensir.errors import InputError
+from ensir.images.depth import unit
 
 if TYPE_CHECKING:
     from jaxtyping import Int, Integer, UInt64
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 LEVELS = 256  # of 8 bits: bin widths are in these levels, whatever the depth
 LEVELS_OF_CONTEXT = 8  # of each part of a key of context
 MOST_BIN_SETS = 2**61  # times three channels they are numbered in 64 bits
-
-
-def unit(bits: int) -> int:
-    """Return the code values per level of 0–255: 1 for 8 bits, 257 for 16."""
-    return white(bits) // white(8)
-
-
-def white(bits: int) -> int:
-    """Return the largest code value of 8 or 16 bits."""
-    return 2**bits - 1
 
 
 def bins(bin_width: int) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ensir.cells import key as keys
 from ensir.errors import InputError
+from ensir.images import depth
 from ensir.storage import reading, writing
 from ensir.storage.layout import Place
 
@@ -93,7 +94,7 @@ class Statistics:
     @property
     def unit(self) -> int:
         """Code values per level of 0–255."""
-        return keys.unit(self.bits)
+        return depth.unit(self.bits)
 
     @property
     def levels(self) -> Int[np.ndarray, " cell"]:

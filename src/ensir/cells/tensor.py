@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ensir.cells import key
 from ensir.cells.lut import DENSE_CELLS, LUT, load
 from ensir.errors import InputError
+from ensir.images import depth
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
@@ -44,8 +44,8 @@ class TensorLUT:
         if lut.cells > DENSE_CELLS:
             raise InputError(f"a LUT of {lut.cells} cells is too large for tensors; widen the bins")
         self.models, self.channels, self.bins = len(lut.models), lut.channels, lut.bins
-        self.largest = key.white(lut.bits)
-        self.step = lut.bin_width * key.unit(lut.bits)
+        self.largest = depth.white(lut.bits)
+        self.step = lut.bin_width * depth.unit(lut.bits)
         self.weights = torch.as_tensor(lut.dense, device=device, dtype=dtype)
 
 

@@ -22,6 +22,7 @@ from ensir.config.schema import Experiment
 from ensir.datasets.folder import FolderDataset
 from ensir.errors import InputError
 from ensir.images import array_files, image_files, listing
+from ensir.images.depth import to_integers
 from ensir.planning.parts import assign
 from ensir.restorers.folder import FolderModel
 from ensir.storage import packing, reading, writing
@@ -207,7 +208,7 @@ def fuse(
             fused, expected = (rows.T.reshape(image.shape) for rows in (fused, expected))
             if error_map:
                 image_files.write_map(error_map / f"{name}.tif", expected)
-            image_files.write(output / f"{name}.png", image_files.to_integers(fused, image.dtype, name))
+            image_files.write(output / f"{name}.png", to_integers(fused, image.dtype, name))
             if any(writing.image_digest(row) in digests for row, digests in zip(x, known, strict=False)):
                 of_reference.append(name)
             if supported is not None:

@@ -75,6 +75,7 @@ def restore(
     """
     from ensir import registry
     from ensir.images import image_files
+    from ensir.images.depth import to_integers
     from ensir.networks.observation import observe
     from ensir.networks.shipped import SHIPPED_DAES
     from ensir.restorers import Degraded
@@ -99,7 +100,7 @@ def restore(
     with shown(f"{method} {image.name}") as progress:
         descent = restorer.descend(observation, state, truth, progress)
     restored = restorer.finish(observation, descent, degraded)
-    image_files.write(output, image_files.to_integers(restored, degraded.dtype, str(image)))
+    image_files.write(output, to_integers(restored, degraded.dtype, str(image)))
     _write_trace(descent.rows, trace, plot)
     if state:
         state.remove()
@@ -166,11 +167,11 @@ def _settings(
 
 def _degradation(sigma: float, kernel: str | None, number: int, mirrored: bool, scale: int) -> dict[str, Any]:
     """Return how the image was degraded, as plain data."""
-    from ensir.images import degradations
+    from ensir.images import degradation_files
 
     known: dict[str, Any] = {"kind": "downscale"} if scale > 1 else {"kind": "noise", "sigma": sigma}
     if kernel:
-        values = degradations.read_kernel(kernel, number, mirrored)
+        values = degradation_files.read_kernel(kernel, number, mirrored)
         known |= {"kind": "blur", "values": values.tolist()}
     return known
 
@@ -179,11 +180,11 @@ def _masked(observation: Observation, mask: Path | None, image: Path) -> Observa
     """Return an observation without the pixels that a mask marks as missing."""
     import torch
 
-    from ensir.images import degradations
+    from ensir.images import degradation_files
 
     if mask is None:
         return observation
-    known = degradations.read_mask(str(mask))
+    known = degradation_files.read_mask(str(mask))
     if known.shape != observation.size:
         raise InputError(f"{mask}: is not of the size of {image}")
     return observation.masked(torch.from_numpy(known))
@@ -191,9 +192,9 @@ def _masked(observation: Observation, mask: Path | None, image: Path) -> Observa
 
 def _truth(target: Path | None, shape: tuple[int, int, int]) -> np.ndarray | None:
     """Return the ground truth, in 0–255."""
-    import numpy as np
 
     from ensir.images import image_files
+    from ensir.images.depth import unit
 
     if target is None:
         return None
@@ -203,7 +204,7 @@ def _truth(target: Path | None, shape: tuple[int, int, int]) -> np.ndarray | Non
             f"{target}: is {read.shape[1]}×{read.shape[0]} with {read.shape[2]} channels, the restored image "
             f"{shape[1]}×{shape[0]} with {shape[2]}"
         )
-    return read / (np.iinfo(read.dtype).max / 255)
+    return read / unit(8 * read.itemsize)
 
 
 # ── what is written ──────────────────────────────────────────────────────────────────────────────────────────

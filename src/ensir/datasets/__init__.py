@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ensir.images.degradations import kernel_files
+from ensir.images.degradation_files import kernel_files
 from ensir.section import Section
 from ensir.storage.paths import existing
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ensir.datasets import Dataset
-from ensir.images import image_files
+from ensir.images.cropping import cropped
 from ensir.images.degradations import Degradation
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def photograph(name: str, size: int | None) -> Shaped[np.ndarray, "height width 
     else:
         image = getattr(skimage.data, name)()
     if size:
-        image = image_files.cropped(
+        image = cropped(
             image, (min(size, image.shape[0]), min(size, image.shape[1])), "center", name, border=None
         )
     return np.ascontiguousarray(image)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ensir.cells.key import unit
+from ensir.images.depth import unit
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped, UInt8

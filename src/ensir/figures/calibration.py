@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ensir import methods
-from ensir.cells.key import unit
 from ensir.drawing import style
 from ensir.drawing.style import Drawing
 from ensir.figures import PaperFigure, Reading, Subject
+from ensir.images.depth import unit
 from ensir.methods import CombiningMethod
 from ensir.storage import reading
 

@@ -11,12 +11,13 @@ import numpy as np
 from pydantic import Field
 
 from ensir.cells import lut, statistics
-from ensir.cells.key import bins_of, unit
+from ensir.cells.key import bins_of
 from ensir.cells.lut import ESTIMATED, LUT, LutMethod
 from ensir.cells.statistics import Statistics
 from ensir.drawing import style
 from ensir.drawing.style import Drawing
 from ensir.figures import PaperFigure, Reading, Subject
+from ensir.images.depth import unit
 from ensir.methods import CombiningMethod, Progress, ensir
 from ensir.section import Context, Problem, shown, texts
 from ensir.storage import reading

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ensir.errors import InputError
+from ensir.images.depth import white
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -35,7 +36,8 @@ def check_size(path: str, height: int, width: int) -> None:
 
 def scaled(path: str, codes: Pixels, most: int) -> Pixels:
     """Scale codes of 0 to 2ⁿ − 1 to the full range of 8 bit (n ≤ 8) or 16 bit."""
-    dtype, top = (np.uint8, 255) if most <= 255 else (np.uint16, 65535)
+    bits = 8 if most <= white(8) else 16
+    dtype, top = np.dtype(f"uint{bits}"), white(bits)
     if codes.max(initial=0) > most:
         raise InputError(f"{path}: has values above {most}, the largest that it states; save it again")
     if most == top:

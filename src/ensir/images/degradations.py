@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ensir.errors import InputError
-from ensir.images.image_files import is_lossy, read, to_integers
-from ensir.section import Problem, Section
-from ensir.storage.failures import fix, reason
+from ensir.images.depth import to_integers, unit
+from ensir.section import Section
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Shaped
+    from jaxtyping import Float, Shaped
 
 
 class Noise(Section):
@@ -68,13 +65,6 @@ class Mask(Section):
 Degradation = Annotated[Noise | Blur | Downscale | Mask, Field(discriminator="kind")]
 
 
-def check_inputs(datasets: dict[str, dict[str, Any]], why: str) -> Iterator[Problem]:
-    """Check that datasets whose targets are files have inputs, too, or make them."""
-    for name, dataset in datasets.items():
-        if dataset.get("target") and not (dataset.get("input") or dataset.get("degradation")):
-            yield Problem(f"datasets.{name}.input", f"is missing: {why}; give `input` or `degradation`")
-
-
 def degrade(
     image: Shaped[np.ndarray, "height width channel"], degradation: dict[str, Any], name: str
 ) -> Shaped[np.ndarray, "low_height low_width channel"]:
@@ -92,7 +82,6 @@ def degrade(
     -------
     Array of the same dtype; `scale` times smaller for a downscale.
     """
-    unit = np.iinfo(image.dtype).max / 255  # code values per level of 0–255
     match degradation["kind"]:
         case "downscale":
             return imresize(image, 1 / degradation["scale"])
@@ -100,7 +89,9 @@ def degrade(
             degraded = blur(image.astype(np.float64), kernel_of(degradation))
         case _:
             degraded = image.astype(np.float64)
-    degraded += seeded(degradation["seed"], name).normal(0, degradation["sigma"] * unit, image.shape)
+    degraded += seeded(degradation["seed"], name).normal(
+        0, degradation["sigma"] * unit(8 * image.itemsize), image.shape
+    )
     if degradation["kind"] == "mask":
         degraded *= known_pixels(degradation, name, image.shape[:2])[:, :, None]
     return to_integers(degraded, image.dtype, name)
@@ -129,79 +120,6 @@ def kernel_of(degradation: dict[str, Any]) -> Float[np.ndarray, "high wide"]:
     return kernel(degradation["kernel"], degradation["width"])
 
 
-def kernel_files(degradation: dict[str, Any] | None) -> list[str]:
-    """Return the file that a blur takes its kernel from; empty for kernels of a given shape."""
-    path = (degradation or {}).get("kernel", "")
-    return [path] if "." in path else []
-
-
-def read_kernel(path: str, number: int = 1, mirrored: bool = False) -> Float[np.ndarray, "high wide"]:
-    """Read a blur kernel from a ``.mat``, ``.npy`` or image file.
-
-    Parameters
-    ----------
-    path : str
-    number : int
-        Number, from one, of the matrix in a ``.mat`` file, or of the cell in its cell array.
-    mirrored : bool
-        Rotate it by 180°.
-
-    Returns
-    -------
-    float64 array, (height, width)
-        With odd sides, not negative, of sum one.
-
-    Raises
-    ------
-    InputError
-        Not a kernel.
-    """
-    try:
-        if path.endswith(".npy"):
-            kernels = [np.load(path, allow_pickle=False)]
-        elif path.endswith(".mat"):
-            from scipy.io import loadmat
-
-            matrices = [value for name, value in loadmat(path).items() if not name.startswith("__")]
-            kernels = [
-                cell for value in matrices for cell in (value.ravel() if value.dtype == object else [value])
-            ]
-        else:
-            if is_lossy(path):
-                raise InputError(
-                    f"{path}: is a lossy image, whose values are not the kernel's; save the kernel as PNG, .npy or .mat"
-                )
-            kernels = [read(path).mean(axis=2)]
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{path}: cannot be read as a kernel ({reason(error)}); {fix(error, 'replace the file')}"
-        ) from error
-    if not 1 <= number <= len(kernels):
-        raise InputError(f"{path}: holds {len(kernels)} kernels, and no number {number}; fix `number`")
-    value = np.asarray(kernels[number - 1])
-    numbers = value.ndim == 2 and value.dtype.kind in "fiu" and np.isfinite(value).all()
-    if not numbers or value.min() < 0 or value.sum() == 0:
-        raise InputError(f"{path}: kernel {number} is not a matrix of numbers from zero on; replace the file")
-    if not value.shape[0] % 2 == value.shape[1] % 2 == 1:
-        raise InputError(
-            f"{path}: kernel {number} has {value.shape[0]}×{value.shape[1]} values; both sides must be odd"
-        )
-    value = np.asarray(value / value.sum(), np.float64)
-    return value[::-1, ::-1] if mirrored else value
-
-
-def read_mask(path: str) -> Bool[np.ndarray, "height width"]:
-    """Return which pixels of an image are known, from an image that is black where they are missing.
-
-    Known are those brighter than half of the brightest: masks hold 0 and 1, 0 and 255, or, after lossy compression or
-    resizing, values in between.
-    """
-    brightest = read(path).max(axis=2).astype(np.int64)
-    return 2 * brightest > max(brightest.max(), 1)
-
-
 def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:
     """Return a blur kernel of odd size and sum one.
 
@@ -226,13 +144,6 @@ def blur(
     from scipy.ndimage import convolve
 
     return np.stack([convolve(image[..., c], kernel, mode="nearest") for c in range(image.shape[2])], axis=2)
-
-
-def crop_to_multiple(
-    image: Shaped[np.ndarray, "height width channel"], scale: int
-) -> Shaped[np.ndarray, "cropped_height cropped_width channel"]:
-    """Cut off rows below and columns on the right, so that the sides are multiples of the scale."""
-    return image[: image.shape[0] // scale * scale, : image.shape[1] // scale * scale]
 
 
 def imresize(

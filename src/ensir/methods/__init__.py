@@ -29,8 +29,7 @@ import numpy as np
 from pydantic import Field
 
 from ensir.cells import key
-from ensir.images.degradations import check_inputs
-from ensir.section import Context, Problem, Section, texts
+from ensir.section import Context, Problem, Section, check_inputs, texts
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped

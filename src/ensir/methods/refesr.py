@@ -15,6 +15,7 @@ import numpy as np
 from ensir.errors import InputError
 from ensir.images.colours import luma
 from ensir.images.degradations import imresize
+from ensir.images.depth import unit
 from ensir.images.similarity import psnr
 from ensir.methods import CombiningMethod, Progress, weighted_sum
 from ensir.section import Context, Problem
@@ -160,5 +161,5 @@ def scale_of(degraded: np.ndarray | None, shape: tuple[int, int, int]) -> int:
 
 def _luma(image: Shaped[np.ndarray, "channel height width"]) -> Float[np.ndarray, "height width 1"]:
     """Return the luma of an image of 8 or 16 bit, in levels of 0–255; grey stays as it is."""
-    levels = np.moveaxis(image, 0, 2) / (np.iinfo(image.dtype).max / 255)
+    levels = np.moveaxis(image, 0, 2) / unit(8 * image.itemsize)
     return luma(levels) if len(image) == 3 else levels

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from ensir.images.depth import unit
 from ensir.methods import CombiningMethod, weighted_sum
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ class Method:
 
     def weights(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, "model ..."]:
         """Return one weight per model, with axes of length one."""
-        unit = np.iinfo(x.dtype).max / 255
         total = x.sum(axis=0, dtype=np.int64)
         difference = [((len(x) * prediction.astype(np.int64) - total) ** 2).sum() for prediction in x]
-        error = np.array(difference) / (len(x) ** 2 * total.size * unit**2)
+        error = np.array(difference) / (len(x) ** 2 * total.size * unit(8 * x.itemsize) ** 2)
         if self.literal:
             perfect = error == 0  # models equal to the mean share all the weight
             weights = perfect.astype(np.float64) if perfect.any() else 1 / error

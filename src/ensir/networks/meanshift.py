@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32, Shaped
 
 from ensir.errors import InputError
 from ensir.execution import devices
+from ensir.images.depth import unit
 from ensir.networks import dae
 from ensir.networks.descent import (
     Descent,
@@ -110,7 +111,7 @@ class MeanShift:
         restored = picture(observation, descent)
         if image.shape[2] == 1:
             restored = restored.mean(axis=2, keepdims=True)
-        return restored * np.float32(np.iinfo(image.dtype).max / 255)
+        return restored * np.float32(unit(8 * image.itemsize))
 
     def descend(
         self,

@@ -12,6 +12,7 @@ from jaxtyping import Float, Shaped
 
 from ensir.errors import InputError
 from ensir.images import degradations
+from ensir.images.depth import unit
 from ensir.networks import linear
 from ensir.networks.linear import Image
 
@@ -101,7 +102,6 @@ def observe(degraded: Degraded, device: str) -> Observation:
         Nothing is known, or an image is both downscaled and degraded in another way.
     """
     assert degraded.image is not None
-    unit = np.iinfo(degraded.image.dtype).max / 255
     known = degraded.degradation or {}
     if not known and degraded.scale == 1:
         raise InputError(
@@ -113,7 +113,9 @@ def observe(degraded: Degraded, device: str) -> Observation:
             f"image {degraded.name!r}: is to be enlarged, but its input is also degraded in another way "
             f"({known['kind']}); only inputs that were downscaled and nothing else can be enlarged"
         )
-    image = np.broadcast_to(degraded.image, (*degraded.image.shape[:2], 3)) / unit
+    image = np.broadcast_to(degraded.image, (*degraded.image.shape[:2], 3)) / unit(
+        8 * degraded.image.itemsize
+    )
 
     def tensor(value: Shaped[np.ndarray, "*shape"]) -> torch.Tensor:
         return torch.from_numpy(np.array(value, np.float32, order="C")).to(device)

@@ -19,10 +19,9 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ensir.cells import key
 from ensir.errors import InputError
 from ensir.execution import devices
-from ensir.images import similarity
+from ensir.images import depth, similarity
 from ensir.networks import features, refiner, training
 from ensir.networks.refiner import Architecture, CodeValues, enlarged, picture, position
 from ensir.networks.training import VALIDATED, Course, Progress
@@ -99,7 +98,7 @@ class Examples:
     @property
     def white(self) -> int:
         """The code value of white."""
-        return key.white(self.parts[0][0].bits)
+        return depth.white(self.parts[0][0].bits)
 
     def digest(self) -> str:
         """Return a digest of all images to learn from."""

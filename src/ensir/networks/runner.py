@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from ensir.errors import InputError
+from ensir.images.depth import white
 
 if TYPE_CHECKING:
     from ensir.restorers import Degraded
@@ -105,7 +106,7 @@ class Runner:
                 f"{self.network.name}: enlarges {self.network.scale} times, where image {first.name!r} asks for "
                 f"{first.scale}; set `scale` of the dataset, or choose another network"
             )
-        unit = np.float32(np.iinfo(inputs[0].dtype).max)
+        unit = np.float32(white(8 * inputs[0].itemsize))
         x = np.stack(inputs).transpose(0, 3, 1, 2) / unit
         given = x.shape[1]
         if given == 1:

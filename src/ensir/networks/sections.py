@@ -7,9 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ensir.images.degradations import check_inputs
 from ensir.networks.shipped import SHIPPED_DAES
-from ensir.section import Context, Name, Problem, Section, sections, texts, unknown
+from ensir.section import Context, Name, Problem, Section, check_inputs, sections, texts, unknown
 
 LEARNING_RATE = 1e-3  # of Adam, where nothing else is set
 CLIP_FILES = ("config.json", "model.safetensors")  # of a folder in which transformers saves a CLIP

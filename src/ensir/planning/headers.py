@@ -9,6 +9,7 @@ from functools import partial
 from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.images.codes import Header
+from ensir.images.cropping import BORDER
 from ensir.planning.plan import Plan
 
 MOST_IMAGES = 10_000  # whose headers are read; with more images, every second, third, … is
@@ -202,11 +203,11 @@ def _size(header: Header) -> str:
 
 def _border(key: str, file: str, header: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
     """Check that only a border is cropped."""
-    if max(header.height - size[0], header.width - size[1]) > image_files.BORDER:
+    if max(header.height - size[0], header.width - size[1]) > BORDER:
         yield (
             f"{key} border",
             f"{key}: {file} is {_size(header)}, cropped to {size[1]}×{size[0]}, but only a border of up to "
-            f"{image_files.BORDER} pixels is cropped; fix the smaller files",
+            f"{BORDER} pixels is cropped; fix the smaller files",
         )
 
 

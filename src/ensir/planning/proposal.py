@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ensir.errors import InputError
 from ensir.images import array_files, image_files
 from ensir.images.codes import Header
+from ensir.images.cropping import BORDER
 from ensir.planning import file_names
 from ensir.planning.image_series import Found, Series, find_series
 from ensir.planning.image_sets import ImageSet, image_sets, roles
@@ -200,7 +201,7 @@ def _scale(series: Series) -> int:
         target, header = (image_files.header(files[name]) for files in (series.of.targets, series.files))
         scale = max(1, round(target.height / header.height))
         border = (target.height - scale * header.height, target.width - scale * header.width)
-        if not all(0 <= pixels <= image_files.BORDER for pixels in border):
+        if not all(0 <= pixels <= BORDER for pixels in border):
             raise InputError(
                 f"{header.width}×{header.height} does not fit the target, {target.width}×{target.height}"
             )

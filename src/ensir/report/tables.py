@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ensir.cells.key import unit
 from ensir.cells.lut import ESTIMATED, FAILED, FEW, LUT
 from ensir.cells.support import Support, held_out_of
+from ensir.images.depth import unit
 from ensir.scoring.scores import Cell, Scores, Table, baseline, competitors, first_metric, metrics_of, ranked
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from ensir.images.codes import Header
-from ensir.images.degradations import check_inputs
-from ensir.section import Context, Problem, Section, shown
+from ensir.section import Context, Problem, Section, check_inputs, shown
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ensir.errors import InputError
 from ensir.images import degradations
+from ensir.images.depth import white
 from ensir.restorers import Degraded, RestorerModel
 from ensir.section import Context, Problem, unknown
 from ensir.storage import provenance
@@ -54,7 +55,7 @@ class Restorer:
         """Yield the restored images, as floats in code values."""
         for degraded in images:
             assert degraded.image is not None
-            unit = np.iinfo(degraded.image.dtype).max
+            unit = white(8 * degraded.image.itemsize)
             yield self.algorithm(degraded.image / unit, degraded, **self.options) * unit
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from ensir.errors import InputError
 from ensir.images import array_files, image_files, listing
 from ensir.images.codes import Header
+from ensir.images.depth import check_range
 from ensir.images.patterns import Pattern
 from ensir.restorers import Degraded, RestorerModel, check_placeholder
 from ensir.section import Context, Problem
@@ -106,5 +107,5 @@ class Restorer:
             )
         black, white = self.value_range
         if not self.any_range:
-            image_files.check_range(prediction, black, white, file, degraded.extent)
+            check_range(prediction, black, white, file, degraded.extent)
         return (prediction.astype(np.float64) - black) * ((2**degraded.bits - 1) / (white - black))

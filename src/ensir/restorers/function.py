@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ensir.errors import InputError
 from ensir.execution import functions
-from ensir.images import image_files
+from ensir.images.depth import check_range
 from ensir.restorers import Degraded, RestorerModel
 from ensir.section import Function
 
@@ -61,5 +61,5 @@ class Restorer:
                 white = 2**degraded.bits - 1
                 what = f"function {self.name}, image {degraded.name!r}"
                 fix = f"return code values, 0 to {white}"
-                image_files.check_range(prediction, 0, white, what, degraded.extent, fix)
+                check_range(prediction, 0, white, what, degraded.extent, fix)
             yield prediction

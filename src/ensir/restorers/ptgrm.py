@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ensir.cells import key
 from ensir.errors import InputError
 from ensir.execution import devices
+from ensir.images import depth
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel, Refiner
 from ensir.restorers import Degraded, RestorerModel
@@ -108,7 +108,7 @@ class Restorer:
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
         """Yield the refined images, as floats in code values."""
         for stack in self.runner.stacks(images):
-            white = key.white(stack[0].bits)
+            white = depth.white(stack[0].bits)
             grey = stack[0].shape[2] == 1
             x = np.stack([_channels(degraded, white) for degraded in stack]).transpose(0, 3, 1, 2)
             for refined in self.runner.run(x, 1).transpose(0, 2, 3, 1) * np.float32(white):

@@ -11,7 +11,10 @@ import numpy as np
 from ensir import registry
 from ensir.errors import InputError
 from ensir.images import image_files
-from ensir.images.degradations import crop_to_multiple, degrade, kernel_files, read_kernel
+from ensir.images.cropping import crop_to_multiple, cropped
+from ensir.images.degradation_files import kernel_files, read_kernel
+from ensir.images.degradations import degrade
+from ensir.images.depth import white
 from ensir.storage import digests, provenance, writing
 from ensir.storage.layout import Place
 
@@ -73,7 +76,7 @@ def _read(
     read_target = registry.module("datasets", settings["kind"]).read_target
     target = read_target(names[i], targets[i] if targets else "", settings)
     if sizes:
-        target = image_files.cropped(target, sizes[i], settings["crop"], targets[i])
+        target = cropped(target, sizes[i], settings["crop"], targets[i])
     degradation = settings["degradation"]
     if degradation and degradation["kind"] == "downscale":
         target = crop_to_multiple(target, degradation["scale"])
@@ -82,7 +85,7 @@ def _read(
     degraded = image_files.read(inputs[i])
     if sizes:
         low = (sizes[i][0] // settings["scale"], sizes[i][1] // settings["scale"])
-        degraded = image_files.cropped(degraded, low, settings["crop"], inputs[i])
+        degraded = cropped(degraded, low, settings["crop"], inputs[i])
     _check_pair(target, degraded, settings["scale"], targets[i], inputs[i])
     return target, degraded
 
@@ -105,7 +108,7 @@ def _write(
         "dataset": dataset,
         "images": names,
         "bits": target.dtype.itemsize * 8,
-        "value_range": [0, int(np.iinfo(target.dtype).max)],
+        "value_range": [0, white(8 * target.itemsize)],
         "scale": scale_of(settings),
         "degradation": settings["degradation"],
         "licence": settings["licence"],

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ensir import registry, restorers
-from ensir.cells.key import unit
 from ensir.errors import InputError
 from ensir.execution import devices
-from ensir.images import image_files
+from ensir.images.cropping import cropped
+from ensir.images.depth import to_integers, unit
 from ensir.storage import digests, provenance, reading, writing
 from ensir.storage.layout import Place
 
@@ -149,7 +149,7 @@ def _write(
         writer = writing.ImageWriter(group, part.names, part.shapes, part.dtype)
         for i, (shape, origin) in enumerate(zip(part.shapes, origins, strict=True)):
             prediction = _fit(next(predictions), shape, crop, origin)
-            writer.append(writing.flatten(image_files.to_integers(prediction, part.dtype, origin)))
+            writer.append(writing.flatten(to_integers(prediction, part.dtype, origin)))
             progress(i + 1, len(part.names))
         writer.close()
         if files:
@@ -161,7 +161,7 @@ def _fit(prediction: np.ndarray, shape: tuple[int, int, int], crop: str | None, 
     if prediction.ndim == 2:
         prediction = prediction[:, :, None]
     if crop and prediction.ndim == 3:
-        prediction = image_files.cropped(prediction, shape[:2], crop, origin)
+        prediction = cropped(prediction, shape[:2], crop, origin)
     if prediction.shape != shape:
         raise InputError(
             f"{origin}: is {_size(prediction.shape)}, its target {_size(shape)}; "

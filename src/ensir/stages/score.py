@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ensir import registry
-from ensir.cells.key import unit, white
 from ensir.errors import InputError
-from ensir.images import image_files
 from ensir.images.colours import luma
+from ensir.images.depth import to_integers, unit, white
 from ensir.scoring.rows import COLUMNS, write_csv
 from ensir.storage import reading
 from ensir.storage.atomic import written
@@ -145,4 +144,4 @@ class Inner:
         height, width, _ = self.shape
         start, stop, _ = rows.indices(height)
         values = self.image[start + self.border : stop + self.border][:, self.border : self.border + width]
-        return image_files.to_integers(values, self.rounded, "result") if self.rounded else values
+        return to_integers(values, self.rounded, "result") if self.rounded else values

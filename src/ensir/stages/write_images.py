@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ensir.images import image_files
+from ensir.images.depth import to_integers
 from ensir.storage import reading
 from ensir.storage.atomic import written
 from ensir.storage.layout import Place
@@ -34,6 +35,6 @@ def write_images(place: Place, fused_parts: list[str], progress: Progress) -> No
                 stored, image = part.on_disk(index), np.empty(part.shapes[index], dtype)
                 for start in range(0, len(image), ROWS):
                     rows = slice(start, start + ROWS)
-                    image[rows] = image_files.to_integers(stored[rows], dtype, name)
+                    image[rows] = to_integers(stored[rows], dtype, name)
                 image_files.write(folder / f"{name}.png", image)
             progress(i + 1, len(fused_parts))

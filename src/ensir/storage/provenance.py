@@ -19,6 +19,12 @@ COUNTED = (
     "stages", "datasets", "restorers", "methods", "metrics", "figures", "cells", "networks", "images", "drawing",
     "scoring", "report",
 )  # fmt: skip
+UNCOUNTED = (
+    "ensir.images.globs",
+    "ensir.images.listing",
+    "ensir.images.patterns",
+)  # find files, whose content counts
+LOGGED = ("debug", "info", "warning", "error", "exception")  # methods of a log
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -70,7 +76,8 @@ def source_digest(*modules: str) -> str:
 
     What computes are the modules of `COUNTED` and those of other packages' kinds. Storage, execution and planning do
     not count, since a change of theirs that affects results raises a format version; neither do sections of the
-    configuration, whose values reach a stage as parameters, nor comments, docstrings and formatting.
+    configuration, whose values reach a stage as parameters; modules that only find files; what errors and logs are
+    given to say; comments, docstrings and formatting.
 
     Parameters
     ----------
@@ -97,7 +104,7 @@ def templates_digest() -> str:
 def _counts(module: str) -> bool:
     """Return whether a module computes."""
     package, _, rest = module.partition(".")
-    return package != "ensir" or rest.partition(".")[0] in COUNTED
+    return package != "ensir" or (rest.partition(".")[0] in COUNTED and module not in UNCOUNTED)
 
 
 @cache
@@ -133,16 +140,36 @@ def _code(module: str) -> str:
         for node in _tree(module).body
         if not (isinstance(node, ast.ClassDef) and _is_section(module, node.name))
     ]
-    return ast.unparse(_WithoutDocstrings().visit(ast.Module(copy.deepcopy(kept), [])))
+    return ast.unparse(_WithoutWords().visit(ast.Module(copy.deepcopy(kept), [])))
 
 
-class _WithoutDocstrings(ast.NodeTransformer):
+class _WithoutWords(ast.NodeTransformer):
+    """Leaves out docstrings, and all that errors, warnings and logs are given to say."""
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        if isinstance(node.exc, ast.Call):
+            node.exc.args, node.exc.keywords = [], []
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if _says(node.func):
+            node.args, node.keywords = [], []
+        return self.generic_visit(node)
+
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:] or [ast.Pass()]
         return super().generic_visit(node)
+
+
+def _says(function: ast.expr) -> bool:
+    """Return whether a function does nothing but say something."""
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        owner, name = function.value.id, function.attr
+        return (owner == "log" and name in LOGGED) or (owner, name) == ("warnings", "warn")
+    return isinstance(function, ast.Name) and function.id in ("InputError", "Problem")
 
 
 @cache
