@@ -32,7 +32,7 @@ for figure, kind in registry.sections("figures").items():
         name:
             f"draw_{figure}"
         input:
-            unpack(reading(lambda w, figure=figure: reads.figure(figure, w.experiment, *subject(w)))),
+            unpack(reading(lambda w, figure=figure: figure_reads.read(figure, w.experiment, *subject(w)))),
         output:
             drawn(figure, kind, what),
         log:
@@ -48,13 +48,13 @@ for figure, kind in registry.sections("figures").items():
         params:
             results_folder=results_folder,
             figure=figure,
-            subject=lambda w, figure=figure: reads.subject(figure, w.experiment, *subject(w)),
+            subject=lambda w, figure=figure: figure_reads.subject(figure, w.experiment, *subject(w)),
             made_of=lambda w, figure=figure, what=what: made_of.record(
                 layout.figure(w.experiment, figure, what.format(**w)) + FIGURE_FILES[0],
-                reads.figure(figure, w.experiment, *subject(w)),
+                figure_reads.read(figure, w.experiment, *subject(w)),
             ),
             # how captions are worded reruns nothing: params that depend on the output are not compared
-            caption=lambda w, output, figure=figure: reads.caption(figure, w.experiment, *subject(w)),
+            caption=lambda w, output, figure=figure: figure_reads.caption(figure, w.experiment, *subject(w)),
             source=lambda w, figure=figure: figure_code(figure, experiment_of(w).methods.values()),
         message:
             f"draw the {figure.replace('_', ' ')} of {what.replace('{', '{wildcards.')} in {{wildcards.experiment}}"

@@ -13,6 +13,7 @@ from ensir.execution import workflow_files
 from ensir.networks.shipped import SHIPPED_DAES
 from ensir.planning import check
 from ensir.planning.code import figure_code, functions_code, stage_code
+from ensir.planning.figure_reads import FigureReads
 from ensir.planning.made_of import MadeOf
 from ensir.planning.memory import Memory
 from ensir.planning.reads import Read, Reads
@@ -38,6 +39,7 @@ except InputError as error:
     raise WorkflowError(str(error))
 settings, layout = plan.config, plan.layout
 reads = Reads(plan)
+figure_reads = FigureReads(reads)
 made_of = MadeOf(reads)
 memory = Memory(plan)
 

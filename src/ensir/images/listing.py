@@ -84,9 +84,24 @@ def find(
             f"{key}: {pattern!r} has named parts, where no suffix can be declared; write {suffix!r} into the pattern"
         )
     files = Files(named, folder)
-    images = Images()
-    images.parts = named.parts
     excluded: dict[str, set[str]] = {name: set() for name in exclude or []}
+    images = _named(files, key, suffix, excluded, extensions)
+    if not images and not any(excluded.values()):
+        raise InputError(f"{key}: {files.why_none(extensions)}")
+    _check_exclude(excluded, images, key, unmatched_excludes)
+    _by_form(images, key)
+    files.warn(key, extensions)
+    ordered = Images(sorted(images.items()))
+    ordered.parts = named.parts
+    ordered.beside = files.beside(extensions) + len(set[str]().union(*excluded.values()))
+    return ordered
+
+
+def _named(
+    files: Files, key: str, suffix: str, excluded: dict[str, set[str]], extensions: tuple[str, ...]
+) -> dict[str, str]:
+    """Return the images among the files of a pattern, by name, and add the names left out to `excluded`."""
+    named, images = files.pattern, dict[str, str]()
     for path, relative, entry in files:
         extension = os.path.splitext(relative)[1].lower()
         if extension in UNREAD:
@@ -113,15 +128,7 @@ def find(
                 f"{key}: {images[name]} and {path} have the same name {name!r}; remove one of them{parts}"
             )
         images[name] = path
-    if not images and not any(excluded.values()):
-        raise InputError(f"{key}: {files.why_none(extensions)}")
-    _check_exclude(excluded, images, key, unmatched_excludes)
-    _by_form(images, key)
-    files.warn(key, extensions)
-    ordered = Images(sorted(images.items()))
-    ordered.parts = named.parts
-    ordered.beside = files.beside(extensions) + len(set[str]().union(*excluded.values()))
-    return ordered
+    return images
 
 
 def _name(files: Files, path: str, relative: str, suffix: str) -> str | None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ensir.networks.shipped import SHIPPED_DAES
+from ensir.planning.figure_reads import FigureReads
 from ensir.planning.reads import Read, Reads
 from ensir.planning.targets import FIGURE_FILES
 from ensir.storage import sources
@@ -104,9 +105,9 @@ class MadeOf:
                 for part in self.plan.parts(dataset):
                     path = layout.part(layout.fused(experiment, dataset, method), part)
                     yield path, reads.fuse(experiment, dataset, method, part)
-
+        figures = FigureReads(reads)
         for figure, experiment, of in self.reads.targets.drawn():
-            read = reads.figure(figure, experiment, of.get("dataset", ""), of.get("method", ""))
+            read = figures.read(figure, experiment, of.get("dataset", ""), of.get("method", ""))
             if any(read.sources.values()):
                 yield layout.figure(experiment, figure, "/".join(of.values())) + FIGURE_FILES[0], read
 

@@ -1,4 +1,7 @@
-"""What each rule of the workflow reads, in the order of the stages: results, files and keys of the configuration."""
+"""What each rule of the workflow reads, in the order of the stages: results, files and keys of the configuration.
+
+`figure_reads` has the rules of figures.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ensir import registry
 from ensir.methods import CombiningMethod
 from ensir.networks.sections import Refiner
 from ensir.planning.networks import Refinement
@@ -140,7 +142,7 @@ class Reads:
 
     def partition(self, experiment: str) -> Read:
         """Partition: all parts of the reference, with the predictions."""
-        return Read({"parts": _flat(self.reference(experiment))})
+        return Read({"parts": flat(self.reference(experiment))})
 
     def statistics(self, experiment: str, method: str) -> str:
         """Estimate, fit, merge: the statistics that a method is made from."""
@@ -162,7 +164,7 @@ class Reads:
     def fit(self, experiment: str, method: str) -> Read:
         """Fit: the same."""
         source = self.fit_source(experiment, method)
-        return Read({"source": source[1] if isinstance(source, tuple) else _flat(source)})
+        return Read({"source": source[1] if isinstance(source, tuple) else flat(source)})
 
     def merge(self, experiment: str, method: str) -> Read:
         """Merge: the statistics, and the weights of all shards."""
@@ -279,7 +281,7 @@ class Reads:
                     files += [self.layout.estimate_seconds(name, method, shard) for shard in shards]
         return files
 
-    # ── report, figures ──────────────────────────────────────────────────────────────────────────────────────
+    # ── report ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def experiments(self) -> dict[str, Any]:
         """Report: the sections of all experiments, as plain data, without what figures show and what is kept."""
@@ -324,7 +326,7 @@ class Reads:
     def report(self) -> Read:
         """Report: the samples, the tables of scores, the curves of trained refiners."""
         return Read(
-            {"results": [path for sample in self.samples() for path in _sampled(sample)]},
+            {"results": [path for sample in self.samples() for path in sampled(sample)]},
             {
                 "scores": self.layout.all_scores,
                 "summary": self.layout.summary,
@@ -341,63 +343,13 @@ class Reads:
             "experiments": self.experiments(),
         }
 
-    def subject(self, figure: str, experiment: str, dataset: str, method: str) -> dict[str, Any]:
-        """Figures: what one is drawn from, as plain data; see `ensir.figures.Subject`."""
-        section = self.config.experiments[experiment]
-        kind = registry.section("figures", figure)
-        methods = {
-            name: options.traced
-            for name, options in section.methods.items()
-            if kind.suits(options) and method in ("", name)
-        }
-        score = section.score.model_dump(mode="json")
-        keys = {"models": section.models, "methods": methods, "score": score}
-        sources = {
-            "scores": lambda: self.scores(experiment, dataset),
-            "sample": lambda: self.sample(experiment, dataset),
-            "reference": lambda: self.reference(experiment),
-            "test": lambda: self.predicted(dataset, section.models),
-            "statistics": lambda: self.statistics(experiment, method),
-            "lut": lambda: self.layout.lut(experiment, method),
-        }
-        return {
-            "experiment": experiment,
-            "dataset": dataset,
-            "method": method,
-            "section": {key: keys[key] for key in kind.depends_on},
-            "options": section.figures.options(figure).model_dump(mode="json"),
-            "results": {word: sources[word]() for word in kind.reads},
-        }
 
-    def figure(self, figure: str, experiment: str, dataset: str, method: str) -> Read:
-        """Figures: the results and files that one reads."""
-        results = self.subject(figure, experiment, dataset, method)["results"]
-        read = Read(
-            sources={"files": self.config.experiments[experiment].figures.options(figure).files(figure)}
-        )
-        for word, source in results.items():
-            match word:
-                case "scores":
-                    read.files[word] = source
-                case "sample":
-                    read.results[word] = _sampled(source)
-                case "reference" | "test":
-                    read.results[word] = _flat(source)
-                case _:
-                    read.results[word] = source
-        return read
-
-    def caption(self, figure: str, experiment: str, dataset: str, method: str) -> str:
-        """Figures: the caption of one in Snakemake's report."""
-        return self.config.experiments[experiment].figures.options(figure).captioned(dataset, method)
-
-
-def _flat(parts: Parts) -> list[str]:
+def flat(parts: Parts) -> list[str]:
     """Return the parts of datasets and predictions, one after the other."""
     return [path for dataset, predictions in parts for path in (dataset, *predictions)]
 
 
-def _sampled(sample: dict[str, Any]) -> list[str]:
+def sampled(sample: dict[str, Any]) -> list[str]:
     """Return all results that a sample names."""
     return [
         sample["dataset_part"],
