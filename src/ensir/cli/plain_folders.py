@@ -28,13 +28,14 @@ from ensir.restorers.folder import FolderModel
 from ensir.storage import packing, reading, writing
 from ensir.storage.atomic import replaced
 from ensir.storage.layout import Layout
+from ensir.storage.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
     from ensir.cells.support import Support
 
-Shown = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+Shown = Callable[[str], AbstractContextManager[Progress]]
 REFERENCE = "reference"
 
 

@@ -6,17 +6,20 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ensir.errors import InputError
 from ensir.execution import devices
 from ensir.execution.stopping import Terminated, exit_code, stoppable
 from ensir.storage import failures, stop_request
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
+
 SHORTEST, LONGEST = 1.0, 10.0  # seconds between two lines of progress: more, the longer a job runs
 
 

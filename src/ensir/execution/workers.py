@@ -11,12 +11,14 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ensir.errors import InputError
 from ensir.execution.stopping import ignore_interrupts
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 WAITING = ("waiting", "queued", "no-worker", "processing")  # states of Dask tasks that are still to be done
 SECONDS_FOR_AN_ANSWER = 30
 SECONDS_BETWEEN_POLLS = 1

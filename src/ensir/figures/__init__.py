@@ -15,6 +15,7 @@ from ensir.section import Section
 
 if TYPE_CHECKING:
     from ensir.methods import UsesInput
+    from ensir.storage.progress import Progress
 
 Reading = Literal["scores", "sample", "reference", "test", "statistics", "lut"]
 
@@ -93,7 +94,7 @@ class Subject:
     options: dict[str, Any]
     results: dict[str, Any]
     load: Callable[[str, str | None], Method | UsesInput]
-    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
+    progress: Progress = field(default=lambda done, total: None)
 
     @property
     def settings(self) -> dict[str, Any]:

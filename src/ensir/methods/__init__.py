@@ -12,7 +12,7 @@ the reference. Such a module also has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -30,6 +30,7 @@ from pydantic import Field
 
 from ensir.cells import key
 from ensir.section import Context, Problem, Section, check_inputs, texts
+from ensir.storage.progress import Progress as Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from ensir.planning.networks import Networks
     from ensir.storage.reading import Part
 
-Progress = Callable[[int, int], None]
 WIDTHS = (8, 16, 32, 64, 128)  # the choices of a bin width of "auto"
 
 

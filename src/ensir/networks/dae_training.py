@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,7 +20,10 @@ from ensir.images import image_files, similarity
 from ensir.images.degradations import seeded
 from ensir.networks import dae, training
 from ensir.networks.dae import Architecture, HalfResolution
-from ensir.networks.training import VALIDATED, Course, Progress
+from ensir.networks.training import VALIDATED, Course
+
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
 
 Photographs = dict[str, UInt8[np.ndarray, "height width 3"]]
 

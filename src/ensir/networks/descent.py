@@ -10,10 +10,9 @@ import csv
 import hashlib
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +22,10 @@ from ensir.images import degradations, similarity
 from ensir.networks.linear import Image
 from ensir.networks.observation import Observation
 from ensir.storage.atomic import remove, replaced
+
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 
 MOMENTUM, RATE = 0.9, 0.1
 SAVED = 20  # steps between saved states
@@ -95,7 +98,7 @@ def descend(
     seed: int,
     state: State | None = None,
     target: Float[np.ndarray, "height width channel"] | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> Descent:
     """Follow a gradient with momentum: v ← 0.9 v − 0.1 g, x ← x + v, clipped to 0–255.
 

@@ -30,6 +30,7 @@ from ensir.storage import digests, provenance
 
 if TYPE_CHECKING:
     from ensir.restorers import Degraded
+    from ensir.storage.progress import Progress
 
 
 class MeanShift:
@@ -118,7 +119,7 @@ class MeanShift:
         observation: Observation,
         state: State | None = None,
         target: Float[np.ndarray, "height width channel"] | None = None,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Progress = lambda done, total: None,
     ) -> Descent:
         """Restore one image, and log how it went."""
         objective, started = self.objective(observation), time.monotonic()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +24,11 @@ from ensir.execution import devices
 from ensir.images import depth, similarity
 from ensir.networks import features, refiner, training
 from ensir.networks.refiner import Architecture, CodeValues, enlarged, picture, position
-from ensir.networks.training import VALIDATED, Course, Progress
+from ensir.networks.training import VALIDATED, Course
 from ensir.storage import digests, reading
+
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
 
 HELD = 128  # images of the training set kept in memory
 CHARBONNIER = 1e-3  # its ε

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,9 @@ from ensir.networks.sections import LEARNING_RATE
 from ensir.storage import failures, provenance
 from ensir.storage.atomic import replaced
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 Objective = Callable[[Callable[..., Tensor], int], Tensor]  # network in its precision, step → loss
 CURVE = ("step", "seconds", "learning_rate", "loss", "psnr")
 VALIDATED = 256  # side of the middle of a validation image, in pixels

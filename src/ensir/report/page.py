@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,8 @@ from ensir.storage import provenance, reading
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
-Progress = Callable[[int, int], None]
+    from ensir.storage.progress import Progress
+
 PACKAGES = ("numpy", "numba", "torch", "zarr", "scikit-image", "pillow", "matplotlib")
 PICTURES = 0.8  # of the page; the rest is for tables and charts
 PIXELS_AT_ONCE = 2**20  # weighed by a LUT

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +11,9 @@ from ensir.storage import digests, provenance, reading, writing
 from ensir.storage.layout import Place
 from ensir.storage.shared import Gathered, SharedImage, SharedStore, images_of
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 NAMED = 5  # images that an error names
 COLUMNS = ("height", "width", "offset", "digest")
 

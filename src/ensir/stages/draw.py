@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ensir import registry
 from ensir.drawing import style
 from ensir.figures import Subject
 from ensir.storage.layout import Place
 
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
 
-def draw(
-    places: list[Place], figure: str, subject: dict[str, Any], progress: Callable[[int, int], None]
-) -> None:
+
+def draw(places: list[Place], figure: str, subject: dict[str, Any], progress: Progress) -> None:
     """Draw one figure.
 
     Parameters

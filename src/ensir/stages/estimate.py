@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ensir import registry
 from ensir.cells import statistics
@@ -13,7 +12,8 @@ from ensir.methods import WIDTHS
 from ensir.storage import provenance, writing
 from ensir.storage.layout import Place
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
 
 
 def estimate(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ensir import registry
 from ensir.storage import fits, provenance
 from ensir.storage.layout import Place
 from ensir.storage.reference import Reference
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
 
 
 def fit(

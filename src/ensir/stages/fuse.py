@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -24,7 +24,9 @@ from ensir.execution.workers import open_workers
 from ensir.storage import digests, packing, provenance, reading, writing
 from ensir.storage.layout import Place
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 log = logging.getLogger(__name__)
 ERRORS = "expected_squared_error"
 WARM_UP = 4096  # pixels

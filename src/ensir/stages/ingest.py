@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from ensir.images.depth import white
 from ensir.storage import digests, provenance, writing
 from ensir.storage.layout import Place
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 Pair = tuple[np.ndarray, np.ndarray | None]  # target and degraded input
 
 

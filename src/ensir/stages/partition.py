@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from copy import copy
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from ensir.execution.workers import open_workers
 from ensir.storage import provenance, reading
 from ensir.storage.layout import Place
 
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
 FOLDS = 64
 FAN_IN = 4
 CHUNKS_PER_RUN = 3

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,8 +19,10 @@ from ensir.images.depth import to_integers, unit
 from ensir.storage import digests, provenance, reading, writing
 from ensir.storage.layout import Place
 
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 Item = TypeVar("Item")
-Progress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ensir.storage import sources
 from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
 from ensir.storage.reading import known_sources
 
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 log = logging.getLogger(__name__)
 
 
-def renew_sources(
-    place: Place, layout: Layout, results: dict[str, list[str]], progress: Callable[[int, int], None]
-) -> None:
+def renew_sources(place: Place, layout: Layout, results: dict[str, list[str]], progress: Progress) -> None:
     """Compare the content of files with what results were made from, and renew the records.
 
     Parameters

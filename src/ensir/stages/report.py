@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ensir.report.page import page
 from ensir.scoring.scores import read
 from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
 
 
 def report(

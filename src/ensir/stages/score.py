@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,9 @@ from ensir.storage.layout import Place
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
-    Image = Shaped[np.ndarray, "height width channel"] | reading.ImageOnDisk
+    from ensir.storage.progress import Progress
 
-Progress = Callable[[int, int], None]
+    Image = Shaped[np.ndarray, "height width channel"] | reading.ImageOnDisk
 
 
 def score(

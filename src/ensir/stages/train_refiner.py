@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ensir.networks import refiner_training
 from ensir.storage.atomic import locked
 from ensir.storage.layout import Place
+
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
 
 
 def train_refiner(
@@ -23,7 +25,7 @@ def train_refiner(
     architecture: dict[str, Any],
     course: dict[str, Any],
     device: str,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> None:
     """Train a refiner, or resume where a job with the same settings and code was stopped.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from ensir.storage import reading
 from ensir.storage.atomic import written
 from ensir.storage.layout import Place
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
 ROWS = 64  # that are rounded at once
 
 

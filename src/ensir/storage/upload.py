@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
-Progress = Callable[[int, int], None]
+    from ensir.storage.progress import Progress
+
 AT_ONCE = 16  # objects uploaded at once, of up to 4 MB each (8 for 16 bit, 16 for fused stores)
 
 
