@@ -318,6 +318,7 @@ def test_expected_errors_lie_beside_the_values(tmp_path):
         True,
         {"scheduler": "threads"},
         quiet,
+        pointwise=True,
     )
     part, (fused, errors) = reading.Part(place.path), LutMethod({}, table).fuse_with_error(x)
     np.testing.assert_array_equal(part.rows(0), packing.as_stored(fused, 8))

@@ -37,6 +37,7 @@ rule fuse:
         results_folder=results_folder,
         models=lambda w: reads.fused_models(w.experiment, w.method),
         settings=lambda w: method_of(w).traced,
+        pointwise=lambda w: method_of(w).pointwise,
         allow_overlap=lambda w: experiment_of(w).allow_overlap,
         expected_error=lambda w: experiment_of(w).expected_error and method_of(w).made == "lut",
         format_version=formats.OF_FUSED,

@@ -15,7 +15,10 @@ with job(snakemake) as progress, recorded(**snakemake.params.made_of):
         fitted=snakemake.input.get("fitted"),
         dataset_part=snakemake.input.dataset,
         prediction_parts=list(snakemake.input.predictions),
-        **{n: snakemake.params[n] for n in ("settings", "models", "allow_overlap", "expected_error")},
+        **{
+            name: snakemake.params[name]
+            for name in ("settings", "models", "allow_overlap", "expected_error", "pointwise")
+        },
         dask=json.loads(snakemake.resources.dask),
         progress=progress,
         network=list(snakemake.input.get("network", [])),

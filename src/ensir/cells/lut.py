@@ -200,8 +200,6 @@ def assemble(
 class LutMethod:
     """A method that weighs each value by the cell that its predictions fall into (Eqs. 14 and 15)."""
 
-    pointwise = True
-
     def __init__(self, settings: dict[str, Any], lut: str | LUT | None):
         assert lut is not None
         self.lut = load(lut) if isinstance(lut, str) else lut

@@ -88,6 +88,12 @@ class CombiningMethod(Section):
     weighs: ClassVar[bool] = True
     """Whether the fused image is a weighted sum of the predictions."""
 
+    pointwise: ClassVar[bool] = False
+    """Whether each value is fused from its own predictions alone, so that no whole image need be in memory."""
+
+    timed: ClassVar[bool] = False
+    """Whether estimates of a run know its time: that of fusing, and of a LUT."""
+
     swept: ClassVar[dict[str, Swept]] = {}
     """The options that `sweep` varies to make further instances."""
 
@@ -119,6 +125,7 @@ class Binned(CombiningMethod):
 
     made: ClassVar[Literal["lut", "fit"] | None] = "lut"
     statistics: ClassVar[Statistics | None] = Statistics("bins", "ensir.cells.bins")
+    pointwise: ClassVar[bool] = True
 
     bin_width: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
         32,
@@ -157,9 +164,8 @@ class Method(Protocol):
     """A way to combine predictions, ready to run.
 
     Predictions x are whole images, (model, channel, height, width), in code values: 0–255 or 0–65535. A method that
-    needs no neighbours takes any axes after the channel. If it fuses each value from the predictions of that value
-    alone, it may say `pointwise = True`, and gets runs of pixels, (model, channel, 1, pixel), so that no whole image
-    need be in memory.
+    needs no neighbours takes any axes after the channel; one whose section is `pointwise` gets runs of pixels,
+    (model, channel, 1, pixel).
     """
 
     def fuse(

@@ -32,6 +32,7 @@ class Regressor(CombiningMethod):
 
     made: ClassVar[Literal["lut", "fit"] | None] = "fit"
     weighs: ClassVar[bool] = False
+    pointwise: ClassVar[bool] = True
 
     samples: int = Field(
         50_000,
@@ -147,8 +148,6 @@ class Method:
 
     walk = "total"
     """The function of `_walking` that combines them."""
-
-    pointwise = True
 
     def __init__(self, settings: dict[str, Any], fitted: str | None):
         assert fitted is not None

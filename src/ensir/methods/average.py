@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 class Average(CombiningMethod):
     """The mean of the predictions."""
 
+    pointwise: ClassVar[bool] = True
+    timed: ClassVar[bool] = True
+
     kind: Literal["average"] = "average"
 
 
 class Method:
     """Equal weights everywhere."""
-
-    pointwise = True
 
     def __init__(self, settings: dict[str, Any], fitted: str | None = None):
         pass

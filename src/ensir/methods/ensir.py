@@ -28,6 +28,8 @@ VALUES_AT_ONCE = 2**23  # model × cell × level
 class Ensir(Binned):
     """Gaussian mixtures per bin set, fitted by EM on the reference (the paper's method)."""
 
+    timed: ClassVar[bool] = True
+
     kind: Literal["ensir"] = "ensir"
     arithmetic: Literal["released", "paper"] = Field(
         "released", description="what the published code computes, or the equations as printed"

@@ -7,7 +7,7 @@ once: min aᵀEa + λ‖a − a_global‖².
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -28,6 +28,8 @@ MOST_STEPS = 20  # times M; 2 M are enough, unless rounding makes two models alt
 
 class LeastSquares(Binned):
     """Least-squares weights per bin set: not negative, summing to one, drawn towards those of all pixels."""
+
+    timed: ClassVar[bool] = True
 
     kind: Literal["least_squares"] = "least_squares"
     strength: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 class Zzpm(CombiningMethod):
     """One weight per model and image, by its distance to the mean of the models."""
+
+    timed: ClassVar[bool] = True
 
     kind: Literal["zzpm"] = "zzpm"
     literal: bool = Field(

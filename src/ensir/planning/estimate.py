@@ -15,7 +15,6 @@ JOB = 0.6  # seconds: the start of a job
 # Seconds for a million values, without the start of the job, measured on frames of 1280×720; of PSNR and SSIM the mean.
 INGEST, PREDICT, COUNT, FUSE, SCORE, WRITE_PNG = 0.013, 0.015, 0.012, 0.035, 0.012, 0.011
 ESTIMATE = 3.0  # seconds: EM, or least squares, of a LUT
-QUICK = ("average", "zzpm", "ensir", "least_squares")  # methods whose time is that of fusing
 FUSED, FUSED_DEEP = 2, 4  # bytes of a fused value of 8-bit images, and of deeper ones
 
 
@@ -146,8 +145,7 @@ def _add_method(total: Estimate, headers: Headers, name: str, method: str, secti
         total.add(layout.lut(name, method), ESTIMATE, jobs=jobs)
     elif section.made == "fit":
         total.add(layout.fit(name, method), 0.0)
-    kind = getattr(section, "kind", method)
-    if kind not in QUICK:
+    if not section.timed:
         total.untimed.append(method)
     for test in experiment.tests:
         lasting = experiment.fused == "keep"

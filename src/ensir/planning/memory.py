@@ -77,8 +77,7 @@ class Memory:
         models = len(section.models)
         if options.network(f"{experiment}/{method}", self.plan.networks):
             return NETWORK
-        combiner = registry.module("methods", getattr(options, "kind", method)).Method
-        if getattr(combiner, "pointwise", False):
+        if options.pointwise:
             return _megabytes(COMPILED, 3 * CHUNK * width * models + 16 * min(CHUNK, values) + 20)
         return _megabytes(PYTHON, (20 + width * models) * values + 2 * CHUNK * width * models)
 

@@ -227,7 +227,7 @@ def _test_set(
     weighed = {
         method: _weigh(experiment["methods"][method], sample["fitted"][method], part, index, x)
         for method in fused
-        if experiment["methods"][method]["kind"] != "ptgrm"  # its one prediction is not a model's
+        if registry.section("methods", experiment["methods"][method]["kind"]).weighs
     }
     maps = {
         (method, model): frame.of(row.reshape(shape[:2]))

@@ -47,6 +47,7 @@ def fuse(
     progress: Progress,
     network: Sequence[str] = (),
     device: str = "auto",
+    pointwise: bool = False,
 ) -> dict[str, float]:
     """Combine the predictions of a part and write the fused images, neither rounded to integers nor clipped.
 
@@ -80,6 +81,8 @@ def fuse(
         Weights of a method that is a network, then the files that belong to it.
     device : "auto", "cpu" or "cuda"
         Where the network runs.
+    pointwise : bool
+        Whether the method needs no whole images, as its section says: it gets runs of pixels.
 
     Returns
     -------
@@ -99,6 +102,7 @@ def fuse(
         dataset_part=dataset_part,
         prediction_parts=tuple(prediction_parts),
         expected_error=expected_error,
+        pointwise=pointwise,
     )
     combiner, part, _ = _opened(task)
     _check_images(part, combiner, fitted, allow_overlap)
@@ -144,6 +148,7 @@ class Task:
     dataset_part: str
     prediction_parts: tuple[str, ...]
     expected_error: bool
+    pointwise: bool
 
     def fused(self, run: Run) -> Fused:
         """Return a run of pixels fused."""
@@ -153,7 +158,7 @@ class Task:
         first = part.offsets[run.image]
         for prediction, values in zip(predictions, x, strict=True):
             values[...] = prediction.pixels(first + run.start, first + run.stop)
-        if _is_pointwise(combiner):
+        if self.pointwise:
             height, width = 1, run.stop - run.start
         combine = _combine(self, methods.for_image(combiner, part, run.image))
         started = time.perf_counter()
@@ -177,19 +182,14 @@ class Run:
     stop: int
 
 
-def _runs(part: reading.Part, combiner: Any) -> list[Run]:
+def _runs(part: reading.Part, pointwise: bool) -> list[Run]:
     """Return what is fused at once, in order."""
     runs = []
     for i, (height, width, _) in enumerate(part.shapes):
         pixels = height * width
-        step = PIXELS if _is_pointwise(combiner) else pixels
+        step = PIXELS if pointwise else pixels
         runs += [Run(i, start, min(start + step, pixels)) for start in range(0, pixels, step)]
     return runs
-
-
-def _is_pointwise(combiner: Any) -> bool:
-    """Return whether a method fuses each value from its predictions alone, so that it needs no whole image."""
-    return getattr(combiner, "pointwise", False)
 
 
 def check_disjoint(part: reading.Part, made: Any, allowed: list[str]) -> None:
@@ -256,7 +256,7 @@ def _write(
             meaning = "expected squared error of the value, in squared code values"
             channels, pixels = part.value.shape
             errors = writing.PixelWriter(group, ERRORS, channels, pixels, np.float32, meaning)
-        runs = _runs(part, combiner)
+        runs = _runs(part, task.pointwise)
         for run, fused in zip(runs, workers.map(task.fused, runs), strict=True):
             seconds[part.names[run.image]] += fused.seconds
             supported += fused.support
