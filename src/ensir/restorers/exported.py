@@ -16,7 +16,7 @@ from pydantic import Field
 
 from ensir.errors import InputError
 from ensir.execution import devices
-from ensir.images.depth import check_range
+from ensir.images import depth
 from ensir.networks import program_check
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel
@@ -106,7 +106,7 @@ class Restorer:
             if not self.any_range:
                 unit = (white - black) / (2**degraded.bits - 1)
                 what = f"{self.path}, image {degraded.name!r}"
-                check_range(restored * unit + black, black, white, what, degraded.extent)
+                depth.check_range(restored * unit + black, black, white, what, degraded.extent)
             yield restored
 
 
@@ -148,7 +148,7 @@ def _network(program: Program, path: str, settings: dict[str, Any]) -> Network:
         x = (pieces * (white - black) + black).astype(program.dtype)
         y = np.concatenate([program.run(one) for one in x[:, None]]) if images == 1 else program.run(x)
         if y.dtype in (np.uint8, np.uint16):
-            return y / np.float32(white(8 * y.itemsize))
+            return y / np.float32(depth.white(8 * y.itemsize))
         return (y.astype(np.float32) - np.float32(black)) / np.float32(white - black)
 
     return Network(
