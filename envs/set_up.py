@@ -84,7 +84,7 @@ def installed_uv(python: Path) -> str:
     if not uv.exists():
         pinned = re.search(r"^uv==.*$", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
         assert pinned is not None
-        subprocess.run([python, "-m", "pip", "install", "--quiet", pinned[0]], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-qq", pinned[0]], check=True)
     return str(uv)
 
 
