@@ -47,7 +47,7 @@ memory = Memory(plan)
 # in the environment of Snakemake, jobs find it there.
 environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.device == 'cuda' else 'cpu'}.yaml")
 if source := workflow_files.source_folder():
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(source), os.getenv("PYTHONPATH")]))
+    os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(source), os.getenv("PYTHONPATH")])))
 
 # What Snakemake calls the weights that ship with the package, wherever they are: their names and digests.
 shipped = {path: f"{name} {sha256(path)}" for name, path in SHIPPED_DAES.items()}
