@@ -293,8 +293,8 @@ WRONG: dict[str, tuple] = {
     ),
     "two ways": (
         [('"{dataset}/b/*.png"', '"{dataset}/b/{x}{y}.png"')],
-        "models.b.path: 'ref0.png' can be read in two ways, {x} = 'r', {y} = 'ef0' or {x} = 're', {y} = 'f0'; say in the pattern what a part is made of, such as {x,\\d+} or {y,\\d+}",
-        "models.b.path: 'test0.png' can be read in two ways, {x} = 't', {y} = 'est0' or {x} = 'te', {y} = 'st0'; say in the pattern what a part is made of, such as {x,\\d+} or {y,\\d+}",
+        "models.b.path: 'ref0.png' can be read in two ways, {x} = 'r', {y} = 'ef0' or {x} = 're', {y} = 'f0'; write out the text around the parts in place of wildcards, or say what a part is made of, such as {x,\\d+}",
+        "models.b.path: 'test0.png' can be read in two ways, {x} = 't', {y} = 'est0' or {x} = 'te', {y} = 'st0'; write out the text around the parts in place of wildcards, or say what a part is made of, such as {x,\\d+}",
     ),
     "other parts": (
         [('"ref/gt/*.png"', '"ref/gt/{image}.png"'), ('"{dataset}/b/*.png"', '"{dataset}/b/{frame}.png"')],
