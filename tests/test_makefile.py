@@ -40,6 +40,10 @@ def test_help_names_the_targets():
 def commands(*arguments: str) -> list[str]:
     """Return the commands that make would run."""
     done = subprocess.run(
-        ["make", "--dry-run", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.splitlines()
