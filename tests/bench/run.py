@@ -24,7 +24,7 @@ from ensir.images import image_files
 
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
-DATA = Path(os.environ.get("ENSIR_TEST_DATA", REPOSITORY / "../shared/data")) / "images/sr_x4"
+DATA = Path(os.environ.get("ENSIR_TEST_DATA", "")) / "images/sr_x4"
 MODELS = ("IMDN", "MobileSR", "CRAFT")
 KINDS = ("gt", *(f"pred/{model}" for model in MODELS))
 HEIGHT, WIDTH, TILE_HEIGHT, TILE_WIDTH = 720, 1280, 144, 160
@@ -188,6 +188,8 @@ def row(work, measured):
 
 
 def main():
+    if not DATA.is_dir():
+        sys.exit("set ENSIR_TEST_DATA to a folder that holds images/sr_x4")
     counts = [int(word) for word in sys.argv[1:]] or [30, 300]
     print("| work | measured |\n| --- | --- |")
     spent = {}
