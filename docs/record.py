@@ -196,6 +196,6 @@ def _pieces(row: int, line: Line) -> Iterator[str]:
 if __name__ == "__main__":
     target, program, *arguments = sys.argv[1:]
     command = [str(Path(program).absolute()), *arguments]
-    with tempfile.TemporaryDirectory(prefix="compare-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ensir-") as folder:
         recorded = record(Terminal(command, 100, 32, cwd=folder))
     Path(target).write_text(drawn(thinned(recorded), " ".join([Path(program).name, *arguments]), 100))
