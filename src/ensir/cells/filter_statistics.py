@@ -14,7 +14,7 @@ import numpy as np
 from ensir.cells import context
 from ensir.cells.context import HALO
 from ensir.errors import InputError
-from ensir.storage import reading, writing
+from ensir.storage import additive
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -189,41 +189,20 @@ def _sum(values: np.ndarray, more: np.ndarray) -> np.ndarray:
 def save(
     statistics: FilterStatistics, place: Place, attributes: dict[str, Any], columns: dict[str, list[str]]
 ) -> None:
-    """Write statistics as a Zarr group.
-
-    Parameters
-    ----------
-    statistics : FilterStatistics
-    place : Place
-    attributes : dict
-        What they are statistics of.
-    columns : dict
-        Per-image texts of the reference, such as its names and digests.
-    """
-    described = {
-        **attributes,
-        "kind": "statistics",
+    """Write statistics; see `ensir.storage.additive`."""
+    counted = {
         "models": list(statistics.models),
         "bits": statistics.bits,
         "channels": statistics.channels,
     }
-    size = sum(getattr(statistics, name).nbytes for name in DIMENSIONS)
-    with writing.new_group(place, described, size) as group:
-        for name, dims in DIMENSIONS.items():
-            writing.write_array(group, name, getattr(statistics, name), dims)
-        for name, texts in columns.items():
-            writing.write_array(group, name, texts, ("image",))
+    arrays = {name: (getattr(statistics, name), dims) for name, dims in DIMENSIONS.items()}
+    additive.save(place, attributes, counted, arrays, columns)
 
 
 def load(path: str) -> tuple[FilterStatistics, dict[str, Any]]:
     """Read statistics and their attributes; per-image texts are among the attributes."""
-    group = reading.open_group(path, "statistics")
-    attributes: dict[str, Any] = dict(group.attrs)
-    arrays = reading.read_arrays(group, path)
+    arrays, attributes = additive.load(path, DIMENSIONS)
     statistics = FilterStatistics(
-        tuple(attributes["models"]),
-        attributes["bits"],
-        attributes["channels"],
-        **{name: arrays.pop(name) for name in DIMENSIONS},
+        tuple(attributes["models"]), attributes["bits"], attributes["channels"], **arrays
     )
-    return statistics, attributes | {name: array.tolist() for name, array in arrays.items()}
+    return statistics, attributes

@@ -14,7 +14,7 @@ import numpy as np
 from ensir.cells import key as keys
 from ensir.errors import InputError
 from ensir.images import depth
-from ensir.storage import reading, writing
+from ensir.storage import additive
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -227,45 +227,23 @@ def _add(values: np.ndarray, starts: np.ndarray, name: str) -> np.ndarray:
 def save(
     statistics: Statistics, place: Place, attributes: dict[str, Any], columns: dict[str, list[str]]
 ) -> None:
-    """Write statistics as a Zarr group.
-
-    Parameters
-    ----------
-    statistics : Statistics
-    place : Place
-    attributes : dict
-        What they are statistics of.
-    columns : dict
-        Per-image texts of the reference, such as its names and digests.
-    """
-    described = {
-        **attributes,
-        "kind": "statistics",
+    """Write statistics; see `ensir.storage.additive`."""
+    counted = {
         "models": list(statistics.models),
         "bin_width": statistics.bin_width,
         "bits": statistics.bits,
     }
-    size = sum(getattr(statistics, name).nbytes for name in DIMENSIONS)
-    with writing.new_group(place, described, size) as group:
-        for name, dims in DIMENSIONS.items():
-            writing.write_array(group, name, getattr(statistics, name), dims)
-        writing.write_array(group, "model", list(statistics.models), ("model",))
-        for name, texts in columns.items():
-            writing.write_array(group, name, texts, ("image",))
+    arrays: dict[str, Any] = {name: (getattr(statistics, name), dims) for name, dims in DIMENSIONS.items()}
+    additive.save(place, attributes, counted, arrays | {"model": (statistics.models, ("model",))}, columns)
 
 
 def load(path: str) -> tuple[Statistics, dict[str, Any]]:
     """Read statistics and their attributes; per-image texts are among the attributes."""
-    group = reading.open_group(path, "statistics")
-    attributes: dict[str, Any] = dict(group.attrs)
-    arrays = reading.read_arrays(group, path)
+    arrays, attributes = additive.load(path, DIMENSIONS)
     statistics = Statistics(
-        tuple(attributes["models"]),
-        attributes["bin_width"],
-        attributes["bits"],
-        **{n: arrays[n] for n in DIMENSIONS},
+        tuple(attributes["models"]), attributes["bin_width"], attributes["bits"], **arrays
     )
-    return statistics, attributes | {n: a.tolist() for n, a in arrays.items() if n not in DIMENSIONS}
+    return statistics, attributes
 
 
 def cells_of(everything: Statistics, settings: dict[str, Any]) -> Statistics:

@@ -102,8 +102,7 @@ def _add_dataset(total: Estimate, headers: Headers, dataset: str, models: list[s
     layout, settings, width = plan.layout, plan.config.datasets[dataset], headers.width(dataset)
     if dataset not in headers.values:
         total.unsized.append(dataset)
-    has_inputs = bool(plan.inputs(dataset)) or getattr(settings, "degradation", None) is not None
-    inputs = has_inputs / settings.input_scale**2
+    inputs = plan.has_inputs(dataset) / settings.input_scale**2
     total.add(layout.seal(layout.dataset(dataset)), 0.0)
     for model in models:
         total.add(layout.seal(layout.predictions(dataset, model)), 0.0)

@@ -48,10 +48,9 @@ class Memory:
     def ingest(self, dataset: str, part: str) -> int:
         """Ingest: an image and its input, and one of them once more, channel by channel."""
         values, width = self.largest(dataset, part)
-        settings = self.config.datasets[dataset]
-        has_input = bool(self.plan.inputs(dataset)) or getattr(settings, "degradation", None) is not None
-        images = values * width * (2 + has_input / settings.input_scale**2)
-        made = getattr(settings, "degradation", None) is not None
+        scale = self.config.datasets[dataset].input_scale
+        images = values * width * (2 + self.plan.has_inputs(dataset) / scale**2)
+        made = self.plan.makes_inputs(dataset)
         return _megabytes(PYTHON, images + made * 24 * values)  # degraded in float64
 
     def predict(self, dataset: str, model: str, part: str) -> int:

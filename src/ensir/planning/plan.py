@@ -107,6 +107,14 @@ class Plan:
         targets = self.targets(dataset)
         return len(targets), len(targets) + getattr(targets, "beside", 0)
 
+    def makes_inputs(self, dataset: str) -> bool:
+        """Whether the inputs of a dataset are made from its targets."""
+        return getattr(self.config.datasets[dataset], "degradation", None) is not None
+
+    def has_inputs(self, dataset: str) -> bool:
+        """Whether a dataset has inputs, from files or made."""
+        return self.makes_inputs(dataset) or bool(self.inputs(dataset))
+
     def kernel(self, dataset: str) -> list[str]:
         """Return the file that holds the blur kernel of a dataset; empty where it has no such file."""
         return self.config.datasets[dataset].kernel(f"datasets.{dataset}")
