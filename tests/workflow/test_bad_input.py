@@ -122,7 +122,7 @@ def test_an_overlap_must_be_allowed(fresh: Run):
     overlap(fresh)
     is_refused(fresh, ["'t3'", "'r1'", "reference 'ref'", "allow_overlap"])
     with_config(lambda c: c["experiments"]["one"].update(allow_overlap=["t3"]))(fresh)
-    fresh.run()
+    fresh.run("--", "results/fused/one/test/ensir.zarr/zarr.json")
 
 
 def test_too_little_disk(fresh: Run, tmp_path):
