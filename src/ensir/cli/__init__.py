@@ -60,10 +60,12 @@ class Group(TyperGroup):
 
 
 def _name_types(parameters: list[Any]) -> None:
-    for option in parameters:
-        if option.param_type_name == "option" and option.metavar is None:
-            kind = option.type_descriptor
-            option.metavar = "|".join(map(str, kind.choices or [])) or TYPES.get(kind.annotation)
+    for parameter in parameters:
+        if parameter.param_type_name == "argument":  # its name says what it is
+            parameter.display_type_rich = lambda ctx: None
+        elif parameter.metavar is None:
+            kind = parameter.type_descriptor
+            parameter.metavar = "|".join(map(str, kind.choices or [])) or TYPES.get(kind.annotation)
 
 
 def _show_version(wanted: bool) -> None:

@@ -36,7 +36,9 @@ Trace = Annotated[
 
 
 def restore(
-    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="the degraded image")],
+    image: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, metavar="IMAGE", help="the degraded image")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="the file to write")],
     method: Annotated[Literal["dmsp", "daep"], typer.Option(help="which restorer")] = "dmsp",
     dae: Weights = None,

@@ -17,8 +17,10 @@ from ensir.storage.layout import Layout
 
 
 def publish(
-    store: Annotated[Path, typer.Argument(help="a sealed store of a results folder")],
-    location: Annotated[str, typer.Argument(help="where it goes: a folder, or s3://BUCKET/…")],
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="a sealed store of a results folder")],
+    location: Annotated[
+        str, typer.Argument(metavar="LOCATION", help="where it goes: a folder, or s3://BUCKET/…")
+    ],
 ) -> None:
     """Put a store at a path or URL, where models of `kind: store` find it. Run it again after an interruption.
 
@@ -49,8 +51,9 @@ def verify(
     path: Annotated[
         str,
         typer.Argument(
+            metavar="PATH",
             help="a results folder, or the configuration that says which; a store, part or LUT in it; or the path or "
-            "URL of a shared store"
+            "URL of a shared store",
         ),
     ] = "results",
     sources: Annotated[
