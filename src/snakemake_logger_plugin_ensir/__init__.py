@@ -25,6 +25,7 @@ from snakemake_logger_plugin_ensir.progress import TARGETS, Job, RunProgress
 
 SECONDS_BETWEEN_UPDATES = 0.25
 STOPPED = "Terminating processes on user request"
+STOPPING = "Will exit after finishing"  # as it says again and again
 ENDED = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.(\w+)")
 # What Snakemake adds to a message: where in the workflow's own files the exception was raised.
 FRAME = re.compile(r'^\w+ in file ".*", line \d+:$|^  File ".*", line \d+, in .*$', re.MULTILINE)
@@ -33,7 +34,6 @@ LOCKED = "error: another run is at work in this folder, or was killed; if none i
 # Of what is neither a warning nor an error, what is shown, and in which words.
 NOTES = {
     "Nothing to be done": "nothing to do: all results are up to date",
-    "Will exit after finishing": "stopping; running jobs are finished first",
     "Creating conda environment": "",
     "Pulling singularity image": "",
 }
@@ -68,7 +68,7 @@ class LogHandler(LogHandlerBase):
         self.display: Display = (
             Terminal(console, self.run) if on_terminal else Lines(console, self.run, time.monotonic())
         )
-        self.stopped = self.closed = False
+        self.stopping = self.stopped = self.closed = False
         self.said: set[str] = set()
         self.reason = ""
         self.drawing, self.updating = threading.Thread(target=self._draw, daemon=True), threading.Lock()
@@ -157,10 +157,14 @@ class LogHandler(LogHandlerBase):
 
     def _failed(self, number: int, rule: str, logs: list[str], ours: bool) -> bool:
         """Say why a job failed; where it is not `ours` to tell, only if its log does. Return whether it was said."""
-        job = self.run.fail(number) or Job(rule, rule, 0.0, log_of(logs))
+        job = self.run.end(number) or Job(rule, rule, 0.0, log_of(logs))
         if job.log:
             self._warn(job.log.poll())
         error = job.log.error if job.log else None
+        if self.stopping and "SIGTERM" in (error or self.reason):  # it is stopped, too
+            self.reason = ""
+            return True
+        self.run.failed += 1
         if error or ours:
             where = f"; log: {os.path.relpath(job.log.path)}" if job.log else ""
             self.display.say(f"error: {job.name}: {error or self.reason or 'failed'}{where}")
@@ -182,7 +186,7 @@ class LogHandler(LogHandlerBase):
             self.reason = _how_it_ended(*ended.groups())
         elif "cannot be locked" in message:
             self.display.say(LOCKED)
-        elif not (self.run.failed and any(text in message for text in AFTER_FAILURES)):
+        elif not ((self.run.failed or self.stopping) and any(text in message for text in AFTER_FAILURES)):
             lines = [line for line in FRAME.sub("", message).splitlines() if line.strip()]
             self.display.say("error: " + "\n".join(lines))
 
@@ -190,6 +194,10 @@ class LogHandler(LogHandlerBase):
         message = record.getMessage()
         if message.startswith(STOPPED):
             self.stopped = True
+        elif message.startswith(STOPPING):
+            if not self.stopping:
+                self.display.say("stopping; what still runs is waited for")
+            self.stopping = True
         elif record.levelno >= logging.ERROR:
             self._error(message)
         elif record.levelno >= logging.WARNING:
@@ -235,6 +243,8 @@ def _how_it_ended(code: str | None, signal: str | None) -> str:
     number = int(code) if code else 0
     if signal == "SIGKILL" or number == 137:
         return "was killed (SIGKILL); there may be too little memory"
+    if signal == "SIGTERM" or number == 143:
+        return "was stopped (SIGTERM)"
     if signal or number > 128:
         return f"was stopped by {signal or f'signal {number - 128}'}"
     return f"ended with exit code {number}"

@@ -87,9 +87,8 @@ class RunProgress:
             self._seconds[job.rule].append(now - job.began)
         return job
 
-    def fail(self, number: int) -> Job | None:
-        """A job failed; return it."""
-        self.failed += 1
+    def end(self, number: int) -> Job | None:
+        """A job did not end well; return it."""
         return self.running.pop(number, None)
 
     @property

@@ -112,7 +112,7 @@ def test_an_error_is_one_line_with_the_log(feed: Feed):
     [
         ("died with <Signals.SIGKILL: 9>.", "was killed (SIGKILL); there may be too little memory"),
         ("returned non-zero exit status 137.", "was killed (SIGKILL); there may be too little memory"),
-        ("returned non-zero exit status 143.", "was stopped by signal 15"),
+        ("returned non-zero exit status 143.", "was stopped (SIGTERM)"),
         ("returned non-zero exit status 3.", "ended with exit code 3"),
     ],
 )
@@ -121,6 +121,25 @@ def test_a_job_that_wrote_no_error(feed: Feed, ended: str, said: str):
     feed(LogEvent.ERROR, f"Command 'x' {ended}")
     feed(LogEvent.JOB_ERROR, **error(7, "score.log"))
     assert feed.shown() == [f"error: score a on set5: {said}; log: score.log"]
+
+
+def test_what_a_stop_stops_is_no_error(feed: Feed):
+    """By a signal to all: jobs that end by it did not fail, any other did."""
+    for number in (7, 8):
+        feed.begin(number, f"score {number}", f"{number}.log")
+    for _ in range(2):
+        feed(None, "Will exit after finishing currently running jobs (scheduler).")
+    feed(LogEvent.ERROR, "Command 'x' returned non-zero exit status 143.")
+    feed(LogEvent.JOB_ERROR, **error(7, "7.log"))
+    (feed.folder / "8.log").write_text(f"{PREFIX} ERROR no space\n")
+    feed(LogEvent.JOB_ERROR, **error(8, "8.log"))
+    feed(LogEvent.ERROR, "WorkflowError:\nAt least one job did not complete successfully.")
+    feed.handler.close()
+    assert feed.shown() == [
+        "stopping; what still runs is waited for",
+        "error: score 8: no space; log: 8.log",
+        "0 of 10 jobs in 0:00, 1 failed",
+    ]
 
 
 def test_of_a_group_the_job_that_failed_is_named(feed: Feed):

@@ -76,6 +76,20 @@ def test_mistakes_come_before_snakemake(fresh: Run):
     )
 
 
+def test_a_working_directory_that_cannot_be_written(tmp_path: Path, repository: Path):
+    """Even root cannot write into it."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", str(tmp_path)], check=False).returncode:
+        pytest.skip("mounting a read-only file system needs root")
+    try:
+        printed = ensir(Run(tmp_path, repository), "run", code=2)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert printed == (
+        f"error: {tmp_path}: cannot be written, and Snakemake keeps its records in the working directory; run in a "
+        "folder of yours\n"
+    )
+
+
 @pytest.mark.slow
 def test_results_may_be_anywhere(finished: Run, tmp_path: Path, repository: Path):
     """The same results, wherever they are; commands find them by the configuration."""

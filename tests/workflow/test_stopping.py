@@ -48,6 +48,7 @@ def test_one_signal_stops_all(fresh: Run, starter: list[str], sent: signal.Signa
         time.sleep(0.1)
     while running_in(fresh.folder):
         time.sleep(0.1)
+    assert "error" not in log.read_text()
     assert not any((fresh.folder / ".snakemake/locks").glob("*"))
 
 
