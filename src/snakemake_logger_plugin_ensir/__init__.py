@@ -70,7 +70,7 @@ class LogHandler(LogHandlerBase):
         )
         self.stopping = self.stopped = self.closed = False
         self.said: set[str] = set()
-        self.reason = ""
+        self.reason = self.last_failed = ""
         self.drawing, self.updating = threading.Thread(target=self._draw, daemon=True), threading.Lock()
         self.end = threading.Event()
 
@@ -119,7 +119,8 @@ class LogHandler(LogHandlerBase):
                 self._read_logs()
                 self.display.close()
                 if self.run.began is not None and not self.stopped:
-                    failed = f", {self.run.failed} failed" if self.run.failed else ""
+                    again = " at first" if self.run.done == self.run.total else ""
+                    failed = f", {self.run.failed} failed{again}" if self.run.failed else ""
                     seconds = clock(time.monotonic() - self.run.began)
                     self.display.say(f"{self.run.done} of {self.run.total} jobs in {seconds}{failed}")
         super().close()
@@ -165,6 +166,7 @@ class LogHandler(LogHandlerBase):
             self.reason = ""
             return True
         self.run.failed += 1
+        self.last_failed = job.name
         if error or ours:
             where = f"; log: {os.path.relpath(job.log.path)}" if job.log else ""
             self.display.say(f"error: {job.name}: {error or self.reason or 'failed'}{where}")
@@ -175,10 +177,11 @@ class LogHandler(LogHandlerBase):
         """Jobs of a group end together; the log of the one that failed tells."""
         jobs = told.job_error_info
         said = [self._failed(job["jobid"], job["rule_name"], job["log"], ours=False) for job in jobs]
+        rules = ", ".join(dict.fromkeys(job["rule_name"] for job in jobs))
+        self.last_failed = f"the group of {len(jobs)} jobs ({rules})"
         if not any(said):
-            rules = ", ".join(dict.fromkeys(job["rule_name"] for job in jobs))
             logs = [*told.aux_logs, *(log for job in jobs for log in job["log"])]
-            self.display.say(f"error: a group of {len(jobs)} jobs ({rules}) failed; log: {logs[0]}")
+            self.display.say(f"error: {self.last_failed} failed; log: {logs[0]}")
 
     def _error(self, message: str) -> None:
         """An exception: of a job's process, which `_failed` tells of; of Snakemake itself, its message alone."""
@@ -204,8 +207,8 @@ class LogHandler(LogHandlerBase):
             self._warn([message])
         elif note := next((start for start in NOTES if message.startswith(start)), None):
             self.display.say(NOTES[note] or message)
-        elif again := re.match(r"Trying to restart job (\d+)", message):
-            self.display.say(f"trying again: job {again[1]}")
+        elif message.startswith("Trying to restart job"):  # by a number that says nothing, after its error
+            self.display.say(f"trying again: {self.last_failed}")
 
     def _warn(self, warnings: list[str]) -> None:
         """Show warnings; jobs of one kind often have the same."""

@@ -96,12 +96,18 @@ def test_the_keys_of_the_profile(slurm: Slurm, tmp_path: Path, repository: Path)
         + "if not os.path.exists('seen'):\n    open('seen', 'w').close()\n    os.kill(os.getpid(), 9)\n"
     )
     cluster = OnSlurm(run.folder, repository)
-    cluster.run(
+    shown = cluster.run(
+        *("--logger", "ensir"),
         *("--default-resources", "slurm_partition=main", f"tmpdir={scratch}"),
         *("--set-resources", "predict:gpu=1"),
         *("--group-components", "predict=2", "--"),  # they share a GPU
         "results/predictions/ref/f.zarr/zarr.json",
     )
+    failed = "the group of 2 jobs (predict)"
+    assert f"error: {failed} failed; log: " in shown
+    assert f"\ntrying again: {failed}\n" in shown
+    assert re.search(r"^5/5 seal the predictions of f for ref \d+\.\d s$", shown, re.MULTILINE)
+    assert re.search(r"^5 of 5 jobs in \d:\d\d, 2 failed at first$", shown, re.MULTILINE)
     jobs = [job for job in slurm.completed() if job["WorkDir"] == str(run.folder)]
     assert {job["Partition"] for job in jobs} == {"main"}
     (failed,) = (job for job in jobs if job["JobState"] == "FAILED")

@@ -152,7 +152,7 @@ def test_of_a_group_the_job_that_failed_is_named(feed: Feed):
     feed(LogEvent.GROUP_ERROR, aux_logs=["slurm.log"], job_error_info=[error(9, "9.log")])
     assert feed.shown() == [
         "error: score 8: no space; log: 8.log",
-        "error: a group of 1 jobs (score) failed; log: slurm.log",
+        "error: the group of 1 jobs (score) failed; log: slurm.log",
     ]
 
 
@@ -173,12 +173,15 @@ def test_warnings_are_shown_once_and_notes_in_our_words(feed: Feed):
         (feed.folder / f"{number}.log").write_text(f"{PREFIX} WARNING few values\n")
         feed(LogEvent.JOB_FINISHED, job_id=number)
     feed(None, "Nothing to be done (all requested files are present and up to date).")
+    feed.begin(9, "score a on set5")
+    feed(LogEvent.JOB_ERROR, **error(9, ""))
     feed(None, "Trying to restart job 9.")
     lines = [line for line in feed.shown() if "/10" not in line]
     assert lines == [
         "warning: few values",
         "nothing to do: all results are up to date",
-        "trying again: job 9",
+        "error: score a on set5: failed",
+        "trying again: score a on set5",
     ]
 
 
