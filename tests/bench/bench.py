@@ -5,6 +5,7 @@ folder with golden/inputs.npz; made-up images take its place where there is none
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from ensir.cells.counting import Counter, count
 from ensir.images import image_files
 from ensir.stages import partition, score
 from ensir.storage import writing
-from ensir.storage.layout import Place
+from ensir.storage.layout import Layout, Place
 
 NAMES = ("a", "b", "c", "d", "e")
 HEIGHT, WIDTH, FRAMES = 720, 1280, 10
@@ -103,12 +104,13 @@ def bench_partition(x, y, frames_x, frames_y):
         beside=f"{counter.used} cells occur: {used / 1e6:.0f} MB")  # fmt: skip
 
 
-def write_stores(folder, frames_x, frames_y):
-    """Write frames as the parts of a dataset and of three models."""
+def write_stores(folder, frames_x, frames_y, layout=None):
+    """Write frames as the parts of a dataset and of three models; with digests, where a layout says where these go."""
     pixels, paths = HEIGHT * WIDTH, []
     for name, value in zip(("dataset", *NAMES), (frames_y, *frames_x), strict=False):
         paths.append(str(folder / name))
-        with writing.new_group(Place.beside(folder / name), {"bits": 8}) as group:
+        place = layout.place(folder / name) if layout else Place.beside(folder / name)
+        with writing.new_group(place, {"bits": 8}) as group:
             shapes = [(HEIGHT, WIDTH, 3)] * FRAMES
             writer = writing.ImageWriter(group, [f"frame{i}" for i in range(FRAMES)], shapes, np.uint8)
             for i in range(FRAMES):
@@ -121,7 +123,7 @@ WHOLE = """
 import resource, sys, time
 start = time.perf_counter()
 from ensir.stages import estimate, merge, partition
-from ensir.storage.layout import Place
+from ensir.storage.layout import Layout, Place
 folder, dataset, *predictions = sys.argv[1:]
 options = {**ENSIR, "bin_width": 16}
 silent = lambda done, total: None
@@ -167,6 +169,36 @@ def bench_stores(folder, frames_x, frames_y):
         "≤ 5 s",
     )
     row("its peak memory", f"{megabytes:.0f} MB", "≤ 1 GB")
+
+
+def bench_checks(folder, frames_x, frames_y):
+    """Measure what it costs to tie chunks to their places, in the stage that reads most and computes least."""
+    layout = Layout(str(folder / "results"))
+    dataset, *predictions = write_stores(folder / "results", frames_x, frames_y, layout)
+
+    def seconds(repeats=7):
+        def work():
+            partition.partition(
+                Place.beside(folder / "statistics"), "ensir.cells.bins", {"bin_width": 16}, "r", list(NAMES[:3]),
+                [(dataset, predictions)], {"scheduler": "threads"}, lambda done, total: None,
+            )  # fmt: skip
+
+        work()
+        times = []
+        for _ in range(repeats):
+            start = time.process_time()
+            work()
+            times.append(time.process_time() - start)
+        return min(times)
+
+    compared = seconds()
+    for record in Path(layout.root, "digests").rglob("*.json"):
+        record.unlink()
+    by_digests = seconds()
+    shutil.rmtree(f"{layout.root}/digests")
+    without = seconds()
+    row("partition from stores, chunks compared by checksums", f"{compared / without - 1:+.0%} core seconds", "≤ +5 %",
+        f"by SHA-256, as where no checksums are recorded: {by_digests / without - 1:+.0%}")  # fmt: skip
 
 
 def bench_estimate(x, y):
@@ -285,6 +317,7 @@ def main():
     bench_partition(x, y, frames_x, frames_y)
     with tempfile.TemporaryDirectory() as folder:
         bench_stores(Path(folder), frames_x, frames_y)
+        bench_checks(Path(folder), frames_x, frames_y)
         bench_png(Path(folder), y)
     bench_estimate(x, y)
     bench_fuse(x, y, frame)

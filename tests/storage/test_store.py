@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
+import shutil
 import subprocess
 import time
 import warnings
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 
 from ensir.errors import InputError
 from ensir.stages import seal
-from ensir.storage import digests, reading, writing
+from ensir.storage import digests, origin, reading, writing
 from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
 
@@ -175,6 +177,47 @@ def test_a_damaged_chunk_is_never_read(layout: Layout, how: str):
     damage_byte(chunk) if how == "flip" else chunk.unlink()
     with pytest.raises(InputError, match=r"chunk 0 is damaged .*; move .* away and run again"):
         reading.Part(place.path).image("image0")
+
+
+def two_models(layout: Layout) -> list[Path]:
+    """Write parts of two models, and return them."""
+    places = [layout.place(layout.part(layout.predictions("set5", name), "0" * 12)) for name in "ab"]
+    for seed, place in enumerate(places):
+        write_part(place, {"image0": np.full((50, 60, 3), seed, np.uint8)})
+    return [place.path for place in places]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_valid_chunk_of_another_model_is_never_read(layout: Layout, recorded: bool):
+    a, b = two_models(layout)
+    if not recorded:  # as in results of before checksums were: digests decide
+        for path in (a, b):
+            Layout.origin_of(layout.digest(path)).unlink()
+    assert reading.Part(a).image("image0").max() == 0
+    chunks = [path / "value/c/0/0" for path in (a, b)]
+    contents = [chunk.read_bytes() for chunk in chunks]
+    for chunk, content in zip(chunks, reversed(contents), strict=True):
+        chunk.write_bytes(content)
+    for path in (a, b):
+        with pytest.raises(InputError, match=r"chunk 0 is damaged .*is not what was written there"):
+            reading.Part(path).image("image0")
+
+
+def test_a_damaged_record_of_checksums_refuses_nothing(layout: Layout):
+    a, _ = two_models(layout)
+    record = Layout.origin_of(layout.digest(a))
+    (checksum,) = [sum for name, sum in origin.read(layout.digest(a))["checksums"].items() if "value" in name]
+    record.write_text(record.read_text().replace(checksum, "00000000"))
+    assert origin.is_damaged(layout.digest(a))
+    assert reading.Part(a).image("image0").max() == 0
+
+
+def test_chunks_are_compared_by_workers_that_get_an_open_part(layout: Layout):
+    a, b = two_models(layout)
+    part = pickle.loads(pickle.dumps(reading.Part(a)))
+    shutil.copy(b / "value/c/0/0", a / "value/c/0/0")
+    with pytest.raises(InputError, match="is not what was written there"):
+        part.image("image0")
 
 
 def test_something_else_is_no_part(tmp_path: Path):

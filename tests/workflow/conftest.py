@@ -76,9 +76,9 @@ class Run:
         assert ok in (process.returncode == 0, None), output
         return output
 
-    def planned(self, **variables: str) -> list[str]:
+    def planned(self, *arguments: str, **variables: str) -> list[str]:
         """Return the messages of the jobs that a run would execute."""
-        output = self.run("--dry-run", **variables)
+        output = self.run("--dry-run", *arguments, **variables)
         return sorted(re.findall(r"^Job \d+: (.*)$", output, re.MULTILINE))
 
     def digests(self) -> dict[str, str]:

@@ -168,6 +168,20 @@ def test_change(finished: Run, tmp_path: Path, change, predictions, needed, spar
         )
 
 
+def test_dates_of_code_and_of_results_decide_nothing(finished: Run, tmp_path: Path):
+    """A clone, or another version and back, gives each file of the code a new date; tar and scp, to results any."""
+    run = finished.copy(tmp_path / "run")
+    run.repository = copy_repository(run.repository, tmp_path / "clone")
+    code = [path for path in run.repository.rglob("*") if path.suffix in (".py", ".smk", ".yaml", "")]
+    results = [path for path in (run.folder / "results").rglob("*") if path.parts[-2] != "sources"]
+    for path in (*code, *results):
+        os.utime(path)
+    assert run.planned("--workflow-profile", "none") == []
+    for path in (*code, *results, run.config_file):
+        os.utime(path, ns=(OLD, OLD))
+    assert run.planned() == []
+
+
 def executed(output: str) -> list[str]:
     """Return the messages of the jobs that a run has executed."""
     return sorted(re.findall(r"^Job \d+: (.*)$", output, re.MULTILINE))

@@ -6,6 +6,7 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import sourcecache_entry
+from snakemake.settings.types import RerunTrigger
 
 from ensir import registry
 from ensir.errors import InputError
@@ -82,6 +83,7 @@ def reading(read):
     """
 
     def inputs(wildcards):
+        let_content_decide()
         if workflow.is_main_process and made_of.is_unknown():
             checkpoints.renew_sources.get()
         found = read(wildcards)
@@ -91,6 +93,16 @@ def reading(read):
         return {**results, "digests": digests, **found.files, **sources}
 
     return inputs
+
+
+@cache
+def let_content_decide():
+    """Not dates: params hold digests of the code, and inputs up to a gigabyte are compared by content.
+
+    Whatever the profile says. Snakemake knows its own settings when it asks for the first inputs, not before.
+    """
+    workflow.dag_settings.rerun_triggers = set(workflow.rerun_triggers) - {RerunTrigger.CODE}
+    workflow.dag.max_checksum_file_size = max(workflow.dag.max_checksum_file_size, 10**9)
 
 
 def source_file(path):

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ensir.storage import digests, provenance
+from ensir.storage import digests, origin, provenance
 from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
 
@@ -54,8 +54,8 @@ def _name(distribution: metadata.Distribution) -> str:
 
 def _made(path: str, digest: Path) -> dict[str, Any]:
     """Describe one result: the digest of its digests; where, when and with which code it was made; its attributes."""
-    origin = Layout.origin_of(digest)
-    made = {"sha256": digests.sha256(digest), **(json.loads(origin.read_text()) if origin.is_file() else {})}
+    made = {"sha256": digests.sha256(digest), **origin.read(digest)}
+    made.pop(origin.CHECKSUMS, None)
     attributes = _attributes(Path(path))
     return made | {name: attributes[name] for name in RECORDED if name in attributes}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ensir.errors import InputError
-from ensir.storage import digests, failures, layout, provenance, stop_request
+from ensir.storage import digests, failures, origin, stop_request
 from ensir.storage.layout import Place
 
 LONGEST = 180  # characters of a file name, host and process number not counted
@@ -99,6 +98,7 @@ def _swap_in(partial: Path, place: Place) -> None:
     text = digests.digests(partial, name=place.path.name)
     if partial.is_file():
         _to_disk(partial)
+    checksums = digests.checksums(partial)
     place.path.parent.mkdir(parents=True, exist_ok=True)
     if place.digest:  # an old digest must not vouch for the new content
         place.digest.unlink(missing_ok=True)
@@ -114,7 +114,7 @@ def _swap_in(partial: Path, place: Place) -> None:
         unfinished = place.partial / f"{partial.name}.sha256"
         unfinished.write_text(text)
         _to_disk(unfinished)  # a store's chunks carry checksums, and its metadata a digest: this one
-        layout.Layout.origin_of(place.digest).write_text(json.dumps(provenance.origin()))
+        origin.write(place.digest, checksums)
         os.replace(unfinished, place.digest)
 
 

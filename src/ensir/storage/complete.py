@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
-CHUNK = re.compile(r"(^|/)c(/\d+)*$")  # the key of a chunk, in Zarr's version 3
+from ensir.storage.digests import CHUNK, Chunks
 
 
 class CompleteStore(WrapperStore[Store]):
-    """Wraps a Zarr store whose arrays were all written whole."""
+    """Wraps a Zarr store whose arrays were all written whole.
+
+    Parameters
+    ----------
+    store : Store
+    chunks : Chunks or None
+        What its chunks must be; None where that is not known.
+    """
+
+    def __init__(self, store: Store, chunks: Chunks | None = None):
+        super().__init__(store)
+        self.chunks = chunks
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -24,10 +34,16 @@ class CompleteStore(WrapperStore[Store]):
         ------
         FileNotFoundError
             A chunk is missing.
+        ValueError
+            It was written elsewhere, or at another time.
         """
         content = await super().get(key, prototype, byte_range)
-        if content is None and CHUNK.search(key):
-            raise FileNotFoundError(f"{key} is missing")
+        if CHUNK.search(key):
+            if content is None:
+                raise FileNotFoundError(f"{key} is missing")
+            if self.chunks:
+                assert byte_range is None, "chunks are read whole"
+                self.chunks.check(key, content.as_numpy_array().data)
         return content
 
 

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ensir.errors import InputError
+from ensir.storage import origin
 from ensir.storage.layout import Layout
 
 LINE = re.compile(r"[0-9a-f]{64}  .+")
+CHUNK = re.compile(r"(^|/)c(/\d+)*$")  # the key of a chunk, in Zarr's version 3
+CHECKSUM = 4  # bytes: the CRC-32C that each of our chunks ends with
 TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, inside every directory output
 
 
@@ -34,6 +37,18 @@ def digests(path: Path, name: str = "") -> str:
     if path.is_dir():
         return "".join(f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files(path))
     return f"{sha256(path)}  {name or path.name}\n"
+
+
+def checksums(path: Path) -> dict[str, str]:
+    """Return the checksum that each chunk of a result ends with, by name, in hexadecimal; of a single file, nothing."""
+    found = {}
+    for file in files(path):
+        name = file.relative_to(path).as_posix()
+        if CHUNK.search(name):
+            with open(file, "rb") as opened:
+                opened.seek(-CHECKSUM, os.SEEK_END)
+                found[name] = opened.read().hex()
+    return found
 
 
 def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]:
@@ -59,13 +74,18 @@ def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]
             yield result, check(result, digest)
 
 
-def check_before_reading(result: str | Path) -> None:
-    """Compare a result's file, or the metadata of a store, with its digest; chunks have checksums of their own.
+def check_before_reading(result: str | Path) -> Chunks | None:
+    """Compare a result's file, or the metadata of a store, with its digest; chunks are compared when they are read.
 
     Parameters
     ----------
     result : path
         Outside a results folder, it has no digest and is not compared.
+
+    Returns
+    -------
+    Chunks or None
+        What the chunks of a store must be; None where that is not known.
 
     Raises
     ------
@@ -75,9 +95,9 @@ def check_before_reading(result: str | Path) -> None:
     result = Path(os.path.abspath(result))
     digest = _digest_of(result)
     if digest is None:
-        return
-    store = result.is_dir()
-    for name, sha in read(digest).items():
+        return None
+    store, listed = result.is_dir(), read(digest)
+    for name, sha in listed.items():
         if store and not name.endswith("zarr.json"):
             continue
         file = (result if store else result.parent) / name
@@ -85,6 +105,38 @@ def check_before_reading(result: str | Path) -> None:
             raise InputError(
                 f"{file}: is not what was written there (its digest differs); move {result} away and run again"
             )
+    return Chunks(listed, origin.read(digest).get(origin.CHECKSUMS, {})) if store else None
+
+
+class Chunks:
+    """What the chunks of a store must be, so that none is read that was written elsewhere, or at another time.
+
+    A chunk that ends with the recorded checksum is the one that was written there, if that checksum is the chunk's own,
+    which decoding finds out. Where none is recorded, or it differs, the digest of the chunk decides.
+
+    Parameters
+    ----------
+    digests, checksums : dict
+        SHA-256 and checksum of each file, by name.
+    """
+
+    def __init__(self, digests: dict[str, str], checksums: dict[str, str]):
+        self.digests, self.checksums = digests, checksums
+        self._sound = set[str]()  # by their digests, which need not be computed again
+
+    def check(self, name: str, content: memoryview) -> None:
+        """Compare a chunk.
+
+        Raises
+        ------
+        ValueError
+            It is not what was written there.
+        """
+        if content[-CHECKSUM:].hex() == self.checksums.get(name) or name in self._sound:
+            return
+        if hashlib.sha256(content).hexdigest() != self.digests.get(name):
+            raise ValueError(f"{name} is not what was written there (its digest differs)")
+        self._sound.add(name)
 
 
 def _digest_of(result: Path) -> Path | None:

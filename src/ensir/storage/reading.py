@@ -44,9 +44,10 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
 
     from ensir.storage.complete import CompleteStore
 
-    digests.check_before_reading(path)
+    chunks = digests.check_before_reading(path)
     try:
-        group = zarr.open_group(CompleteStore(zarr.storage.LocalStore(path, read_only=True)), mode="r")
+        store = CompleteStore(zarr.storage.LocalStore(path, read_only=True), chunks)
+        group = zarr.open_group(store, mode="r")
     except Exception as error:
         raise InputError(
             f"{path}: cannot be opened ({error}); "

@@ -1,0 +1,53 @@
+"""The record beside each digest: where, when and with which code a result was made, and the checksums of its chunks.
+
+No digest covers it, so it holds one of itself; where that differs, it counts as missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ensir.storage import provenance
+from ensir.storage.layout import Layout
+
+CHECKSUMS, OWN = "checksums", "sha256"
+
+
+def write(digest: Path, checksums: Mapping[str, str]) -> None:
+    """Write the record of a result.
+
+    Parameters
+    ----------
+    digest : Path
+        Its digest file.
+    checksums : mapping
+        The CRC-32C that each of its chunks ends with, in hexadecimal, by name.
+    """
+    record = {**provenance.origin(), CHECKSUMS: dict(checksums)}
+    text = json.dumps({**record, OWN: _digest(record)})
+    Layout.origin_of(digest).write_text(text)
+
+
+def read(digest: str | os.PathLike) -> dict[str, Any]:
+    """Return the record of a result; empty where there is none, or it is damaged."""
+    try:
+        record = json.loads(Layout.origin_of(digest).read_bytes())
+        own = record.pop(OWN, None)
+    except (OSError, ValueError, AttributeError):
+        return {}
+    # Before records held digests of themselves, they held no checksums either.
+    return record if own == _digest(record) or (own is None and CHECKSUMS not in record) else {}
+
+
+def is_damaged(digest: str | os.PathLike) -> bool:
+    """Return whether there is a record that is not what was written there."""
+    return Layout.origin_of(digest).exists() and not read(digest)
+
+
+def _digest(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
