@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensir import registry
-from ensir.cells import statistics
+from ensir.cells import em, em_on_gpu, statistics
 from ensir.cells.counting import count
-from ensir.cells.em import EM
 from ensir.cells.lut import load
 from ensir.errors import InputError
 from ensir.methods import ensir, least_squares
@@ -89,13 +88,39 @@ def test_likelihood_never_falls_with_the_arithmetic_of_the_paper(seed):
     cells = reference(seed).without_folds().joint()
     start = ensir.initial_weights(cells, None, released=False)
     group = np.flatnonzero(cells.count >= ensir.FEWEST)
-    options = released(32, arithmetic="paper")
-    em = EM(cells, group, 256, start[group], ensir.initial_variance(cells)[group], options, "cpu")
-    likelihood, responsibility = em._expectation()
-    for _ in range(50):
-        em._maximization(responsibility)
-        before, (likelihood, responsibility) = likelihood, em._expectation()
-        assert (likelihood >= before - 1e-9).all()
+    before = np.full(len(cells), -np.inf)
+
+    def watch(cell, likelihood, *_):
+        assert (likelihood >= before[cell] - 1e-9).all()
+        before[cell] = likelihood
+
+    options = released(32, arithmetic="paper", max_steps=50)
+    em.run(cells, group, start[group], ensir.initial_variance(cells)[group], options, watch)
+    assert np.isfinite(before[group]).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [released(32), released(32, precision="float32"), released(32, arithmetic="paper", max_steps=100)],
+    ids=str,
+)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_pytorch_takes_the_same_steps(options, bits):
+    unit = np.uint16(257) if bits == 16 else np.uint8(1)
+    cells = count(*(values * unit for values in pixels(0, size=2000)), NAMES[:3], 32).without_folds().joint()
+    group = np.flatnonzero(cells.count >= ensir.FEWEST)
+    start = ensir.initial_weights(cells, None, options["arithmetic"] == "released")[group]
+    variance = ensir.initial_variance(cells)[group]
+    followed = []
+    own = em.run(cells, group, start, variance, options)
+    watched = em.run(cells, group, start, variance, options, lambda *step: followed.append(step))
+    for one, other in zip(own, watched, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(followed) == own[1].max()
+    weights, steps, failed = em_on_gpu.run(cells, group, start, variance, options, device="cpu")
+    np.testing.assert_allclose(own[0], weights, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(own[1], steps)
+    np.testing.assert_array_equal(own[2], failed)
 
 
 @pytest.mark.parametrize("options", [released(32, channels="separate"), solved(32)], ids=str)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from examples import NAMES, fitted, released, silent
 
-from ensir.cells import counting
-from ensir.cells.em import EM
+from ensir.cells import counting, em
 from ensir.cells.lut import LutMethod
 from ensir.methods import average, ensir, zzpm
 from ensir.stages import score
@@ -108,17 +107,15 @@ def test_em_step_by_step(golden, cell):
         return
     variance = ensir.initial_variance(cells)
     np.testing.assert_allclose(variance[0], expected["var0"], rtol=1e-12)
-    em = EM(cells, np.array([0]), 256, start, variance, options, "cpu")
-    np.testing.assert_allclose(em.mean[:, 0], expected["mu"], rtol=1e-12)
-    _, responsibility = em._expectation()
-    for pi, spread, likelihood in zip(expected["pi"], expected["var"], expected["ll"], strict=True):
-        em._maximization(responsibility)
-        found, responsibility = em._expectation()
-        np.testing.assert_allclose(em.weights[:, 0], pi, rtol=0, atol=1e-9)
-        np.testing.assert_allclose(em.variance[:, 0], spread, rtol=1e-9)
+    seen = []
+    _, steps, _ = em.run(cells, np.array([0]), start, variance, options, lambda *step: seen.append(step))
+    assert steps[0] == len(expected["ll"]) == len(seen)
+    for (_, found, weights, spread), pi, expected_spread, likelihood in zip(
+        seen, expected["pi"], expected["var"], expected["ll"], strict=True
+    ):
+        np.testing.assert_allclose(weights[0], pi, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(spread[0], expected_spread, rtol=1e-9)
         np.testing.assert_allclose(found[0], likelihood, rtol=1e-9)
-    _, steps, _ = EM(cells, np.array([0]), 256, start, variance, options, "cpu").run()
-    assert steps[0] == len(expected["ll"])
 
 
 def test_single_precision_stays_close(golden):

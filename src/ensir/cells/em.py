@@ -1,153 +1,201 @@
-"""EM: the steps of a Gaussian mixture with known means, for many cells at once, on histograms of the targets.
+"""EM: the steps of a Gaussian mixture with known means, on histograms of the targets, cell by cell.
 
-Histograms are padded. Sums over levels halve the padded axis until one is left, and everything else is elementwise:
-the result of a cell has the same bits whichever cells share its tensor.
+Histograms are padded with zeros to a power of two. Everything is elementwise or summed in one fixed order, with
+exponentials and logarithms of our own: a cell has the same bits on every processor and beside any other cells.
+`ensir.cells.em_on_gpu` takes the same steps with PyTorch, whose last bits are the GPU's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
-from ensir.cells.statistics import Statistics
+from ensir.arithmetic.kernels import exponential, logarithm, logarithm_from_zero, sum_by_halves
+from ensir.execution.kernels import njit, prange
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from ensir.cells.statistics import Statistics
 
 TOLERANCE = 1e-5  # EM stops when the mean log-likelihood per value rises by less
+ADDED = 1e-6  # to every Σγ and variance, by the published code; the least variance of the paper's
+FEWEST_LEVELS = 8
+TWO_PI = 6.283185307179586
+RUNS, FINISHED, DIED = 0, 1, 2  # states of a cell
 # Called after each step of EM with the cells that took it, their mean log-likelihood per value (Eq. 8), their weights,
 # and their variances in squared levels.
 Watch = Callable[
     [
-        Int[np.ndarray, " cell"],
-        Float[np.ndarray, " cell"],
-        Float[np.ndarray, "cell model"],
-        Float[np.ndarray, "cell model"],
+        "Int[np.ndarray, ' cell']",
+        "Float[np.ndarray, ' cell']",
+        "Float[np.ndarray, 'cell model']",
+        "Float[np.ndarray, 'cell model']",
     ],
     None,
 ]
 
 
-class EM:
-    """EM on a group of cells whose histograms are padded to one power of two."""
+def run(
+    statistics: Statistics,
+    cells: Int[np.ndarray, " cell"],
+    start: Float[np.ndarray, "cell model"],
+    variance: Float[np.ndarray, "cell model"],
+    settings: dict[str, Any],
+    watch: Watch | None = None,
+) -> tuple[Float[np.ndarray, "cell model"], Int[np.ndarray, " cell"], np.ndarray]:
+    """Fit the weights of some cells.
 
-    def __init__(
-        self,
-        statistics: Statistics,
-        cells: np.ndarray,
-        size: int,
-        start: Float[np.ndarray, "cell model"],
-        variance: Float[np.ndarray, "cell model"],
-        settings: dict[str, Any],
-        device: str,
-    ):
-        self.released = settings["arithmetic"] == "released"
-        self.single = settings["precision"] == "float32"
-        self.max_steps = settings["max_steps"]
-        self.cells = cells
+    Parameters
+    ----------
+    statistics : Statistics
+    cells : int64 array, (cell,)
+        Which of its cells.
+    start, variance : float64 arrays, (cell, model)
+        First weights, and variances in squared levels.
+    settings : dict
+        `arithmetic`, `precision` and `max_steps`.
+    watch : callable, optional
+        See `Watch`.
 
-        def tensor(value: np.ndarray) -> Tensor:
-            return torch.as_tensor(np.ascontiguousarray(value, np.float64), device=device)
+    Returns
+    -------
+    weights : float64 array, (cell, model)
+    steps : int64 array, (cell,)
+    failed : bool array, (cell,)
+        Cells of which a component lost all its weight.
+    """
+    released = settings["arithmetic"] == "released"
+    weights, variance = np.array(start, np.float64), np.array(variance, np.float64)
+    if not released:
+        variance = np.maximum(variance, ADDED)
+    mean = statistics.sum[cells] / (statistics.count[cells, None] * statistics.unit)
+    likelihood = np.full(len(cells), -np.inf)
+    steps, state = np.zeros(len(cells), np.int64), np.zeros(len(cells), np.int8)
+    most = settings["max_steps"] + released
+    how = released, settings["precision"] == "float32", most, 1 if watch else most
+    histograms = statistics.level / statistics.unit, statistics.level_count, statistics.offset
+    while (running := np.flatnonzero(state == RUNS)).size:
+        of_cells = mean, weights, variance, likelihood, steps, state
+        _advance(*histograms, statistics.count, cells, running, *of_cells, *how, numba.get_num_threads())
+        if watch:
+            watch(cells[running], likelihood[running], weights[running], variance[running])
+    return weights, steps, state == DIED
 
-        column = np.arange(size)
-        inside = column < statistics.levels[cells, None]
-        entry = np.where(inside, statistics.offset[cells, None] + column, 0)
-        self.y: Float[Tensor, "cell level"] = tensor(statistics.level[entry] / statistics.unit)
-        self.histogram: Float[Tensor, "cell level"] = tensor(
-            np.where(inside, statistics.level_count[entry], 0)
-        )
-        self.n: Float[Tensor, " cell"] = tensor(statistics.count[cells])
-        mean = statistics.sum[cells] / (statistics.count[cells, None] * statistics.unit)
-        self.mean: Float[Tensor, "model cell"] = tensor(mean.T)
-        self.weights: Float[Tensor, "model cell"] = tensor(start.T)
-        self.variance: Float[Tensor, "model cell"] = tensor(variance.T)
-        if not self.released:
-            self.variance = self.variance.clamp(min=1e-6)
 
-    def run(
-        self, watch: Watch | None = None
-    ) -> tuple[Float[np.ndarray, "cell model"], np.ndarray, np.ndarray]:
-        """Return the weights, the steps taken, and which cells failed."""
-        cells = len(self.n)
-        weights = np.empty((cells, len(self.weights)))
-        steps, failed = np.zeros(cells, np.int64), np.zeros(cells, bool)
-        active = torch.arange(cells, device=self.n.device)
-        before = torch.full_like(self.n, -torch.inf)
-        likelihood, responsibility = self._expectation()
-        limit = self.max_steps + 1 if self.released else self.max_steps
-        for step in range(1, limit + 1):
-            dead = self._maximization(responsibility)
-            likelihood, responsibility = self._expectation()
-            if watch:
-                seen = (likelihood, self.weights.T, self.variance.T)
-                watch(self.cells[active.cpu().numpy()], *(value.cpu().numpy() for value in seen))
-            finished = dead | ~(likelihood - before >= TOLERANCE)
-            if step == limit:
-                finished = torch.ones_like(finished)
-            before = likelihood
-            if finished.any():
-                out = active[finished].cpu().numpy()
-                weights[out] = self.weights[:, finished].T.cpu().numpy()
-                steps[out], failed[out] = step, dead[finished].cpu().numpy()
-                kept = ~finished
-                active, before, responsibility = active[kept], before[kept], responsibility[:, kept]
-                self._keep(kept)
-                if not len(active):
+@njit(nogil=True, cache=True, parallel=True)
+def _advance(
+    level, level_count, offset, count, cells, running, mean, weights, variance, likelihood, steps, state,
+    released, single, most, at_once, threads,
+):  # fmt: skip
+    """Take up to `at_once` steps in each of the running cells, which threads deal out to each other."""
+    models = mean.shape[1]
+    for thread in prange(threads):
+        largest = FEWEST_LEVELS
+        for number in range(thread, running.size, threads):
+            cell = cells[running[number]]
+            largest = max(largest, offset[cell + 1] - offset[cell])
+        size = FEWEST_LEVELS
+        while size < largest:
+            size *= 2
+        y, histogram = np.empty(size), np.empty(size)
+        joint, terms = np.empty((models, size)), np.empty((4, size))
+        for number in range(thread, running.size, threads):
+            row = running[number]
+            cell = cells[row]
+            first, levels = offset[cell], offset[cell + 1] - offset[cell]
+            for j in range(levels):
+                y[j], histogram[j] = level[first + j], level_count[first + j]
+            padded = FEWEST_LEVELS
+            while padded < levels:
+                padded *= 2
+            y[levels:padded], histogram[levels:padded] = y[0], 0
+            own = y[:padded], histogram[:padded], float(count[cell]), mean[row], weights[row], variance[row]
+            parts = joint[:, :padded], terms[:, :padded]
+            _expectation(*own, single, *parts)
+            for _ in range(at_once):
+                dead = _maximization(*own, released, *parts)
+                found = _expectation(*own, single, *parts)
+                steps[row] += 1
+                rises = found - likelihood[row] >= TOLERANCE
+                likelihood[row] = found
+                if dead:
+                    state[row] = DIED
+                elif not rises or steps[row] == most:
+                    state[row] = FINISHED
+                if state[row] != RUNS:
                     break
-        return weights, steps, failed
 
-    def _expectation(self) -> tuple[Float[Tensor, " cell"], Float[Tensor, "model cell level"]]:
-        """E-step (Eq. 9) in log space; also the mean log-likelihood per value (Eq. 8)."""
-        log_joint = self.y - self.mean[:, :, None]
-        log_joint = log_joint * log_joint / (-2 * self.variance[:, :, None])
-        log_joint += (torch.log(self.weights) - 0.5 * torch.log(2 * torch.pi * self.variance))[:, :, None]
-        largest = log_joint[0]
-        for other in log_joint[1:]:
-            largest = torch.maximum(largest, other)
-        joint = torch.exp(log_joint - largest)
-        marginal = joint[0].clone()
-        for other in joint[1:]:
-            marginal += other
-        likelihood = _sum_levels(self.histogram * (largest + torch.log(marginal))) / self.n
-        responsibility = joint / marginal
-        if self.single:
-            responsibility = responsibility.float().double()
-        return likelihood, responsibility
 
-    def _maximization(self, responsibility: Float[Tensor, "model cell level"]) -> Tensor:
-        """M-step (Eqs. 10 and 11; `released` adds 1e-6 and takes the variance about the weighted mean)."""
-        responsibility = responsibility * self.histogram
-        total = _sum_levels(responsibility)
-        empty = total == 0
-        if self.released:
-            centre = _sum_levels(responsibility * self.y) / (total + 1e-6)
-            self.weights = (total + 1e-6) / self.n
+@njit(nogil=True, cache=True)
+def _expectation(y, histogram, count, mean, weights, variance, single, joint, terms):
+    """E-step (Eq. 9) in log space: `joint` becomes the responsibilities. Return the mean log-likelihood (Eq. 8)."""
+    models, size = joint.shape
+    largest, marginal, likelihoods = terms[0], terms[1], terms[2]
+    for m in range(models):
+        constant = logarithm_from_zero(weights[m]) - 0.5 * logarithm(TWO_PI * variance[m])
+        middle, factor, own = mean[m], -0.5 / variance[m], joint[m]
+        for j in range(size):
+            difference = y[j] - middle
+            own[j] = difference * difference * factor + constant
+    for j in range(size):
+        largest[j] = joint[0, j]
+        marginal[j] = 0
+    for m in range(1, models):
+        own = joint[m]
+        for j in range(size):
+            largest[j] = max(largest[j], own[j])
+    for m in range(models):
+        own = joint[m]
+        for j in range(size):
+            own[j] = exponential(own[j] - largest[j])
+            marginal[j] += own[j]
+    for j in range(size):
+        likelihoods[j] = histogram[j] * (largest[j] + logarithm(marginal[j]))
+        marginal[j] = 1 / marginal[j]
+    for m in range(models):
+        own = joint[m]
+        if single:
+            for j in range(size):
+                own[j] = np.float64(np.float32(own[j] * marginal[j]))
         else:
-            centre = self.mean
-            self.weights = total / self.n
-        difference = self.y - centre[:, :, None]
-        spread = _sum_levels(responsibility * difference * difference) / torch.where(empty, 1, total)
-        if self.released:
-            self.variance = spread + 1e-6
-            return empty.any(dim=0)
-        self.variance = torch.where(empty, self.variance, spread.clamp(min=1e-6))
-        return torch.zeros_like(empty[0])
-
-    def _keep(self, kept: Tensor) -> None:
-        """Drop the cells that are finished, so that a step costs less and less."""
-        self.y, self.histogram, self.n = self.y[kept], self.histogram[kept], self.n[kept]
-        self.mean, self.weights, self.variance = (
-            self.mean[:, kept],
-            self.weights[:, kept],
-            self.variance[:, kept],
-        )
+            for j in range(size):
+                own[j] *= marginal[j]
+    return sum_by_halves(likelihoods, size) / count
 
 
-def _sum_levels(value: Float[Tensor, "*axes level"]) -> Float[Tensor, "*axes"]:
-    """Sum over a power of two of levels in one fixed order: padding with zeros changes no bit."""
-    while value.shape[-1] > 1:
-        half = value.shape[-1] // 2
-        value = value[..., :half] + value[..., half:]
-    return value[..., 0]
+@njit(nogil=True, cache=True)
+def _maximization(y, histogram, count, mean, weights, variance, released, joint, terms):
+    """M-step (Eqs. 10 and 11); return whether a component has died.
+
+    `released` adds 1e-6, and takes the variance about the weighted mean.
+    """
+    models, size = joint.shape
+    totals, firsts, spreads = terms[0], terms[1], terms[2]
+    dead = False
+    for m in range(models):
+        own = joint[m]
+        for j in range(size):
+            own[j] *= histogram[j]
+            totals[j] = own[j]
+            firsts[j] = own[j] * y[j]
+        total = sum_by_halves(totals, size)
+        centre = mean[m]
+        if released:
+            centre = sum_by_halves(firsts, size) / (total + ADDED)
+            weights[m] = (total + ADDED) / count
+        else:
+            weights[m] = total / count
+        for j in range(size):
+            difference = y[j] - centre
+            spreads[j] = own[j] * difference * difference
+        spread = sum_by_halves(spreads, size) / (total if total != 0 else 1.0)
+        if released:
+            variance[m] = spread + ADDED
+            dead |= total == 0
+        elif total != 0:
+            variance[m] = max(spread, ADDED)
+    return dead

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ensir.arithmetic.functions import quadratic_form
 from ensir.cells import key as keys
 from ensir.errors import InputError
 from ensir.images import depth
@@ -172,8 +173,8 @@ class Statistics:
 
     def expected_squared_error(self, weights: Float[np.ndarray, "cell model"]) -> Float[np.ndarray, " cell"]:
         """Return the mean of (y − Σ w_m x_m)² over each cell, for any weights, in squared code values."""
-        square = np.einsum("cm,cml,cl->c", weights, self.gram.astype(np.float64), weights)
-        cross = np.einsum("cm,cm->c", weights, self.cross.astype(np.float64))
+        square = quadratic_form(self.gram, weights)
+        cross: np.ndarray = sum(weights[:, m] * self.cross[:, m] for m in range(len(self.models)))
         return np.maximum(square - 2 * cross + self.target_square, 0) / self.count
 
     def shard(self, shard: int, shards: int) -> Statistics:

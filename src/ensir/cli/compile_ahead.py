@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ensir.cells import statistics
+from ensir.cells import em, statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import CellWeights, LutMethod, assemble
 from ensir.images.similarity import ssim
 from ensir.images.ssim_kernel import WINDOW
-from ensir.methods import _walking
+from ensir.methods import _walking, least_squares
 
 MODELS = ("a", "b", "c")
+EM_SETTINGS = {"arithmetic": "released", "precision": "float64", "max_steps": 1}
 
 
 def compile_ahead() -> None:
@@ -22,6 +23,9 @@ def compile_ahead() -> None:
     values = np.arange(4 * 3 * 16, dtype=np.uint8).reshape(4, 3, 16)
     y, x = values[0], values[1:]
     cells = statistics.total([count(list(x), y, MODELS, 32, fold) for fold in (0, 1)]).without_folds().joint()
+    first = cells.taken(slice(1))
+    em.run(first, np.zeros(1, np.int64), np.full((1, 3), 1 / 3), np.ones((1, 3)), EM_SETTINGS)
+    least_squares.solve(least_squares.error_matrix(first), 1.0, np.full((1, 3), 1 / 3))
     equal = np.full((len(cells.key), len(MODELS)), 1 / len(MODELS))
     weights = CellWeights(equal, np.zeros(len(equal), np.int64), np.zeros(len(equal), np.uint8))
     LutMethod({}, assemble(cells, weights, ("constant", equal[0]))).fuse(x)

@@ -14,4 +14,5 @@ LUMA = np.array([65.481, 128.553, 24.966]) / 255  # BT.601
 
 def luma(image: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width 1"]:
     """Return BT.601 luma, 16–235, unrounded, of RGB in 0–255."""
-    return (image @ LUMA + 16)[:, :, None]
+    red, green, blue = np.moveaxis(image, 2, 0)
+    return (red * LUMA[0] + green * LUMA[1] + blue * LUMA[2] + 16)[:, :, None]

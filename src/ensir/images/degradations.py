@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from ensir.arithmetic.functions import exponential
 from ensir.images.depth import to_integers, unit
 from ensir.section import Section
 
@@ -128,7 +129,7 @@ def kernel(shape: str, width: float) -> Float[np.ndarray, "size size"]:
     radius = int(np.ceil({"gaussian": 3 * width, "disk": width, "motion": width / 2}[shape]))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
     if shape == "gaussian":
-        value = np.exp(-(x**2 + y**2) / (2 * width**2))
+        value = exponential(-(x**2 + y**2) / (2 * width**2))
     elif shape == "disk":  # soft edge: one pixel wide
         value = np.clip(width + 0.5 - np.hypot(x, y), 0, 1)
     else:
@@ -170,11 +171,24 @@ def imresize(
     def rounded(value: np.ndarray) -> np.ndarray:
         return np.floor(np.clip(value, 0, np.iinfo(image.dtype).max) + 0.5) if integer else value
 
-    weights, index = contributions(image.shape[0], height, scale)
-    value = rounded(np.einsum("ok,okwc->owc", weights, image.astype(np.float64)[index]))
-    weights, index = contributions(image.shape[1], width, scale)
-    value = rounded(np.einsum("ok,hokc->hoc", weights, value[:, index]))
+    value = image.astype(np.float64)
+    for axis, side in enumerate((height, width)):
+        weights, index = contributions(image.shape[axis], side, scale)
+        value = rounded(_weighted(np.moveaxis(value, axis, 0), weights, index))
+        value = np.moveaxis(value, 0, axis)
     return value.astype(image.dtype)
+
+
+def _weighted(
+    image: Float[np.ndarray, "old other channel"],
+    weights: Float[np.ndarray, "new tap"],
+    index: Shaped[np.ndarray, "new tap"],
+) -> Float[np.ndarray, "new other channel"]:
+    """Return the weighted sums of rows, added up in the order of the taps."""
+    total = np.zeros((len(weights), *image.shape[1:]))
+    for weight, taken in zip(weights.T, index.T, strict=True):
+        total += weight[:, None, None] * image[taken]
+    return total
 
 
 def contributions(

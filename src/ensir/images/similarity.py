@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from ensir.arithmetic.functions import decibels
 from ensir.images.row_blocks import row_blocks
 
 if TYPE_CHECKING:
+    import numpy as np
     from jaxtyping import Shaped
 
 
@@ -45,7 +45,7 @@ def psnr(
         total += float(x.sum())
         size += x.size
     error = total / size
-    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+    return float("inf") if error == 0 else float(decibels(peak**2 / error))
 
 
 def ssim(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ensir.arithmetic.functions import exponential
 from ensir.execution.kernels import njit
 from ensir.images.row_blocks import ROWS
 
 RADIUS, SIGMA = 5, 1.5  # pixels
 WINDOW = 2 * RADIUS + 1
-_gaussian = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / SIGMA) ** 2)
+_gaussian = exponential(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / SIGMA) ** 2)
 TAP_0, TAP_1, TAP_2, TAP_3, TAP_4, TAP_5 = map(float, (_gaussian / _gaussian.sum())[RADIUS:])
 TILE = 64  # columns smoothed at once, so that the rows of one window stay in the fastest cache
 SPAN = TILE + 2 * RADIUS  # columns that they need

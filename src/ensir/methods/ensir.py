@@ -1,6 +1,7 @@
 """EnsIR: a Gaussian mixture with known means in each cell, fitted by EM to the histogram of its targets.
 
-Equations are the paper's; `released` is what the published code computes. `ensir.cells.em` runs the steps.
+Equations are the paper's; `released` is what the published code computes. `ensir.cells.em` runs the steps, on a GPU
+`ensir.cells.em_on_gpu`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from ensir.arithmetic.functions import decibels, exponential
 from ensir.cells.lut import ESTIMATED, FAILED, FEW, FEWEST, CellWeights, LutMethod, assemble
 from ensir.cells.statistics import Statistics, folds_of
 from ensir.execution import devices
@@ -97,8 +99,6 @@ def estimate_weights(
     watch : callable, optional
         See `Watch`.
     """
-    from ensir.cells.em import EM  # PyTorch takes a second to load, and applying a LUT does not need it
-
     device = devices.choose(device)
     released = settings["arithmetic"] == "released"
     variance = initial_variance(cells)
@@ -113,19 +113,30 @@ def estimate_weights(
     runs = enough & ~dead
     status[runs] = ESTIMATED
     width = 2 ** np.ceil(np.log2(np.maximum(cells.levels, 8))).astype(np.int64)
-    done = int((~runs).sum())
+    run, done = _runner(device), int((~runs).sum())
     for size in np.unique(width[runs]):
         same_width = np.flatnonzero(runs & (width == size))
         at_once = max(1, VALUES_AT_ONCE // (int(size) * len(cells.models)))
         for first in range(0, len(same_width), at_once):
             group = same_width[first : first + at_once]
-            em = EM(cells, group, int(size), start[group], variance[group], settings, device)
-            weights[group], iterations[group], failed = em.run(watch)
+            found = run(cells, group, start[group], variance[group], settings, watch)
+            weights[group], iterations[group], failed = found
             weights[group[failed]] = start[group[failed]]
             status[group[failed]] = FAILED
             done += len(group)
             progress(done, len(cells))
     return CellWeights(weights, iterations, status)
+
+
+def _runner(device: str) -> Any:
+    """Return what runs EM; PyTorch, Numba and their kernels take a moment to load."""
+    if device == "cuda":
+        from ensir.cells import em_on_gpu
+
+        return em_on_gpu.run
+    from ensir.cells import em
+
+    return em.run
 
 
 def initial_variance(statistics: Statistics) -> Float[np.ndarray, "cell model"]:
@@ -172,7 +183,7 @@ def initial_weights(
     if not released:
         return np.full(shape, 1 / shape[1])
     score = 1 / (1e-10 + distance_to_mean(statistics))
-    weight = np.exp(score - score.max(axis=1, keepdims=True, initial=0))
+    weight = exponential(score - score.max(axis=1, keepdims=True, initial=0))
     return weight / weight.sum(axis=1, keepdims=True)
 
 
@@ -197,6 +208,6 @@ def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tup
         estimated = estimate_weights(rest, rest, settings, device, lambda done, total: None)
         table = assemble(rest, estimated, fill(rest, settings))
         weights = table.filled[table.rows(own.key * table.channels + own.channel)]
-        error = own.expected_squared_error(weights) @ own.count / own.count.sum() / own.unit**2
-        psnr.append(10 * np.log10(255**2 / max(error, 1e-12)))
+        error = (own.expected_squared_error(weights) * own.count).sum() / own.count.sum() / own.unit**2
+        psnr.append(decibels(255**2 / max(error, 1e-12)))
     return settings, -float(np.mean(psnr))

@@ -1,7 +1,7 @@
 """Least squares: in each cell the weights, a ≥ 0 and Σa = 1, with the least squared error on the reference.
 
-As Σa = 1, the squared error of a cell is aᵀEa with E = Σ (x_m − y)(x_l − y), in integers. All cells are solved at
-once: min aᵀEa + λ‖a − a_global‖².
+As Σa = 1, the squared error of a cell is aᵀEa with E = Σ (x_m − y)(x_l − y), in integers. Each cell is solved by
+itself: min aᵀEa + λ‖a − a_global‖².
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from ensir.arithmetic.functions import quadratic_form
 from ensir.cells.lut import ESTIMATED, CellWeights, LutMethod
 from ensir.cells.statistics import Statistics, folds_of
 from ensir.methods import Binned, Progress
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int, Real
+    from jaxtyping import Float, Int, Real
 
 STRENGTHS = (0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)  # λ, in squared levels of 0–255
 TIE = (
     1e-11  # λ is at least this fraction of the error, so that models that are equal in a cell follow a_global
 )
-MOST_STEPS = 20  # times M; 2 M are enough, unless rounding makes two models alternate
 
 
 class LeastSquares(Binned):
@@ -109,7 +109,7 @@ def held_out_errors(everything: Statistics, strengths: Sequence[float]) -> list[
     errors = []
     for strength in strengths:
         weights = solve(others / everything.unit**2, strength, prior)
-        error = (np.einsum("cm,cml->cl", weights, own / everything.unit**2) * weights).sum()
+        error = quadratic_form(own / everything.unit**2, weights).sum()
         errors.append(float(error / everything.count.sum()))
     return errors
 
@@ -125,49 +125,9 @@ def _sums(
 def solve(
     error: Real[np.ndarray, "cell model model"], strength: float, prior: Float[np.ndarray, "cell model"]
 ) -> Float[np.ndarray, "cell model"]:
-    """Minimise aᵀEa + λ‖a − prior‖² over a ≥ 0, Σa = 1, in all cells at once.
+    """Minimise aᵀEa + λ‖a − prior‖² over a ≥ 0, Σa = 1, in every cell."""
+    from ensir.arithmetic.systems import on_simplex  # Numba takes a moment to load
 
-    An active-set method. In each step, a cell moves towards the minimum over its free models. Where a weight would
-    become negative, the cell stops, and that model is no longer free; at the minimum, the model whose weight would
-    lower the error the most is freed. A cell is finished when there is none.
-    """
     models = error.shape[1]
     ridge = np.maximum(strength, TIE * (1 + np.trace(error, axis1=1, axis2=2)))
-    quadratic = error + ridge[:, None, None] * np.eye(models)
-    linear = ridge[:, None] * prior
-    weights, free = np.full(prior.shape, 1 / models), np.ones(prior.shape, bool)
-    active = np.arange(len(prior))
-    for _ in range(MOST_STEPS * models):
-        if not len(active):
-            break
-        row, here = np.arange(len(active)), weights[active]
-        target = _minimum(quadratic[active], linear[active], free[active])
-        falling = target < 0
-        way = np.where(falling, here / np.where(falling, here - target, 1), 1)
-        first = way.argmin(axis=1)  # model whose weight is the first to reach zero
-        stopped = falling.any(axis=1)
-        here += way[row, first, None] * (target - here)
-        free[active[stopped], first[stopped]] = False
-        weights[active] = here = np.where(free[active], here, 0)
-        gradient = np.einsum("cml,cl->cm", quadratic[active], here) - linear[active]
-        common = (gradient * here).sum(axis=1, keepdims=True)  # that of every free model, at the minimum
-        wish = np.where(free[active], 0, gradient - common)
-        grower = wish.argmin(axis=1)
-        slack = 1e-12 * np.abs(quadratic[active]).max(axis=(1, 2))
-        grows = ~stopped & (wish[row, grower] < -slack)
-        free[active[grows], grower[grows]] = True
-        active = active[stopped | grows]
-    return weights
-
-
-def _minimum(
-    quadratic: Float[np.ndarray, "cell model model"],
-    linear: Float[np.ndarray, "cell model"],
-    free: Bool[np.ndarray, "cell model"],
-) -> Float[np.ndarray, "cell model"]:
-    """Minimise aᵀQa − 2 linear·a over Σa = 1 and the free models; the others are zero."""
-    both = free[:, :, None] & free[:, None, :]
-    inside = np.where(both, quadratic, 0) + np.where(free, 0, 1)[:, :, None] * np.eye(free.shape[1])
-    sides = np.where(free[:, :, None], np.stack([linear, np.ones_like(linear)], axis=2), 0)
-    pulled, shared = np.moveaxis(np.linalg.solve(inside, sides), 2, 0)
-    return pulled + shared * ((1 - pulled.sum(axis=1)) / shared.sum(axis=1))[:, None]
+    return on_simplex(error + ridge[:, None, None] * np.eye(models), ridge[:, None] * prior)

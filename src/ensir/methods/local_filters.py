@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ensir.arithmetic.functions import decibels
 from ensir.cells import context
 from ensir.cells.filter_statistics import FilterStatistics
 from ensir.errors import InputError
@@ -100,7 +101,7 @@ def fit(statistics: FilterStatistics, settings: dict[str, Any], progress: Progre
         for number, strength in enumerate(STRENGTHS):
             for tree, table in enumerate(others.tables(strength)):
                 error = max(_squared_error(own, table).sum(), SMALLEST_ERROR * average)
-                gains[left_out, tree, number] = 10 * np.log10(average / error)
+                gains[left_out, tree, number] = decibels(average / error)
         progress(left_out + 1, len(folds))
     mean = gains.mean(axis=0)
     tree, number = np.unravel_index(mean.argmax(), mean.shape)

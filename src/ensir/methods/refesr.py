@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ensir.arithmetic.functions import exponential
 from ensir.errors import InputError
 from ensir.images.colours import luma
 from ensir.images.degradations import imresize
@@ -73,7 +74,7 @@ def fit(
 def prior_weights(scores: Float[np.ndarray, " model"]) -> Float[np.ndarray, " model"]:
     """Return w* of scores in dB; models without any error share all the weight."""
     behind = np.where(scores == scores.max(), 0, scores.max() - np.where(np.isinf(scores), 0, scores))
-    weights = np.exp(-(behind**2) / SPREAD**2)
+    weights = exponential(-(behind**2) / SPREAD**2)
     return weights / weights.sum()
 
 
@@ -142,12 +143,12 @@ def solve(
     low: Float[np.ndarray, " pixel"],
     prior: Float[np.ndarray, " model"],
 ) -> Float[np.ndarray, " model"]:
-    """Minimise ‖low − Σ w_m reduced_m‖² + λ‖w − prior‖² with Σw = 1: normal equations with one multiplier."""
-    models = len(prior)
-    system = np.ones((models + 1, models + 1))
-    system[:models, :models] = reduced @ reduced.T + RIDGE * np.eye(models)
-    system[models, models] = 0
-    return np.linalg.solve(system, np.append(reduced @ low + RIDGE * prior, 1))[:models]
+    """Minimise ‖low − Σ w_m reduced_m‖² + λ‖w − prior‖² with Σw = 1."""
+    from ensir.arithmetic.systems import with_sum_one  # Numba takes a moment to load
+
+    products = np.array([[(one * other).sum() for other in reduced] for one in reduced])
+    sides = np.array([(one * low).sum() for one in reduced])
+    return with_sum_one(products + RIDGE * np.eye(len(prior)), sides + RIDGE * prior)
 
 
 def scale_of(degraded: np.ndarray | None, shape: tuple[int, int, int]) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from ensir.arithmetic.functions import exponential
 from ensir.images.depth import unit
 from ensir.methods import CombiningMethod, weighted_sum
 
@@ -44,7 +45,7 @@ class Method:
             weights = perfect.astype(np.float64) if perfect.any() else 1 / error
         else:
             score = 1 / (1e-3 + error)
-            weights = np.exp(score - score.max())
+            weights = exponential(score - score.max())
         return (weights / weights.sum()).reshape(-1, *[1] * (x.ndim - 1))
 
     def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, " channel *pixels"]:

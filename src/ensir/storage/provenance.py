@@ -17,7 +17,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 COUNTED = (
     "stages", "datasets", "restorers", "methods", "metrics", "figures", "cells", "networks", "images", "drawing",
-    "scoring", "report",
+    "scoring", "report", "arithmetic",
 )  # fmt: skip
 UNCOUNTED = (
     "ensir.images.globs",

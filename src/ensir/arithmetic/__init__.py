@@ -1,0 +1,1 @@
+"""Arithmetic that gives the same bits on every processor: functions, and the solution of small systems."""
