@@ -20,6 +20,7 @@ from ensir.config.reference import allowed, keys, kind, sections, without_null
 from ensir.config.schema import Config
 from ensir.config.valid_parts import valid_parts
 from ensir.errors import InputError
+from ensir.restorers._self_ensemble import as_models
 from ensir.section import Name, Problem, shown, unknown
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -99,13 +100,23 @@ def examine(raw: dict[str, Any], files: Sequence[str] = ()) -> tuple[Config, lis
     raw = _expand(raw)
     if wrong := [*misplaced(raw)]:
         return valid_parts({}, wrong), problems + wrong
+    raw, made_of = as_models(raw)
     config, errors = _validate(raw)
     if _put_numbers(raw, errors):
         config, errors = _validate(raw)
     problems += [_explain(details, unquoted.values) for details in errors]
     _put_texts(raw, errors, unquoted.values)
     problems += cross_check(raw)
-    return valid_parts(raw, problems) if problems or config is None else config, problems
+    if problems or config is None:
+        config = valid_parts(raw, problems)
+    return config, [Problem(_as_written(key, made_of), message) for key, message in problems]
+
+
+def _as_written(key: str, made_of: dict[str, str]) -> str:
+    """Return the key in the file of a value of a model that was made of another one."""
+    section, _, rest = key.partition(".")
+    name, dot, option = rest.partition(".")
+    return f"models.{made_of[name]}{dot}{option}" if section == "models" and name in made_of else key
 
 
 def _validate(raw: dict[str, Any]) -> tuple[Config | None, list[ErrorDetails]]:

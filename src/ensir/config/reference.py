@@ -45,7 +45,7 @@ def _type(annotation: Any) -> str:
     if sections(annotation):
         return "section"
     if get_origin(annotation) is Literal:
-        return ", ".join(arguments)
+        return ", ".join(map(str, arguments))
     if get_origin(annotation) is dict:
         return "named sections" if sections(arguments[1]) else "section"
     if get_origin(annotation) is list:

@@ -18,7 +18,8 @@ from ensir.execution import devices
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel
 from ensir.networks.spandrel_files import identify, read_weights
-from ensir.restorers import Degraded, RestorerModel
+from ensir.restorers import Degraded
+from ensir.restorers._self_ensemble import TurnableModel
 from ensir.storage import provenance
 from ensir.storage.paths import existing
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from ensir.planning.networks import Networks
 
 
-class CheckpointModel(NetworkModel, RestorerModel):
+class CheckpointModel(NetworkModel, TurnableModel):
     """Weights of a network whose architecture spandrel knows; needs `pip install 'ensir-flow[pretrained]'`."""
 
     kind: Literal["checkpoint"]

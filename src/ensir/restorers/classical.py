@@ -12,7 +12,8 @@ from pydantic import Field
 from ensir.errors import InputError
 from ensir.images import degradations
 from ensir.images.depth import white
-from ensir.restorers import Degraded, RestorerModel
+from ensir.restorers import Degraded
+from ensir.restorers._self_ensemble import TurnableModel
 from ensir.section import Context, Problem, unknown
 from ensir.storage import provenance
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     Image = Float[np.ndarray, "height width channel"]  # in [0, 1]
 
 
-class ClassicalModel(RestorerModel):
+class ClassicalModel(TurnableModel):
     """A classical algorithm of scikit-image or SciPy."""
 
     kind: Literal["classical"]

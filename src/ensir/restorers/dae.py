@@ -11,7 +11,8 @@ from pydantic import Field
 from ensir.execution import devices
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel, Precision, Weights, check_weights
-from ensir.restorers import Degraded, RestorerModel
+from ensir.restorers import Degraded
+from ensir.restorers._self_ensemble import TurnableModel
 from ensir.section import Context, Problem
 from ensir.storage import provenance
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ensir.planning.networks import Networks
 
 
-class DaeModel(NetworkModel, RestorerModel):
+class DaeModel(NetworkModel, TurnableModel):
     """A denoising autoencoder: removes Gaussian noise of the σ that it was trained for from colour images."""
 
     kind: Literal["dae"]

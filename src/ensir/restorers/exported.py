@@ -20,7 +20,8 @@ from ensir.images import depth
 from ensir.networks import program_check
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel
-from ensir.restorers import Degraded, RestorerModel
+from ensir.restorers import Degraded
+from ensir.restorers._self_ensemble import TurnableModel
 from ensir.storage import provenance
 from ensir.storage.paths import existing
 
@@ -47,7 +48,7 @@ PROVIDERS = {
 }
 
 
-class ExportedModel(NetworkModel, RestorerModel):
+class ExportedModel(NetworkModel, TurnableModel):
     """A network without its source: a program of `torch.export`, or ONNX (needs `pip install 'ensir-flow[onnx]'`)."""
 
     kind: Literal["exported"]

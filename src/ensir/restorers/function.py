@@ -11,14 +11,15 @@ from pydantic import Field
 from ensir.errors import InputError
 from ensir.execution import functions
 from ensir.images.depth import check_range
-from ensir.restorers import Degraded, RestorerModel
+from ensir.restorers import Degraded
+from ensir.restorers._self_ensemble import TurnableModel
 from ensir.section import Function
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 
-class FunctionModel(RestorerModel):
+class FunctionModel(TurnableModel):
     """A Python function: (height, width, channel) input → prediction of the target's size."""
 
     kind: Literal["function"]

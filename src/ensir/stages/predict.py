@@ -16,6 +16,7 @@ from ensir.errors import InputError
 from ensir.execution import devices
 from ensir.images.cropping import cropped
 from ensir.images.depth import to_integers, unit
+from ensir.restorers._self_ensemble import oriented
 from ensir.storage import digests, provenance, reading, writing
 from ensir.storage.layout import Place
 
@@ -94,7 +95,8 @@ def predict(
         **reading.identity(part),
     }
     origins = files or [f"model {model}, image {name!r}" for name in part.names]
-    predictions = iter(restorer.restore(ahead(_degraded(part, base, with_input=not files))))
+    images = ahead(_degraded(part, base, with_input=not files))
+    predictions = iter(oriented(restorer, settings, images))
     started = time.monotonic()
     _write(place, attributes, part, predictions, origins, files, crop, progress)
     next(predictions, None)  # lets the restorer delete what it kept in case the job was killed

@@ -1,0 +1,42 @@
+"""The peak signal-to-noise ratio of luma, whatever space the other metrics compare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from ensir.images import similarity
+from ensir.metrics import Metric
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
+
+class PsnrY(Metric):
+    """PSNR of BT.601 luma as in MATLAB's `rgb2ycbcr`, beside a score of RGB."""
+
+    kind: Literal["psnr_y"] = "psnr_y"
+
+    label: ClassVar[str] = "PSNR-Y"
+    unit: ClassVar[str] = "dB"
+    digits: ClassVar[int] = 2
+
+
+def measure(
+    target: Float[np.ndarray, "height width channel"],
+    result: Float[np.ndarray, "height width channel"],
+    settings: dict[str, Any],
+) -> float:
+    """Return the PSNR of luma in dB; infinite where both are equal."""
+    return similarity.psnr(target, result, as_luma=target.shape[2] == 3)
+
+
+def measure_stored(
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    peak: float,
+    as_luma: bool,
+) -> float:
+    """Return the PSNR of luma in dB of images as they are stored, in 0–`peak`, without copying them."""
+    return similarity.psnr(target, result, peak, as_luma=target.shape[2] == 3)
