@@ -39,7 +39,7 @@ rule fuse:
         settings=lambda w: method_of(w).traced,
         pointwise=lambda w: method_of(w).pointwise,
         allow_overlap=lambda w: experiment_of(w).allow_overlap,
-        expected_error=lambda w: experiment_of(w).expected_error and method_of(w).made == "lut",
+        expected_error=lambda w: experiment_of(w).expected_error and method_of(w).expects_errors,
         format_version=formats.OF_FUSED,
         made_of=lambda w: made_of.record(
             layout.part(layout.fused(w.experiment, w.dataset, w.method), w.part),

@@ -41,7 +41,7 @@ def parts_of(number: Int[np.ndarray, " key"]) -> tuple[np.ndarray, np.ndarray, n
 
 
 def thresholds(
-    x: Shaped[np.ndarray, "model channel height width"],
+    models: int, channels: int, bits: int
 ) -> tuple[Int32[np.ndarray, " level"], Int32[np.ndarray, " level"]]:
     """Return the sums over 5×5 pixels from which on a pixel is in each level but the first.
 
@@ -49,16 +49,35 @@ def thresholds(
     half levels, for how much the mean of the models changes from one neighbour of a pixel to the opposite one, in both
     directions together.
     """
-    models, channels = x.shape[:2]
-    steps = depth.unit(x.itemsize * 8) * 2 ** np.arange(LEVELS - 1)
+    steps = depth.unit(bits) * 2 ** np.arange(LEVELS - 1)
     disagreement = -(-25 * channels * (models * (models - 1) // 2) * steps // 4)
     change = -(-75 * channels * models * steps // 2)
     return disagreement.astype(np.int32), change.astype(np.int32)
 
 
-def step(x: Shaped[np.ndarray, "model channel height width"]) -> int:
+def step(models: int, bits: int) -> int:
     """Return by how much the sum of the models grows from one level of the last part of a key to the next."""
-    return key.LEVELS // LEVELS * depth.unit(x.itemsize * 8) * len(x)
+    return key.LEVELS // LEVELS * depth.unit(bits) * models
+
+
+def limits(
+    x: Shaped[np.ndarray, "model channel height width"],
+) -> tuple[Int32[np.ndarray, " level"], Int32[np.ndarray, " level"], int]:
+    """Return the thresholds of the two levels, and the step, of some predictions."""
+    models, channels, bits = *x.shape[:2], x.itemsize * 8
+    return *thresholds(models, channels, bits), step(models, bits)
+
+
+def keys_of(
+    x: Shaped[np.ndarray, "model channel height width"],
+) -> UInt16[np.ndarray, "channel height width"]:
+    """Return the key of every value of whole predictions."""
+    from ensir.cells.filtering import levels_of_pixels
+
+    disagreement, change, step = limits(x)
+    levels = np.empty(x.shape[2:], np.uint16)
+    levels_of_pixels(x, 0, x.shape[2], disagreement, change, levels)
+    return levels + (x.sum(axis=0, dtype=np.uint32) // step).astype(np.uint16)
 
 
 def features_of(
@@ -79,10 +98,11 @@ def features_of(
 
     models, channels, height, width = x.shape
     count = number_of_features(models, channels)
+    disagreement, change, step = limits(x)
     keys = np.empty((channels, height, width), np.uint16)
     features = np.empty((count, channels, height, width), np.float32)
     levels = np.empty((height, width), np.uint16)
-    levels_of_pixels(x, 0, height, *thresholds(x), levels)
+    levels_of_pixels(x, 0, height, disagreement, change, levels)
     total, around = (
         np.empty((channels, width), np.float32),
         np.empty((2, models + 1, channels, width), np.float32),
@@ -94,7 +114,7 @@ def features_of(
         for channel in range(channels):
             features_of_row(x, i, channel, total, around, row)
             features[:, channel, i] = row
-            keys_of_row(levels[i], total[channel], step(x), own)
+            keys_of_row(levels[i], total[channel], step, own)
             keys[channel, i] = own
     return keys, features
 
@@ -118,5 +138,5 @@ def filtered(
     scaled = (filters / scale(models, channels)).T
     pairs[:, :, 0], pairs[: features // 2, :, 1] = scaled[::2], scaled[1::2]
     fused = np.empty(x.shape[1:], np.float32)
-    filtering.filtered(x, *thresholds(x), step(x), features, pairs.view(np.uint64)[:, :, 0], fused)
+    filtering.filtered(x, *limits(x), features, pairs.view(np.uint64)[:, :, 0], fused)
     return fused

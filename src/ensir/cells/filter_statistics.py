@@ -112,7 +112,7 @@ class Counter:
         from ensir.cells.filtering import VECTOR, add_products
 
         images, target = np.stack(x), np.ascontiguousarray(y)
-        how = (*context.thresholds(images), context.step(images))
+        limits = context.limits(images)
         shape = (context.KEYS, self.factors, -(-self.factors // VECTOR) * VECTOR)
         if fold not in self.products:
             self.products[fold] = np.zeros((context.KEYS, self.factors, self.factors), np.int64)
@@ -122,7 +122,7 @@ class Counter:
             # Sums of 16 bits soon leave the range in which float64 is exact.
             products = np.zeros(shape, np.float64 if self.bits == 8 else np.int64)
             last = min(first + at_once, rows.stop)
-            add_products(images, target, first, last, *how, products, self.count[fold])
+            add_products(images, target, first, last, *limits, products, self.count[fold])
             self.products[fold] = _sum(self.products[fold], products[:, :, : self.factors].astype(np.int64))
 
     def statistics(self) -> FilterStatistics:

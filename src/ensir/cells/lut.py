@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,9 +11,7 @@ import numpy as np
 from ensir.cells.key import bins, bins_of, key_tables
 from ensir.cells.statistics import Statistics
 from ensir.errors import InputError
-from ensir.storage import digests
-from ensir.storage.atomic import written
-from ensir.storage.failures import fix
+from ensir.storage import netcdf
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -26,7 +22,6 @@ DENSE_CELLS = 2**24  # up to this number of cells, a LUT is expanded to all cell
 FEWEST = 100  # values of a cell; with fewer, EM does not run
 FEW, ESTIMATED, FAILED = 1, 2, 3  # status of a cell, as in `CellWeights`
 CELL_COLUMNS = ("key", "channel", "count", "iterations", "status", "expected_squared_error")  # of the file
-CHECKSUMMED = {"compression": "gzip", "compression_opts": 4, "fletcher32": True}
 
 
 @dataclass(frozen=True)
@@ -290,45 +285,29 @@ class LutMethod:
 
 
 def save(lut: LUT, place: Place) -> None:
-    """Write a LUT as one NetCDF-4 file, atomically.
-
-    xarray is not used: its import of pandas and Dask takes longer than everything else that a small job does.
-    """
-    import h5netcdf
-    import h5py
-
-    bin_of = bins_of(lut.key, lut.bin_width, len(lut.models)).astype(np.int16)
-    words: dict[str, tuple[tuple[str, ...], Sequence[Any]]] = {
+    """Write a LUT as one NetCDF-4 file, atomically."""
+    arrays: dict[str, tuple[tuple[str, ...], Any]] = {
         "model": (("model",), lut.models),
         "image": (("image",), lut.reference_images),
         "reference_digest": (("image",), lut.reference_digests),
     }
     if lut.prediction_digests:
-        words["prediction_digest"] = (("model", "image"), lut.prediction_digests)
-    numbers = {
+        arrays["prediction_digest"] = (("model", "image"), lut.prediction_digests)
+    arrays |= {
         "weights": (("cell", "model"), lut.weights),
-        "bin": (("cell", "model"), bin_of),
+        "bin": (("cell", "model"), bins_of(lut.key, lut.bin_width, len(lut.models)).astype(np.int16)),
         **{name: (("cell",), getattr(lut, name)) for name in CELL_COLUMNS},
         "fill_weights": (("model",), lut.fill_weights),
     }
-    size = sum(values.nbytes for _, values in numbers.values())
-    content = io.BytesIO()  # HDF5 ends the process where a disk is full
-    with h5netcdf.File(content, "w") as file:
-        file.dimensions = {
-            "cell": len(lut.key),
-            "model": len(lut.models),
-            "image": len(lut.reference_images),
-        }
-        for name, (dimensions, strings) in words.items():
-            file.create_variable(name, dimensions, h5py.string_dtype(), data=np.asarray(strings, object))
-        for name, (dimensions, values) in numbers.items():
-            file.create_variable(name, dimensions, data=values, **(CHECKSUMMED if values.size else {}))
-        file["weights"].attrs["long_name"] = "mixing weight of each model"
-        file["bin"].attrs["long_name"] = "bin of each model: values from bin × bin_width"
-        described = {name: getattr(lut, name) for name in ("bin_width", "bins", "bits", "channels", "fill")}
-        file.attrs.update({"kind": "lut", "format_version": FORMAT_VERSION} | described | lut.attributes)
-    with written(place, size) as partial:
-        partial.write_bytes(content.getbuffer())
+    dimensions = {"cell": len(lut.key), "model": len(lut.models), "image": len(lut.reference_images)}
+    described = {name: getattr(lut, name) for name in ("bin_width", "bins", "bits", "channels", "fill")}
+    netcdf.save(
+        place,
+        dimensions,
+        arrays,
+        {"kind": "lut", "format_version": FORMAT_VERSION} | described | lut.attributes,
+        {"weights": "mixing weight of each model", "bin": "bin of each model: values from bin × bin_width"},
+    )
 
 
 def load(path: str) -> LUT:
@@ -339,18 +318,7 @@ def load(path: str) -> LUT:
     InputError
         Not a LUT, damaged, or of another format version.
     """
-    import h5netcdf
-
-    digests.check_before_reading(path)
-    try:
-        with h5netcdf.File(path, "r", decode_vlen_strings=True) as file:
-            attributes: dict[str, Any] = dict(file.attrs)
-            data = {name: variable[...] for name, variable in file.variables.items()}
-    except Exception as error:
-        raise InputError(
-            f"{path}: cannot be read as a LUT ({error}); {fix(error, 'make it again')}"
-        ) from error
-    attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in attributes.items()}
+    data, attributes = netcdf.load(path, "a LUT")
     if attributes.pop("kind", None) != "lut":
         raise InputError(f"{path}: is not a LUT")
     if (version := attributes.pop("format_version", None)) != FORMAT_VERSION:

@@ -1,23 +1,27 @@
-"""Fusing tensors by a LUT, inside your own inference code, on any device.
+"""Fusing tensors by a LUT or by local filters, inside your own inference code, on any device.
 
-lut = ensir.tensor.TensorLUT("my.lut", device="cuda")
+lut = ensir.tensor.TensorLUT("my.lut", device="cuda")                # or TensorFilters("my.fit", device="cuda")
 fused = ensir.tensor.fuse(torch.stack([model(picture) for model in models]) * 255, lut)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from ensir.cells import context
+from ensir.cells.filters import FilterMethod
 from ensir.cells.lut import DENSE_CELLS, LUT, load
 from ensir.errors import InputError
 from ensir.images import depth
+from ensir.storage.fits import Fit
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Shaped
+    from jaxtyping import Float, Int, Shaped
 
 
 class TensorLUT:
@@ -49,33 +53,75 @@ class TensorLUT:
         self.weights = torch.as_tensor(lut.dense, device=device, dtype=dtype)
 
 
-def fuse(x: Shaped[Tensor, "model *batch channel height width"], lut: TensorLUT) -> Tensor:
-    """Return the weighted sum of each value's predictions, by the cell that they fall into.
+class TensorFilters:
+    """Local filters on a device.
+
+    Parameters
+    ----------
+    fit : Fit or str
+        A fit of local filters, or where it is.
+    device : torch.device or str
+    dtype : torch.float32 or torch.float64
+        Dtype of the filters, the sums and the result.
+    """
+
+    def __init__(
+        self, fit: Fit | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ):
+        method = FilterMethod({}, fit)
+        self.models, self.bits = len(method.fit.models), method.fit.bits
+        self.grey, self.largest = method.grey, depth.white(self.bits)
+        self.filters = torch.as_tensor(method.filter, device=device, dtype=dtype)
+        self.step = context.step(self.models, self.bits)
+
+    def thresholds(self, channels: int) -> list[Tensor]:
+        """Return the thresholds of the levels of disagreement and of change, for images of so many channels."""
+        levels = context.thresholds(self.models, channels, self.bits)
+        return [torch.as_tensor(values, device=self.filters.device) for values in levels]
+
+
+def fuse(x: Shaped[Tensor, "model *batch channel height width"], table: TensorLUT | TensorFilters) -> Tensor:
+    """Fuse predictions: their weighted sum by the cells of a LUT, or filtered by those of context.
 
     Parameters
     ----------
     x : uint8, uint16 or float tensor, (model, …, channel, height, width)
-        Predictions in the order of the LUT's models, on its device, in code values: 0–255 or 0–65535. Floats are
-        rounded and clipped to find the cell, but weighted as they are.
-    lut : TensorLUT
+        Predictions in the order of the table's models, on its device, in code values: 0–255 or 0–65535. Floats are
+        rounded and clipped to find the cell, but weighted as they are. For filters, whole images.
+    table : TensorLUT or TensorFilters
 
     Returns
     -------
-    tensor of the LUT's dtype, (…, channel, height, width)
+    tensor of the table's dtype, (…, channel, height, width)
         In code values, neither rounded nor clipped. On a GPU, torch.compile makes a kernel at the first call.
 
     Raises
     ------
     InputError
-        The number of models or channels does not fit the LUT.
+        The number of models or channels does not fit the table.
     """
-    if x.ndim < 4 or len(x) != lut.models or lut.channels not in (1, x.shape[-3]):
+    shape = tuple(x.shape)
+    if isinstance(table, TensorFilters):
+        if x.ndim < 4 or len(x) != table.models or (x.shape[-3] == 1) != table.grey:
+            raise InputError(
+                f"a tensor of shape {shape} does not fit filters of {table.models} models and "
+                f"{'grey' if table.grey else 'colour'} images; it should be (model, …, channel, height, width)"
+            )
+        filtered = _compiled(_filtered) if x.is_cuda else _filtered
+        disagreement, change = table.thresholds(x.shape[-3])
+        return filtered(x, table.filters, disagreement, change, table.step, table.largest)
+    if x.ndim < 4 or len(x) != table.models or table.channels not in (1, x.shape[-3]):
         raise InputError(
-            f"a tensor of shape {tuple(x.shape)} does not fit a LUT of {lut.models} models and {lut.channels} channel "
+            f"a tensor of shape {shape} does not fit a LUT of {table.models} models and {table.channels} channel "
             "groups; it should be (model, …, channel, height, width)"
         )
-    combine = _compiled() if x.is_cuda else _combine
-    return combine(x, lut.weights, lut.channels, lut.bins, lut.step, lut.largest)
+    combine = _compiled(_combine) if x.is_cuda else _combine
+    return combine(x, table.weights, table.channels, table.bins, table.step, table.largest)
+
+
+def _codes(x: Tensor, largest: int) -> Tensor:
+    """Return integer code values."""
+    return (x.round().clamp(0, largest) if x.is_floating_point() else x).int()
 
 
 def _combine(
@@ -89,8 +135,7 @@ def _combine(
     """Look up and add, in the order of the models; elementwise but for the look-up, so that it can be one kernel."""
     number = torch.zeros(x.shape[1:], dtype=torch.int64, device=x.device)
     for prediction in x:
-        code = prediction.round().clamp(0, largest) if prediction.is_floating_point() else prediction
-        number = number * bins + torch.div(code.int(), step, rounding_mode="floor")
+        number = number * bins + torch.div(_codes(prediction, largest), step, rounding_mode="floor")
     if channels > 1:
         number = number * channels + torch.arange(channels, device=x.device)[:, None, None]
     fused = torch.zeros(x.shape[1:], dtype=weights.dtype, device=x.device)
@@ -99,6 +144,80 @@ def _combine(
     return fused
 
 
+def _filtered(
+    x: Shaped[Tensor, "model *batch channel height width"],
+    filters: Float[Tensor, "cell feature"],
+    disagreement: Int[Tensor, " level"],
+    change: Int[Tensor, " level"],
+    step: int,
+    largest: int,
+) -> Float[Tensor, "*batch channel height width"]:
+    """Return m + Wᵀf; see `context`, which has the same for arrays, without what makes features whole."""
+    models, channels = len(x), x.shape[-3]
+    codes = _codes(x, largest)
+    total = codes.sum(0, dtype=torch.int32)
+    differing = torch.zeros_like(total)
+    for m in range(models):
+        for n in range(m):
+            differing = differing + (codes[m] - codes[n]).abs()
+    grey = total.sum(-3, dtype=torch.int32)
+    changing = _across(grey, -1) + _across(grey, -2)
+    levels = [
+        torch.bucketize(_box(sums), limits, right=True)
+        for sums, limits in ((differing.sum(-3, dtype=torch.int32), disagreement), (changing, change))
+    ]
+    pixel = (levels[0] * context.LEVELS + levels[1]) * context.LEVELS
+    cell = pixel.unsqueeze(-3) + torch.div(total, step, rounding_mode="floor")
+
+    x = x.to(filters.dtype)
+    mean = x.mean(0)
+    axial, diagonal = _rings(x)
+    features = [*(x[:-1] - mean), *(axial - mean), *(diagonal - mean)]
+    if channels > 1:
+        rings = [ring.mean(0) - mean for ring in (axial, diagonal)]
+        features += [_of_others(feature) for feature in (*(x[:-1] - mean), *rings)]
+    fused = mean
+    for feature, weight in zip(features, filters.unbind(1), strict=True):
+        fused = fused + weight[cell] * feature
+    return fused
+
+
+def _shifted(values: Tensor, dim: int, by: int) -> Tensor:
+    """Return values some steps further on; beyond the edge, the last one goes on."""
+    size = values.shape[dim]
+    at = (torch.arange(size, device=values.device) + by).clamp(0, size - 1)
+    return values.index_select(dim, at)
+
+
+def _box(values: Int[Tensor, "*batch height width"]) -> Int[Tensor, "*batch height width"]:
+    """Return sums over 5×5 pixels."""
+    rows = sum((_shifted(values, -1, by) for by in range(-2, 3)), torch.zeros_like(values))
+    return sum((_shifted(rows, -2, by) for by in range(-2, 3)), torch.zeros_like(values))
+
+
+def _across(values: Int[Tensor, "*batch height width"], dim: int) -> Int[Tensor, "*batch height width"]:
+    """Return by how much the two neighbours of a pixel differ; 0 at the border."""
+    size = values.shape[dim]
+    inside = torch.arange(size, device=values.device)
+    inside = ((inside > 0) & (inside < size - 1)).int()
+    difference = (_shifted(values, dim, 1) - _shifted(values, dim, -1)).abs()
+    return difference * (inside if dim == -1 else inside[:, None])
+
+
+def _rings(x: Float[Tensor, "*batch height width"]) -> tuple[Tensor, Tensor]:
+    """Return the means of the four axial and of the four diagonal neighbours."""
+    beside = _shifted(x, -2, -1) + _shifted(x, -2, 1)
+    axial = beside + _shifted(x, -1, -1) + _shifted(x, -1, 1)
+    return axial / 4, (_shifted(beside, -1, -1) + _shifted(beside, -1, 1)) / 4
+
+
+def _of_others(
+    values: Float[Tensor, "*batch channel height width"],
+) -> Float[Tensor, "*batch channel height width"]:
+    """Return, for each channel, the mean over the others."""
+    return (values.sum(-3, keepdim=True) - values) / (values.shape[-3] - 1)
+
+
 @cache
-def _compiled() -> Any:
-    return torch.compile(_combine)
+def _compiled(function: Callable) -> Any:
+    return torch.compile(function)

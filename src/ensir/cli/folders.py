@@ -9,6 +9,7 @@ import typer
 
 from ensir import registry
 from ensir.cells import lut, support
+from ensir.cli import plain_fits
 from ensir.cli import plain_folders as on_folders
 from ensir.cli.luts import describe
 from ensir.cli.outputs import check_outputs
@@ -16,8 +17,11 @@ from ensir.cli.progress import shown
 from ensir.config.schema import DEFAULT_METRICS, NAMED_METRICS, Score
 from ensir.errors import InputError
 from ensir.methods.ensir import Ensir
+from ensir.storage import fits
 
-METHODS = [kind for kind, section in registry.sections("methods").items() if section.made == "lut"]  # type: ignore[attr-defined]
+METHODS = [
+    kind for kind, section in registry.sections("methods").items() if section.statistics and section.made
+]  # type: ignore[attr-defined]
 
 Predictions = Annotated[
     list[str],
@@ -66,8 +70,10 @@ def _default(option: str) -> str:
 def fit(
     target: Target,
     predictions: Predictions,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="LUT", help="the file to write")],
-    method: Annotated[str, typer.Option(metavar="|".join(METHODS), help="what weighs the models")] = "ensir",
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="the LUT or fit to write")],
+    method: Annotated[
+        str, typer.Option(metavar="|".join(METHODS), help="what combines the models")
+    ] = "ensir",
     bin_width: Annotated[
         str | None,
         typer.Option(metavar="N|auto", help=f"width of a bin in levels of 0–255 {_default('bin_width')}"),
@@ -88,7 +94,7 @@ def fit(
     ] = None,
     suffix: Suffix = "",
 ) -> None:
-    """Fit a LUT to a reference: targets, and each model's predictions for them.
+    """Fit a LUT or local filters to a reference: targets, and each model's predictions for them.
 
     Example: ensir fit --target ref/gt --prediction IMDN=ref/IMDN --prediction CRAFT=ref/CRAFT -o my.lut
     """
@@ -103,9 +109,11 @@ def fit(
     options = {name: value for name, value in given.items() if value is not None}
     folders = _folders(predictions)
     check_outputs({"--output": output}, _read_whole(target, folders))
-    on_folders.fit(output, target, folders, suffix, method, options, shown)
+    plain_fits.fit(output, target, folders, suffix, method, options, shown)
+    typer.echo(describe(str(output)))
+    if fits.is_fit(str(output)):
+        return
     table = lut.load(str(output))
-    typer.echo(describe(table))
     if held_out := support.held_out_of(table):
         _warn(held_out.warning("the values of held-out reference images"))
 
@@ -115,9 +123,8 @@ def fuse(
         Path,
         typer.Option(
             exists=True,
-            dir_okay=False,
-            metavar="LUT",
-            help="made by `ensir fit`, the workflow or `ensir lut import`",
+            metavar="FILE",
+            help="a LUT or a fit, made by `ensir fit`, the workflow or `ensir lut import`",
         ),
     ],
     predictions: Predictions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import Annotated
 
 import typer
 
+from ensir import registry
 from ensir.cells import lut
 from ensir.cells.lut import LUT
 from ensir.cli.outputs import check_outputs
+from ensir.storage import fits
 from ensir.storage.atomic import replaced
+from ensir.storage.fits import Fit
 from ensir.storage.layout import Place
 
 app = typer.Typer(help="Show LUTs, and exchange them with the published code.", no_args_is_help=True)
@@ -26,9 +30,39 @@ Lut = Annotated[
     ),
 ]
 
+Made = Annotated[
+    Path,
+    typer.Argument(
+        exists=True,
+        metavar="FILE",
+        help="a LUT or a fit, made by `ensir fit`, the workflow or `ensir lut import`",
+    ),
+]
 
-def describe(table: LUT) -> str:
-    """Return what a LUT holds, one fact per line."""
+
+def describe(path: str) -> str:
+    """Return what a LUT or a fit holds, one fact per line."""
+    facts = _of_fit(fits.load(path)) if fits.is_fit(path) else _of_lut(lut.load(path))
+    return "\n".join(f"{name + ':':26} {fact}" for name, fact in facts.items())
+
+
+def _of_fit(fit: Fit) -> dict[str, str]:
+    settings = fit.attributes["settings"]
+    kind = settings.get("kind", "")
+    module = registry.module("methods", kind) if kind in registry.kinds("methods") else None
+    summary = getattr(module, "summary", None)
+    return {
+        "models": ", ".join(fit.models),
+        "bits": str(fit.bits),
+        "method": kind,
+        "options": json.dumps({k: v for k, v in settings.items() if k != "kind"}, sort_keys=True),
+        "reference": str(fit.attributes["reference"]),
+        "reference images": str(len(fit.reference_images)),
+        **(summary(fit) if summary else {}),
+    }
+
+
+def _of_lut(table: LUT) -> dict[str, str]:
     from ensir.report.tables import LUT_COLUMNS, lut_row
 
     recorded = [name for name in ("method", "options", "settled", "reference") if name in table.attributes]
@@ -48,16 +82,16 @@ def describe(table: LUT) -> str:
         }
     else:
         facts |= {"Bins, width": str(table.bin_width), "Cells, all": f"{table.cells:,}"}
-    return "\n".join(f"{name + ':':26} {fact}" for name, fact in facts.items())
+    return facts
 
 
 @app.command()
-def show(path: Lut) -> None:
-    """Print what a LUT holds and where it comes from.
+def show(path: Made) -> None:
+    """Print what a LUT, or a fit, holds and where it comes from.
 
     Example: ensir lut show results/luts/sr_x4/ensir.lut
     """
-    typer.echo(describe(lut.load(str(path))))
+    typer.echo(describe(str(path)))
 
 
 @app.command("import")
@@ -85,7 +119,7 @@ def import_(
     with tempfile.TemporaryDirectory(prefix="ensir-") as folder, replaced(output) as partial:
         lut.save(table, Place.beside(Path(folder) / output.name))
         shutil.copyfile(Path(folder) / output.name, partial)
-    typer.echo(describe(table))
+    typer.echo(describe(str(output)))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Plain folders of images and arrays, without a workflow: the same stages, on temporary stores or in memory.
+"""Plain folders of images and arrays, without a workflow: the same stages, in memory; `plain_fits` fits on such.
 
 In each function, `predictions` gives the folder of each model, by name, or a pattern with named parts or wildcards; an
 image has the same name in all folders.
@@ -6,8 +6,6 @@ image has the same name in all folders.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,111 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
 
+from ensir import methods, registry
+from ensir.cells import support
+from ensir.cells.lut import LUT, LutMethod
 from ensir.cli.outputs import check_files
-from ensir.config.schema import Experiment
-from ensir.datasets.folder import FolderDataset
 from ensir.errors import InputError
 from ensir.images import array_files, image_files, listing
 from ensir.images.depth import to_integers
-from ensir.planning.parts import assign
-from ensir.restorers.folder import FolderModel
-from ensir.storage import packing, reading, writing
-from ensir.storage.atomic import replaced
-from ensir.storage.layout import Layout
+from ensir.storage import fits, packing, writing
 from ensir.storage.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
-    from ensir.cells.support import Support
-
 Shown = Callable[[str], AbstractContextManager[Progress]]
-REFERENCE = "reference"
-
-
-def fit(
-    lut: Path,
-    target: Path,
-    predictions: dict[str, Path],
-    suffix: str,
-    method: str,
-    options: dict[str, Any],
-    shown: Shown,
-) -> None:
-    """Fit a LUT: ingest, predict, partition, estimate and merge in a temporary results folder.
-
-    Parameters
-    ----------
-    lut : Path
-        The file to write.
-    target : Path
-        Folder of the reference targets.
-    predictions : dict
-    suffix : str
-        End of the file stems of predictions that is not part of the image name.
-    method : str
-        Kind of the method: one that needs a LUT.
-    options : dict
-        Options of the method that differ from their defaults.
-    shown : callable
-        Takes a few words; returns a context that yields a progress callback.
-
-    Raises
-    ------
-    InputError
-        Files or options do not fit together, or the targets are the predictions of a model.
-    """
-    from ensir.stages.estimate import estimate
-    from ensir.stages.merge import merge
-    from ensir.stages.partition import partition
-
-    models = list(predictions)
-    section = _experiment(models, method, options).methods[method]
-    assert section.statistics is not None
-    targets = _list(target, "--target")
-    files = _matched(targets, _listed(predictions, suffix))
-    with tempfile.TemporaryDirectory(prefix="ensir-") as root:
-        layout = Layout(root)
-        parts = _stored(layout, target, targets, files, shown)
-        _check_targets(models, parts, len(targets))
-        statistics = layout.statistics("fit", section.statistics.name)
-        with shown("partition") as progress:
-            partition(
-                layout.place(statistics),
-                statistics=section.statistics.module,
-                settings=section.counted([section]),
-                reference=str(target),
-                models=models,
-                parts=parts,
-                dask={"scheduler": "threads"},
-                progress=progress,
-            )
-        weights = layout.weights("fit", method, 0)
-        with shown("estimate") as progress:
-            estimate(layout.place(weights), statistics, section.traced, 0, 1, "auto", progress)
-        made = layout.lut("fit", method)
-        merge(layout.place(made), method, section.traced, statistics, [weights])
-        with replaced(lut) as partial:
-            shutil.copyfile(made, partial)
-
-
-def _check_targets(models: list[str], parts: list[tuple[str, list[str]]], images: int) -> None:
-    """Raise an InputError where all targets are the predictions of a model, bit for bit."""
-    from ensir.stages.partition import restored_perfectly
-
-    for i, model in enumerate(models):
-        same = [
-            name
-            for target, predicted in parts
-            for name in restored_perfectly(reading.Part(target), reading.Part(predicted[i]))
-        ]
-        if len(same) == images:
-            raise InputError(
-                f"image {same[0]!r}: the target is the prediction of model {model} bit for bit, as for all {images} "
-                "images; is --target right?"
-            )
 
 
 @dataclass(frozen=True)
@@ -137,28 +45,29 @@ class Fused:
 
     images: int
     of_reference: list[str] | None
-    support: Support | None
+    support: support.Support | None
 
 
 def fuse(
-    lut: Path, predictions: dict[str, Path], suffix: str, output: Path, error_map: Path | None, shown: Shown
+    made: Path, predictions: dict[str, Path], suffix: str, output: Path, error_map: Path | None, shown: Shown
 ) -> Fused:
-    """Fuse the images of some folders by a LUT; write PNG files of the same names, rounded and clipped.
+    """Fuse the images of some folders by a LUT or a fit; write PNG files of the same names, rounded and clipped.
 
     Parameters
     ----------
-    lut : Path
+    made : Path
+        A LUT or a fit.
     predictions : dict
-        The models of the LUT, in any order.
+        The models that it was fitted for, in any order.
     suffix : str
-        As in `fit`.
+        End of the file stems of predictions that is not part of the image name.
     output : Path
         Folder of the fused images.
     error_map : Path or None
         Folder of maps of the expected squared error, TIFF files of the same names: float32, in squared code values,
         NaN in cells without reference values.
     shown : callable
-        As in `fit`.
+        Takes a few words; returns a context that yields a progress callback.
 
     Returns
     -------
@@ -167,55 +76,75 @@ def fuse(
     Raises
     ------
     InputError
-        A model or an image is missing or superfluous, images do not fit together, or the LUT holds no errors.
+        A model or an image is missing or superfluous, images do not fit together, or errors are asked for and unknown.
     """
-    from ensir.cells import support
-    from ensir.cells.lut import LutMethod
-
-    combiner = LutMethod({}, str(lut))
-    models = combiner.lut.models
-    if sorted(models) != sorted(predictions):
+    combiner, table = _opened(made)
+    if sorted(table.models) != sorted(predictions):
         raise InputError(
-            f"{lut}: was fitted for the models {', '.join(models)}; given: {', '.join(predictions)}"
+            f"{made}: was fitted for the models {', '.join(table.models)}; given: {', '.join(predictions)}"
         )
-    if error_map and np.isnan(combiner.lut.expected_squared_error).all():
-        raise InputError(f"--error-map {error_map}: {lut} was imported and holds no errors; fit one")
-    found = _listed({model: predictions[model] for model in models}, suffix)
+    if error_map and not isinstance(combiner, methods.ExpectsErrors):
+        raise InputError(f"--error-map {error_map}: {made} holds no errors; leave the option out")
+    if error_map and isinstance(table, LUT) and np.isnan(table.expected_squared_error).all():
+        raise InputError(f"--error-map {error_map}: {made} was imported and holds no errors; fit one")
+    models = table.models
+    found = list_predictions({model: predictions[model] for model in models}, suffix)
     parts = next((files.parts for files in found.values() if files.parts), ())
     listed = {
         model: listing.reordered(files, parts, f"--prediction {model}") for model, files in found.items()
     }
     names = {listing.in_nfc(name): "" for files in listed.values() for name in files}
-    files = _matched(names, listed, "add the files, or take those of this name out of the other folders")
+    files = match(names, listed, "add the files, or take those of this name out of the other folders")
     outputs = [output / f"{name}.png" for name in names]
     outputs += [error_map / f"{name}.tif" for name in names] if error_map else []
     check_files(
         "--output, --error-map", outputs, [path for paths in files.values() for path in paths.values()]
     )
-    known = [frozenset(row) for row in combiner.lut.prediction_digests]
-    of_reference, supported = [], support.Support() if support.is_known(combiner.lut) else None
+    known = [frozenset(row) for row in table.prediction_digests]
+    of_reference: list[str] = []
+    supported = (
+        support.Support() if isinstance(combiner, LutMethod) and support.is_known(combiner.lut) else None
+    )
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
             first, *others = (files[model][name] for model in models)
             image = _read(first)
-            x = np.stack(
-                [
-                    writing.flatten(image),
-                    *(writing.flatten(_read_like(image, first, path)) for path in others),
-                ]
-            )
-            fused, expected = combiner.fuse_with_error(x)
-            fused = packing.as_stored(fused, 8 * image.itemsize)
-            fused, expected = (rows.T.reshape(image.shape) for rows in (fused, expected))
+            images = [image, *(_read_like(image, first, path) for path in others)]
+            x = np.stack([np.moveaxis(prediction, 2, 0) for prediction in images])
             if error_map:
-                image_files.write_map(error_map / f"{name}.tif", expected)
+                fused, expected = combiner.fuse_with_error(x)
+                image_files.write_map(error_map / f"{name}.tif", np.moveaxis(expected, 0, 2))
+            else:
+                fused = combiner.fuse(x)
+            fused = packing.as_stored(fused.reshape(len(fused), -1), 8 * image.itemsize).T.reshape(
+                image.shape
+            )
             image_files.write(output / f"{name}.png", to_integers(fused, image.dtype, name))
-            if any(writing.image_digest(row) in digests for row, digests in zip(x, known, strict=False)):
+            rows = x.reshape(*x.shape[:2], -1)
+            if any(writing.image_digest(row) in digests for row, digests in zip(rows, known, strict=False)):
                 of_reference.append(name)
             if supported is not None:
-                supported += support.of_sample(combiner, x)
+                supported += support.of_sample(combiner, rows)
             progress(done, len(names))
     return Fused(len(names), of_reference if known else None, supported)
+
+
+def _opened(made: Path) -> tuple[Any, LUT | fits.Fit]:
+    """Return the method of a LUT or a fit, ready to run, and what it was made of."""
+    path = str(made)
+    if not fits.is_fit(path):
+        method = LutMethod({}, path)
+        return method, method.lut
+    fit = fits.load(path)
+    settings = fit.attributes["settings"]
+    if settings.get("kind") not in registry.kinds("methods"):
+        raise InputError(f"{made}: is a fit of the unknown method {settings.get('kind')!r}")
+    combiner = registry.module("methods", settings["kind"]).Method(settings, path)
+    if isinstance(combiner, methods.UsesInput):
+        raise InputError(
+            f"{made}: method {settings['kind']} uses the degraded inputs; fuse with it in the workflow"
+        )
+    return combiner, fit
 
 
 def score(
@@ -243,8 +172,8 @@ def score(
     """
     from ensir.stages.score import compare
 
-    targets = _list(target, "--target")
-    for model, files in _matched(targets, _listed(predictions, suffix)).items():
+    targets = list_images(target, "--target")
+    for model, files in match(targets, list_predictions(predictions, suffix)).items():
         with shown(f"score {model}") as progress:
             for done, (name, path) in enumerate(targets.items(), 1):
                 image = image_files.read(path)
@@ -254,64 +183,12 @@ def score(
                 progress(done, len(targets))
 
 
-def _experiment(models: list[str], method: str, options: dict[str, Any]) -> Experiment:
-    """Check names and options, as the workflow does."""
-    try:
-        return Experiment.model_validate(
-            {"models": models, "reference": REFERENCE, "tests": [REFERENCE], "methods": {method: options}}
-        )
-    except ValidationError as error:
-        what = error.errors(include_url=False)[0]
-        if what["loc"][0] == "models":
-            if len(models) < 2:
-                raise InputError(f"--prediction {models[0]}: is one model; give two or more") from None
-            raise InputError(
-                f"--prediction {what['input']}: the name of a model is made of letters, digits, _ and -"
-            ) from None
-        named = [f"--{step}".replace("_", "-") for step in what["loc"] if step in options]
-        if what["type"] == "extra_forbidden":
-            raise InputError(f"{named[-1]}: method {method} has no such option") from None
-        key = named[-1] if named else what["loc"][-1]
-        raise InputError(f"{key}: {what['msg']}, not {what['input']!r}") from None
-
-
-def _stored(
-    layout: Layout,
-    target: Path,
-    targets: dict[str, str],
-    files: dict[str, dict[str, str]],
-    shown: Shown,
-) -> list[tuple[str, list[str]]]:
-    """Write targets and predictions into stores; return each part of the targets, and those of the predictions."""
-    from ensir.stages.ingest import ingest
-    from ensir.stages.predict import predict
-
-    dataset = FolderDataset(kind="folder", target=str(target))
-    model = FolderModel(kind="folder", path="").traced
-    store = layout.dataset(REFERENCE)
-    parts = []
-    for part, names in assign(list(targets), dataset.images_per_part, [store]).items():
-        path = layout.part(store, part)
-        paths = [targets[name] for name in names]
-        with shown("read targets") as progress:
-            ingest(layout.place(path), REFERENCE, names, dataset.traced, paths, [], None, progress)
-        predicted = []
-        for name, listed in files.items():
-            predicted.append(layout.part(layout.predictions(REFERENCE, name), part))
-            paths = [listed[image] for image in names]
-            with shown(f"read {name}") as progress:
-                place = layout.place(predicted[-1])
-                predict(place, path, layout.digest(path), name, model, paths, None, progress)
-        parts.append((path, predicted))
-    return parts
-
-
 def is_pattern(path: Path) -> bool:
     """Return whether a path is no folder, but a pattern with named parts or wildcards."""
     return not path.is_dir() and bool(set(str(path)) & set("{*?["))
 
 
-def _list(
+def list_images(
     folder: Path, option: str, suffix: str = "", extensions: tuple[str, ...] = listing.SUFFIXES
 ) -> listing.Images:
     """List the images of a folder, and of the folders in it, by name; or those of a pattern."""
@@ -322,16 +199,16 @@ def _list(
     return listing.find("**/*", option, suffix, extensions=extensions, folder=str(folder))
 
 
-def _listed(predictions: dict[str, Path], suffix: str) -> dict[str, listing.Images]:
+def list_predictions(predictions: dict[str, Path], suffix: str) -> dict[str, listing.Images]:
     """List the predictions of every model: images or arrays."""
     extensions = listing.SUFFIXES + array_files.SUFFIXES
     return {
-        model: _list(folder, f"--prediction {model}", suffix, extensions)
+        model: list_images(folder, f"--prediction {model}", suffix, extensions)
         for model, folder in predictions.items()
     }
 
 
-def _matched(
+def match(
     names: dict[str, str], listed: Mapping[str, dict[str, str]], add: str = "add the files"
 ) -> dict[str, dict[str, str]]:
     """Return the predictions of every model, one for each name."""

@@ -140,8 +140,8 @@ class Experiment(Section):
     )
     expected_error: bool = Field(
         False,
-        description="methods with a LUT also write the expected squared error of each fused value: "
-        "`expected_squared_error` of the fused store",
+        description="methods with a LUT, `local_filters` and `best` also write the expected squared error of each "
+        "fused value: `expected_squared_error` of the fused store",
     )
     figures: Figures = Field(Figures(), description="what figures and pictures show")
 

@@ -86,7 +86,10 @@ class CombiningMethod(Section):
     """Whether it uses the degraded inputs of the test images."""
 
     weighs: ClassVar[bool] = True
-    """Whether the fused image is a weighted sum of the predictions."""
+    """Whether it has a weight for every predicted value, so that there are maps of them."""
+
+    expects_errors: ClassVar[bool] = False
+    """Whether it tells the expected squared error of each fused value; see `ExpectsErrors`."""
 
     pointwise: ClassVar[bool] = False
     """Whether each value is fused from its own predictions alone, so that no whole image need be in memory."""
@@ -124,6 +127,7 @@ class Binned(CombiningMethod):
     """What methods with weights per bin set have."""
 
     made: ClassVar[Literal["lut", "fit"] | None] = "lut"
+    expects_errors: ClassVar[bool] = True
     statistics: ClassVar[Statistics | None] = Statistics("bins", "ensir.cells.bins")
     pointwise: ClassVar[bool] = True
 
@@ -179,8 +183,19 @@ class Method(Protocol):
     ) -> Float[np.ndarray, "model channel height width"] | None:
         """Return the weight of every predicted value; axes of length one are to be broadcast.
 
-        None where the fused image is no weighted sum.
+        None where the method has none. They sum to one where the fused image is their weighted sum alone.
         """
+        ...
+
+
+@runtime_checkable
+class ExpectsErrors(Protocol):
+    """A method that tells the expected squared error of each fused value, too."""
+
+    def fuse_with_error(
+        self, x: Shaped[np.ndarray, "model channel height width"]
+    ) -> tuple[Float[np.ndarray, "channel height width"], Float[np.ndarray, "channel height width"]]:
+        """Return the fused image and the expected squared errors: float32, squared code values, NaN where unknown."""
         ...
 
 

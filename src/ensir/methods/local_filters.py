@@ -14,23 +14,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ensir.arithmetic.functions import decibels
 from ensir.cells import context
 from ensir.cells.filter_statistics import FilterStatistics
-from ensir.errors import InputError
+from ensir.cells.filters import FilterMethod
 from ensir.methods import CombiningMethod, Progress, Statistics
-from ensir.storage import fits
+from ensir.scoring import leaving_out
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Float32, Float64, Int, Shaped
+    from jaxtyping import Float, Float64, Int
+
+    from ensir.storage.fits import Fit
 
 STRENGTHS = (1e1, 1e2, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e8)  # λ, in values
 RIDGE = 1e-6  # of the mean feature
 FEWEST_VALUES = 10  # by which the error of a cell is drawn towards that of all
 LEAST_ERROR = 1e-3  # of the mean over all folds or cells
-SMALLEST_ERROR = 1e-10  # of the plain average's: no image gains more than 100 dB
 DIMENSIONS = {
-    "filter": ("key", "feature"),
+    "filter": ("cell", "feature"),
+    "count": ("cell",),
+    "expected_squared_error": ("cell",),
     "held_out": ("fold", "tree", "strength"),
     "strength": ("strength",),
 }
@@ -43,7 +45,10 @@ class LocalFilters(CombiningMethod):
 
     made: ClassVar[Literal["lut", "fit"] | None] = "fit"
     statistics: ClassVar[Statistics | None] = Statistics("filters", "ensir.cells.filter_statistics")
-    weighs: ClassVar[bool] = False
+    expects_errors: ClassVar[bool] = True
+
+
+Method = FilterMethod
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,9 @@ def fit(statistics: FilterStatistics, settings: dict[str, Any], progress: Progre
     Returns
     -------
     dict
-        `filter`: float64 array, (key, feature). `held_out`: float64 array, (fold, tree, strength), in dB above the
-        plain average. `strength`: float64 array, (strength,).
+        `filter`: float64 array, (cell, feature). `count`: int64 array, (cell,), values of the reference.
+        `expected_squared_error`: float64 array, (cell,), in squared code values. `held_out`: float64 array, (fold,
+        tree, strength), in dB above the plain average. `strength`: float64 array, (strength,).
 
     Raises
     ------
@@ -87,10 +93,7 @@ def fit(statistics: FilterStatistics, settings: dict[str, Any], progress: Progre
         The reference is a single image, so that none can be left out.
     """
     folds = _by_fold(statistics)
-    if len(folds) < 2:
-        raise InputError(
-            "nothing can be chosen by leaving images out: the reference is a single image; add images to the reference"
-        )
+    leaving_out.check_folds(statistics.fold)
     gains = np.zeros((len(folds), len(TREES), len(STRENGTHS)))
     for left_out, own in enumerate(folds):
         kept = [fold for number, fold in enumerate(folds) if number != left_out]
@@ -100,8 +103,7 @@ def fit(statistics: FilterStatistics, settings: dict[str, Any], progress: Progre
         others = Solver(_weighted(kept))
         for number, strength in enumerate(STRENGTHS):
             for tree, table in enumerate(others.tables(strength)):
-                error = max(_squared_error(own, table).sum(), SMALLEST_ERROR * average)
-                gains[left_out, tree, number] = decibels(average / error)
+                gains[left_out, tree, number] = leaving_out.gain(average, _squared_error(own, table).sum())
         progress(left_out + 1, len(folds))
     mean = gains.mean(axis=0)
     tree, number = np.unravel_index(mean.argmax(), mean.shape)
@@ -109,7 +111,33 @@ def fit(statistics: FilterStatistics, settings: dict[str, Any], progress: Progre
         table = np.zeros((context.KEYS, statistics.cross.shape[1]))
     else:
         table = list(Solver(_weighted(folds)).tables(STRENGTHS[number]))[tree]
-    return {"filter": table, "held_out": gains, "strength": np.array(STRENGTHS)}
+    whole, unit = _total(folds), context.scale(len(statistics.models), statistics.channels)
+    return {
+        "filter": table,
+        "count": whole.count.astype(np.int64),
+        "expected_squared_error": _squared_error(whole, table) / np.maximum(whole.count, 1) / unit**2,
+        "held_out": gains,
+        "strength": np.array(STRENGTHS),
+    }
+
+
+def summary(fit: Fit) -> dict[str, str]:
+    """Return what was chosen, and by how much it was above the average."""
+    gains = fit.arrays["held_out"]
+    mean = gains.mean(axis=0)
+    tree, number = np.unravel_index(mean.argmax(), mean.shape)
+    if not fit.arrays["filter"].any():
+        return {"chosen": "the plain average"}
+    return {
+        "chosen": f"{TREES[tree]}, λ = {fit.arrays['strength'][number]:g}",
+        "gain over the average": leaving_out.said(held_out(fit.arrays)),
+    }
+
+
+def held_out(arrays: dict[str, np.ndarray]) -> Float64[np.ndarray, " fold"]:
+    """Return the gain of each fold in dB, with what was chosen by the others."""
+    gains = arrays["held_out"]
+    return leaving_out.chosen_on_others(gains.reshape(len(gains), -1))
 
 
 class Solver:
@@ -218,8 +246,13 @@ def _weighted(folds: list[Sums]) -> Sums:
     errors = np.array([fold.square.sum() for fold in folds]) / counts
     weights = 1 / (counts * np.maximum(errors, LEAST_ERROR * errors.mean()))
     weights *= counts.sum() / (weights * counts).sum()
+    return _total([Sums(*(w * v for v in fold.arrays())) for w, fold in zip(weights, folds, strict=True)])
+
+
+def _total(folds: list[Sums]) -> Sums:
+    """Add up folds, one after the other."""
     by_name = zip(*(fold.arrays() for fold in folds), strict=True)
-    return Sums(*(_sum_of([w * v for w, v in zip(weights, values, strict=True)]) for values in by_name))
+    return Sums(*(_sum_of(list(values)) for values in by_name))
 
 
 def _sum_of(values: list[np.ndarray]) -> np.ndarray:
@@ -252,37 +285,3 @@ def _squared_error(sums: Sums, filters: Float64[np.ndarray, "cell feature"]) -> 
     """Return Σ (r − Wᵀf)² of each cell."""
     terms = filters * (_product(sums.gram, filters) - 2 * sums.cross)
     return np.maximum(sums.square + _sum_of(list(terms.T)), 0)
-
-
-class Method:
-    """The filters of a reference, ready to run.
-
-    Parameters
-    ----------
-    settings : dict
-        Not used.
-    fitted : str
-        The fit.
-    """
-
-    def __init__(self, settings: dict[str, Any], fitted: str | None):
-        assert fitted is not None
-        self.fit = fits.load(fitted)
-        self.filter = self.fit.arrays["filter"]
-
-    def fuse(
-        self, x: Shaped[np.ndarray, "model channel height width"]
-    ) -> Float32[np.ndarray, "channel height width"]:
-        """Return the filtered predictions."""
-        self.fit.check(x)
-        models, channels = x.shape[:2]
-        if context.number_of_features(models, channels) != self.filter.shape[1]:
-            fitted, given = ("colour", "grey") if channels == 1 else ("grey", "colour")
-            raise InputError(
-                f"a method that was fitted to {fitted} images cannot fuse {given} ones; fit it to such"
-            )
-        return context.filtered(np.ascontiguousarray(x), self.filter)
-
-    def weights(self, x: Shaped[np.ndarray, "model channel height width"]) -> None:
-        """Return nothing: there is no weight of a value alone."""
-        return

@@ -49,11 +49,12 @@ def fit(
     if isinstance(source, list):
         images = Reference(source)
         arrays = module.fit(images, settings, progress)
-        names, digests, bits = images.names, images.digests, images.bits
+        names, digests, bits, predictions = images.names, images.digests, images.bits, []
     else:
         statistics, attributes = importlib.import_module(source[0]).load(source[1])
         arrays = module.fit(statistics, settings, progress)
         names, digests, bits = attributes["image"], attributes["digest"], attributes["bits"]
+        predictions = [text.split(" ") for text in attributes["prediction_digests"]]
     seconds = time.perf_counter() - started
     made = fits.Fit(
         models=tuple(models),
@@ -61,6 +62,7 @@ def fit(
         arrays=arrays,
         reference_images=tuple(names),
         reference_digests=tuple(digests),
+        prediction_digests=tuple(zip(*predictions, strict=True)),
         attributes={
             "settings": settings,
             "reference": reference,

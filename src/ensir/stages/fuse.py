@@ -73,7 +73,7 @@ def fuse(
         Names of images that may have been in the reference.
     expected_error : bool
         Write `expected_squared_error (channel, pixel)`, too: float32, in squared code values, NaN in cells without
-        reference values. Methods without a LUT write none.
+        reference values. Methods that expect none write none.
     dask : dict
         Where images are fused: the section `dask` of the configuration, as plain data.
     progress : callable
@@ -247,7 +247,7 @@ def _write(
 ) -> dict[str, float]:
     """Fuse and write image by image; return the seconds of each, by name."""
     combiner, part, _ = _opened(task)
-    expecting = task.expected_error and isinstance(combiner, LutMethod)
+    expecting = task.expected_error and isinstance(combiner, methods.ExpectsErrors)
     size = part.value.size * (np.dtype(dtype).itemsize + (4 if expecting else 0))
     seconds, supported = dict.fromkeys(part.names, 0.0), Support()
     with writing.new_group(place, attributes, size) as group, open_workers(dask) as workers:
@@ -290,6 +290,6 @@ def _opened(task: Task) -> tuple[Any, reading.Part, list[reading.Part]]:
 
 def _combine(task: Task, method: methods.Method) -> Callable[[Any], tuple[Any, Any]]:
     """Return a function of the predictions: the fused image, and its expected squared errors or None."""
-    if task.expected_error and isinstance(method, LutMethod):
+    if task.expected_error and isinstance(method, methods.ExpectsErrors):
         return method.fuse_with_error
     return lambda x: (method.fuse(x), None)

@@ -1,18 +1,27 @@
-"""Fits: what a method without a LUT keeps of the reference. Plain arrays in a Zarr group; no code is stored."""
+"""Fits: what a method without a LUT keeps of the reference. Plain arrays; no code is stored.
+
+In a results folder, a fit is a Zarr group; to be passed on, it is one file. xarray opens both.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ensir.errors import InputError
-from ensir.storage import reading, writing
+from ensir.storage import formats, netcdf, reading, writing
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
+
+
+KIND = "fit"
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class Fit:
         Names of the reference images, and the digests of their targets.
     attributes : dict
         Settings, reference, versions.
+    prediction_digests : tuple of tuple of str, (model, image)
+        Digests of the predictions for the reference images; empty where they are unknown.
     """
 
     models: tuple[str, ...]
@@ -39,6 +50,7 @@ class Fit:
     reference_images: tuple[str, ...]
     reference_digests: tuple[str, ...]
     attributes: dict[str, Any]
+    prediction_digests: tuple[tuple[str, ...], ...] = ()
 
     def check(self, x: Shaped[np.ndarray, "model channel pixel"]) -> None:
         """Raise an InputError if predictions have another number or depth than those of the fit."""
@@ -51,31 +63,88 @@ class Fit:
 
 
 def save(fit: Fit, dimensions: dict[str, tuple[str, ...]], place: Place) -> None:
-    """Write a fit; `dimensions` are the names of the dimensions of each array."""
-    attributes = {**fit.attributes, "kind": "fit", "models": list(fit.models), "bits": fit.bits}
-    with writing.new_group(place, attributes, sum(array.nbytes for array in fit.arrays.values())) as group:
+    """Write a fit as a Zarr group; `dimensions` are the names of the dimensions of each array."""
+    attributes = {**fit.attributes, "kind": KIND, "models": list(fit.models), "bits": fit.bits}
+    with writing.new_group(place, attributes, _size(fit)) as group:
         for name, array in fit.arrays.items():
             writing.write_array(group, name, array, dimensions[name])
-        writing.write_array(group, "reference_image", fit.reference_images, ("image",))
-        writing.write_array(group, "reference_digest", fit.reference_digests, ("image",))
+        for name, texts, dims in _texts(fit):
+            writing.write_array(group, name, texts, dims)
+
+
+def save_file(fit: Fit, dimensions: dict[str, tuple[str, ...]], place: Place) -> None:
+    """Write a fit as one file; `dimensions` are the names of the dimensions of each array."""
+    sizes = {"model": len(fit.models), "image": len(fit.reference_images)}
+    for name, array in fit.arrays.items():
+        sizes |= dict(zip(dimensions[name], array.shape, strict=True))
+    arrays: dict[str, tuple[tuple[str, ...], Any]] = {"model": (("model",), fit.models)}
+    arrays |= {name: (dims, texts) for name, texts, dims in _texts(fit)}
+    arrays |= {name: (dimensions[name], array) for name, array in fit.arrays.items()}
+    written = {
+        k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in fit.attributes.items()
+    }
+    attributes = {**written, "kind": KIND, "format_version": formats.version(KIND), "bits": fit.bits}
+    netcdf.save(place, sizes, arrays, attributes)
+
+
+def _size(fit: Fit) -> int:
+    return sum(array.nbytes for array in fit.arrays.values())
+
+
+def _texts(fit: Fit) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+    """Yield what tells of the reference images: names, texts, names of the dimensions."""
+    yield "reference_image", fit.reference_images, ("image",)
+    yield "reference_digest", fit.reference_digests, ("image",)
+    if fit.prediction_digests:
+        yield "prediction_digest", fit.prediction_digests, ("model", "image")
 
 
 def load(path: str) -> Fit:
-    """Read a fit.
+    """Read a fit, a group or a file.
 
     Raises
     ------
     InputError
         Not a fit, damaged, or of another format version.
     """
-    group = reading.open_group(path, "fit")
-    arrays, attributes = reading.read_arrays(group, path), dict(group.attrs)
-    del attributes["kind"], attributes["format_version"]
+    if Path(path).is_file():
+        arrays, attributes = _from_file(path)
+    else:
+        group = reading.open_group(path, KIND)
+        arrays, attributes = reading.read_arrays(group, path), dict(group.attrs)
+        del attributes["kind"], attributes["format_version"]
     return Fit(
-        models=tuple(attributes.pop("models")),  # type: ignore[arg-type]
-        bits=int(attributes.pop("bits")),  # type: ignore[arg-type]
-        arrays=arrays,
+        models=tuple(attributes.pop("models")),
+        bits=int(attributes.pop("bits")),
         reference_images=tuple(map(str, arrays.pop("reference_image"))),
         reference_digests=tuple(map(str, arrays.pop("reference_digest"))),
+        prediction_digests=tuple(tuple(map(str, row)) for row in arrays.pop("prediction_digest", ())),
+        arrays=arrays,
         attributes=attributes,
     )
+
+
+def is_fit(path: str) -> bool:
+    """Return whether a path is that of a fit: any folder, or a file that says so."""
+    return Path(path).is_dir() or netcdf.kind(path) == KIND
+
+
+def _from_file(path: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return arrays and attributes as a group holds them."""
+    arrays, attributes = netcdf.load(path, "a fit")
+    if attributes.pop("kind", None) != KIND:
+        raise InputError(f"{path}: is not a fit")
+    if (version := attributes.pop("format_version", None)) != formats.version(KIND):
+        raise InputError(
+            f"{path}: has fit format {version}, and this version reads {formats.version(KIND)} only; make it again, "
+            "or use the version that wrote it"
+        )
+    try:
+        for name in ("settings", "versions"):
+            attributes[name] = json.loads(attributes[name])
+        attributes["models"] = list(map(str, arrays.pop("model")))
+        if not {"reference_image", "reference_digest"} <= set(arrays) or attributes["bits"] not in (8, 16):
+            raise KeyError("reference_image, reference_digest or bits")
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: lacks what a fit holds ({error}); make it again") from error
+    return arrays, attributes
