@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ensir.storage.shared import Gathered, SharedImage, SharedStore, images_of
 if TYPE_CHECKING:
     from ensir.storage.progress import Progress
 
+LONGEST_STORY = 2**20  # bytes
 NAMED = 5  # images that an error names
 COLUMNS = ("height", "width", "offset", "digest")
 
@@ -58,6 +60,11 @@ def adopt(
         [columns[where.part][i][where.position] for where in images] for i in range(len(COLUMNS))
     )
     sizes = [(int(h), int(w)) for h, w in zip(height, width, strict=True)]
+    others = [
+        name for name, shape, size in zip(part.names, part.shapes, sizes, strict=True) if shape[:2] != size
+    ]
+    if others:
+        raise InputError(f"{location}: has another size for {_named(others)}; use the publisher's targets")
     source = {
         "location": location,
         "arrays": {name: shared.metadata(name, "value") for name in columns},
@@ -66,12 +73,13 @@ def adopt(
     places = [where.part for where in images]
     gathered = Gathered(source, places, offset, [h * w for h, w in sizes])
     shapes = [(*size, gathered.shape[0]) for size in sizes]
+    _check_depth(part, shapes, gathered, location)
     attributes = {
         "kind": "prediction",
         "dataset": part.attributes["dataset"],
         "model": model,
         "settings": settings,
-        "parameters": {"published": {name: _made(shared.attributes(name)) for name in columns}},
+        "parameters": {"published": {name: _made(shared, name) for name in columns}},
         "bits": part.bits,
         "value_range": part.attributes["value_range"],
         "dataset_digest": digests.sha256(dataset_digest),
@@ -93,6 +101,23 @@ def adopt(
             writer.append(read(start, start + h * w))
             progress(i + 1, len(sizes))
         writer.close()
+
+
+def _check_sizes(part: reading.Part, sizes: list[tuple[int, int]], location: str) -> None:
+    others = [
+        name for name, shape, size in zip(part.names, part.shapes, sizes, strict=True) if shape[:2] != size
+    ]
+    if others:
+        raise InputError(f"{location}: has another size for {_named(others)}; use the publisher's targets")
+
+
+def _check_depth(
+    part: reading.Part, shapes: list[tuple[int, int, int]], gathered: Gathered, location: str
+) -> None:
+    if shapes != part.shapes or gathered.dtype != f"uint{part.bits}":
+        raise InputError(
+            f"{location}: has other channels or another depth than the targets; use the publisher's"
+        )
 
 
 def find(part: reading.Part, shared: SharedStore) -> list[SharedImage]:
@@ -131,6 +156,19 @@ def _named(names: list[str]) -> str:
     return f"{'image' if len(names) == 1 else 'images'} {', '.join(map(repr, names[:NAMED]))}{more}"
 
 
-def _made(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return how a part of a shared store was made."""
-    return {name: attributes.get(name) for name in ("model", "settings", "parameters", "versions")}
+def _made(shared: SharedStore, part: str) -> dict[str, Any]:
+    """Return how a part of a shared store was made.
+
+    Raises
+    ------
+    InputError
+        The publisher tells more than any run of this version would.
+    """
+    attributes = shared.attributes(part)
+    made = {name: attributes.get(name) for name in ("model", "settings", "parameters", "versions")}
+    if (size := len(json.dumps(made))) > LONGEST_STORY:
+        raise InputError(
+            f"{shared.location}: {part} tells in {size:,} bytes how it was made, and at most {LONGEST_STORY:,} "
+            "are kept; use a store that this version of `ensir publish` has written"
+        )
+    return made

@@ -6,8 +6,9 @@ import hashlib
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import WrapperStore
+from zarr.storage import ObjectStore, WrapperStore
 
+from ensir.storage import foreign
 from ensir.storage.digests import CHUNK, Chunks
 
 
@@ -47,17 +48,17 @@ class CompleteStore(WrapperStore[Store]):
         return content
 
 
-class CheckedStore(WrapperStore[Store]):
-    """Wraps a Zarr store, of which only whole objects with known digests are read.
+class CheckedStore(WrapperStore[ObjectStore]):
+    """Wraps the objects of a shared store, which are read whole, and only if they have the known digests.
 
     Parameters
     ----------
-    store : Store
+    store : ObjectStore
     files : dict
         SHA-256 of each object, by key.
     """
 
-    def __init__(self, store: Store, files: dict[str, str]):
+    def __init__(self, store: ObjectStore, files: dict[str, str]):
         super().__init__(store)
         self.files = files
 
@@ -69,12 +70,15 @@ class CheckedStore(WrapperStore[Store]):
         Raises
         ------
         ValueError
-            It is missing, or is not what its digest says.
+            It is missing, is not what its digest says, or is larger than any chunk of ours.
         """
         assert byte_range is None, "objects are read whole"
-        content = await super().get(key, prototype)
-        if content is None:
-            raise ValueError(f"{key} is missing")
-        if hashlib.sha256(content.to_bytes()).hexdigest() != self.files.get(key):
+        try:
+            content = await foreign.read_async(self._store.store, key)
+        except FileNotFoundError as error:
+            raise ValueError(f"{key} is missing") from error
+        if hashlib.sha256(content).hexdigest() != self.files.get(key):
             raise ValueError(f"{key} is not what was published there (its digest differs)")
-        return content
+        if CHUNK.search(key):
+            foreign.check_chunk(content, key)
+        return prototype.buffer.from_bytes(content)

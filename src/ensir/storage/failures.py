@@ -26,6 +26,7 @@ FIXES = {
     errno.EMFILE: "allow more open files (`ulimit -n`)",
     errno.EIO: "check the disk and its connection",
 }
+LONGEST = 500  # characters of a reason
 # The number, as HDF5, Rust (safetensors, obstore) and Python write it into the text of an error.
 NUMBER = re.compile(r"(?:errno = |os error |\[Errno )(\d+)")
 
@@ -101,11 +102,12 @@ def naming(path: Path, partial: Path) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error, without advice to trust a file.
+    """Return the first line of an error, of characters that can be shown, without advice to trust a file.
 
     obstore's errors are pages long; PyTorch's and NumPy's explain how to run what they have just refused.
     """
     text = str(error).strip() or type(error).__name__
     if any(advice in text for advice in ("weights_only", "Weights only load failed", "allow_pickle")):
         return "it is damaged, or holds more than numbers"
-    return text.partition("\n")[0]
+    line = text.partition("\n")[0].rstrip(" :")
+    return "".join(letter if letter.isprintable() else "?" for letter in line)[:LONGEST]

@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ensir.errors import InputError
+from ensir.storage import foreign
 from ensir.storage.failures import fix, reason
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ REMEDIES = {  # by what S3 answers
     "40[13] (Forbidden|Unauthorized)": "give credentials that may do so (AWS_ACCESS_KEY_ID, …)",
     "404 Not Found": "fix the address, or create the bucket",
 }
+NOT_OURS = "use a store that this version of `ensir publish` has written"
 UNREACHABLE = "check the address and that its server answers, then run again"
 
 
@@ -83,22 +84,22 @@ def objects_at(location: str, writable: bool = False) -> ObjectStore:
     return from_url(location, **options)
 
 
-def get(objects: ObjectStore, key: str, location: str) -> bytes:
-    """Read a whole object.
+def get(objects: ObjectStore, key: str, location: str, most: int = foreign.OBJECT_BYTES) -> bytes:
+    """Read a whole object of up to so many bytes.
 
     Raises
     ------
     FileNotFoundError
         There is none.
     InputError
-        It cannot be read.
+        It cannot be read, or is larger than any that this version writes.
     """
-    import obstore
-
     try:
-        return bytes(obstore.get(objects, key).bytes())
+        return foreign.read(objects, key, most)
     except FileNotFoundError:
         raise
+    except foreign.TooLarge as error:
+        raise InputError(f"{location}: {error}; {NOT_OURS}") from error
     except Exception as error:
         raise InputError(
             f"{location}/{key}: cannot be read ({reason(error)}); {remedy(error, location)}"
@@ -109,7 +110,7 @@ def remedy(error: Exception, location: str) -> str:
     """Say how to fix that objects cannot be read, listed or written; nothing is known of what is there."""
     if not is_url(location):
         return fix(error, "check the path")
-    text = str(error).partition("\n\n")[0]
+    text = str(error).partition("\n\n")[0] if location.startswith("s3://") else ""
     return next((fix for pattern, fix in REMEDIES.items() if re.search(pattern, text)), UNREACHABLE)
 
 
@@ -164,7 +165,7 @@ class SharedStore:
         self.location = location.rstrip("/")
         self.objects = objects_at(self.location)
         try:
-            text = get(self.objects, ROOT, self.location)
+            text = get(self.objects, ROOT, self.location, foreign.ROOT_BYTES)
         except FileNotFoundError:
             raise InputError(
                 f"{location}: no store, or one that is not complete (it has no {ROOT}); fix the location, or "
@@ -179,13 +180,13 @@ class SharedStore:
         try:
             root = json.loads(text)
             self.parts: list[str] = root["attributes"]["parts"]
-            self.files: dict[str, str] = root["attributes"]["files"]
+            self.files: dict[str, str] = dict(root["attributes"]["files"].items())
             metadata = root["consolidated_metadata"]["metadata"]
             self._attributes = {part: metadata[part]["attributes"] for part in self.parts}
             self.images: dict[str, SharedImage] = {}
             for part, attributes in self._attributes.items():
                 self.images |= images_of(part, attributes)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{location}: is no sealed store of this version; publish one with `ensir publish`"
             ) from error
@@ -201,19 +202,36 @@ class SharedStore:
         return self._attributes[part]
 
     def columns(self, part: str, *names: str) -> list[np.ndarray]:
-        """Read per-image arrays of a part, such as ``height``."""
+        """Read per-image arrays of a part, such as ``height``: a value for each of its images."""
+        images = len(self._attributes[part]["images"])
         with clear_errors(self.location):
-            return [np.asarray(self._array(part, name)[...]) for name in names]
+            found = []
+            for name in names:
+                metadata = self.metadata(part, name)
+                array = array_of(self._checked, f"{part}/{name}", metadata)
+                if array.shape != (images,):
+                    raise ValueError(f"{part}/{name} has the shape {array.shape}, not {(images,)}")
+                for key in self.chunks(part, name) if metadata["data_type"] == "string" else ():
+                    foreign.check_texts(self._object(key), key, array.chunks[0])
+                found.append(np.asarray(array[...]))
+            return found
 
     def metadata(self, part: str, name: str) -> dict[str, Any]:
         """Return the metadata of an array of a part, as plain data."""
+        key = f"{part}/{name}/zarr.json"
         with clear_errors(self.location):
-            return self._array(part, name).metadata.to_dict()
+            metadata = json.loads(self._object(key))
+            foreign.check_array(metadata, f"{part}/{name}", len(self.chunks(part, name)))
+            return metadata
 
-    def _array(self, part: str, name: str) -> zarr.Array:
-        import zarr
-
-        return zarr.open_array(self._checked, path=f"{part}/{name}", mode="r", zarr_format=3)
+    def _object(self, key: str) -> bytes:
+        try:
+            content = get(self.objects, key, self.location)
+        except FileNotFoundError as error:
+            raise ValueError(f"{key} is missing") from error
+        if hashlib.sha256(content).hexdigest() != self.files.get(key):
+            raise ValueError(f"{key} is not what was published there (its digest differs)")
+        return content
 
     @cached_property
     def _checked(self) -> CheckedStore:
@@ -246,11 +264,26 @@ def checked(location: str, files: dict[str, str]) -> CheckedStore:
     return CheckedStore(ObjectStore(objects_at(location), read_only=True), files)
 
 
+def array_of(store: CheckedStore, path: str, metadata: dict[str, Any]) -> zarr.Array:
+    """Return an array of another's store whose metadata were checked."""
+    import zarr
+    from zarr.storage import StorePath
+
+    try:
+        return zarr.Array.from_dict(StorePath(store, path), dict(metadata))
+    except Exception as error:
+        raise foreign.NotAccepted(f"{path} cannot be opened: {reason(error)}") from error
+
+
 @contextmanager
 def clear_errors(location: str) -> Iterator[None]:
     """Report a shared store that is damaged, has changed or cannot be reached as one InputError."""
     try:
         yield
+    except InputError:
+        raise
+    except (foreign.NotAccepted, RecursionError) as error:
+        raise InputError(f"{location}: {reason(error)}; {NOT_OURS}") from error
     except ValueError as error:  # not what was published
         raise InputError(
             f"{location}: {reason(error)}; `ensir verify {location}` shows more; where another store was put in its "
@@ -286,28 +319,34 @@ class Gathered:
     def __init__(
         self, source: dict[str, Any], parts: Sequence[str], offsets: Sequence[int], pixels: Sequence[int]
     ):
-        import zarr
-        from zarr.storage import StorePath
-
         self.location = source["location"]
         store = checked(self.location, source["digests"])
-        self.arrays = {
-            part: zarr.Array.from_dict(StorePath(store, f"{part}/value"), dict(metadata))
-            for part, metadata in source["arrays"].items()
-        }
+        with clear_errors(self.location):
+            self.arrays = {}
+            for part, metadata in source["arrays"].items():
+                key = f"{part}/value"
+                listed = sum(name.startswith(f"{key}/c/") for name in source["digests"])
+                foreign.check_array(metadata, key, listed)
+                self.arrays[part] = array_of(store, key, metadata)
+            self.images = list(zip(map(str, parts), map(int, offsets), strict=True))
+            some = next(iter(self.arrays.values()))
+            for (part, offset), size in zip(self.images, pixels, strict=True):
+                array = self.arrays[part]
+                if (array.shape[0], array.dtype) != (some.shape[0], some.dtype) or array.ndim != 2:
+                    raise foreign.NotAccepted("its parts differ in channels or depth")
+                if not 0 <= offset <= offset + size <= array.shape[1]:
+                    raise foreign.NotAccepted(f"{part}/value does not hold all images that it should")
         self.first = np.cumsum([0, *pixels])  # of each image, here
-        self.images = list(zip(map(str, parts), map(int, offsets), strict=True))
-        some = next(iter(self.arrays.values()))
         self.dtype, self.chunks = some.dtype, some.chunks
         self.shape = (some.shape[0], int(self.first[-1]))
         self.size = self.shape[0] * self.shape[1]
 
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
-        """Read a run of pixels; each part of the shared store is read once."""
+        """Read a run of pixels; each chunk of the shared store is read once, where images are in its order."""
         start, stop, _ = key[1].indices(self.shape[1])
         pixels = np.empty((self.shape[0], stop - start), self.dtype)
-        for part, runs in groupby(self._runs(start, stop), key=lambda run: run.part):
-            here = list(runs)
+        for here in self._together(self._runs(start, stop)):
+            part = here[0].part
             low, high = min(run.there for run in here), max(run.there + run.pixels for run in here)
             with clear_errors(self.location):
                 values = np.asarray(self.arrays[part][:, low:high])
@@ -315,6 +354,20 @@ class Gathered:
                 at, there = run.here - start, run.there - low
                 pixels[:, at : at + run.pixels] = values[:, there : there + run.pixels]
         return pixels
+
+    def _together(self, runs: list[_Run]) -> Iterator[list[_Run]]:
+        """Yield the runs that are read at once: of one part, each less than a chunk from the one before."""
+        here: list[_Run] = []
+        for run in runs:
+            if here and not (run.part == here[-1].part and self._follows(run, here[-1])):
+                yield here
+                here = []
+            here.append(run)
+        if here:
+            yield here
+
+    def _follows(self, run: _Run, last: _Run) -> bool:
+        return abs(run.there - last.there - last.pixels) < self.chunks[1]
 
     def _runs(self, start: int, stop: int) -> list[_Run]:
         """Divide a run of pixels by the images that it covers."""
