@@ -60,11 +60,7 @@ def adopt(
         [columns[where.part][i][where.position] for where in images] for i in range(len(COLUMNS))
     )
     sizes = [(int(h), int(w)) for h, w in zip(height, width, strict=True)]
-    others = [
-        name for name, shape, size in zip(part.names, part.shapes, sizes, strict=True) if shape[:2] != size
-    ]
-    if others:
-        raise InputError(f"{location}: has another size for {_named(others)}; use the publisher's targets")
+    _check_sizes(part, sizes, location)
     source = {
         "location": location,
         "arrays": {name: shared.metadata(name, "value") for name in columns},
