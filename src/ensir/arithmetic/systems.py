@@ -92,41 +92,50 @@ def on_simplex(matrices, linear):
     float64 array, (cell, size)
     """
     cells, size = linear.shape
-    found = np.full((cells, size), 1 / size)
-    inner, sides, target, free = (
-        np.empty((size, size)),
-        np.empty((2, size)),
-        np.empty(size),
-        np.empty(size, np.bool_),
-    )
+    found, space = np.full((cells, size), 1 / size), np.empty((size + 3, size))
     for cell in range(cells):
-        matrix, here = matrices[cell], found[cell]
-        free[:] = True
-        slack = 0.0
-        for m in range(size):
-            for n in range(size):
-                slack = max(slack, SLACK * abs(matrix[m, n]))
-        for _ in range(MOST_STEPS * size):
-            _minimum(matrix, linear[cell], free, inner, sides, target)
-            way, first = (
-                1.0,
-                -1,
-            )  # the share of the way that can be gone, and the entry that reaches zero there
-            for m in range(size):
-                if target[m] < 0:
-                    share = here[m] / (here[m] - target[m])
-                    if first < 0 or share < way:
-                        way, first = share, m
-            for m in range(size):
-                here[m] += way * (target[m] - here[m])
-            if first >= 0:
-                free[first] = False
-            for m in range(size):
-                if not free[m]:
-                    here[m] = 0.0
-            if first < 0 and not _freed(matrix, linear[cell], here, free, slack):
-                break
+        descend(matrices[cell], linear[cell], found[cell], np.ones(size, np.bool_), space)
     return found
+
+
+@njit(nogil=True, cache=True)
+def descend(matrix, linear, here, free, space):
+    """Go to the minimum of aᵀQa − 2 linear·a over a ≥ 0 and Σa = 1: `on_simplex` of one cell.
+
+    Parameters
+    ----------
+    matrix : float64 array, (size, size)
+    linear : float64 array, (size,)
+    here : float64 array, (size,)
+        Where to begin; becomes the minimum.
+    free : bool array, (size,)
+        Which entries are free at first; those that are not are 0.
+    space : float64 array, (size + 3, size)
+        To work in.
+    """
+    size = len(here)
+    inner, sides, target = space[:size], space[size : size + 2], space[size + 2]
+    slack = 0.0
+    for m in range(size):
+        for n in range(size):
+            slack = max(slack, SLACK * abs(matrix[m, n]))
+    for _ in range(MOST_STEPS * size):
+        _minimum(matrix, linear, free, inner, sides, target)
+        way, first = 1.0, -1  # the share of the way that can be gone, and the entry that reaches zero there
+        for m in range(size):
+            if target[m] < 0:
+                share = here[m] / (here[m] - target[m])
+                if first < 0 or share < way:
+                    way, first = share, m
+        for m in range(size):
+            here[m] += way * (target[m] - here[m])
+        if first >= 0:
+            free[first] = False
+        for m in range(size):
+            if not free[m]:
+                here[m] = 0.0
+        if first < 0 and not _freed(matrix, linear, here, free, slack):
+            break
 
 
 @njit(nogil=True, cache=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ensir.arithmetic.functions import quadratic_form
+from ensir.cells import key
 from ensir.cells.lut import ESTIMATED, CellWeights, LutMethod
 from ensir.cells.statistics import Statistics, folds_of
 from ensir.methods import Binned, Progress
@@ -80,10 +80,15 @@ def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tup
     InputError
         There is only one fold.
     """
-    strengths = STRENGTHS if settings["strength"] == "auto" else (settings["strength"],)
-    errors = held_out_errors(everything, strengths)
-    best = min(range(len(errors)), key=errors.__getitem__)
-    return {**settings, "strength": strengths[best]}, errors[best]
+    strengths = strengths_of(settings)
+    errors = held_out_errors(everything, strengths).sum(axis=0) / everything.count.sum()
+    best = int(errors.argmin())
+    return {**settings, "strength": strengths[best]}, float(errors[best])
+
+
+def strengths_of(settings: dict[str, Any]) -> tuple[float, ...]:
+    """Return the strengths that are tried."""
+    return STRENGTHS if settings["strength"] == "auto" else (settings["strength"],)
 
 
 def error_matrix(statistics: Statistics) -> Int[np.ndarray, "cell model model"]:
@@ -98,28 +103,71 @@ def global_weights(everything: Statistics) -> Float[np.ndarray, " model"]:
     return solve(error, 0, np.full(error.shape[:2], 1 / error.shape[1]))[0]
 
 
-def held_out_errors(everything: Statistics, strengths: Sequence[float]) -> list[float]:
-    """Solve each cell of each fold from the other folds, by subtraction; return each strength's error per value."""
-    fold = folds_of(everything)
-    number = everything.key * (everything.channel.max() + 1) + everything.channel
-    cell = np.unique(number, return_inverse=True)[1]
-    own = error_matrix(everything)
-    others, folds = _sums(own, cell)[cell] - own, _sums(own, fold)
-    prior = solve(folds.sum(axis=0) - folds, 0, np.full(folds.shape[:2], 1 / own.shape[1]))[fold]
-    errors = []
-    for strength in strengths:
-        weights = solve(others / everything.unit**2, strength, prior)
-        error = quadratic_form(own / everything.unit**2, weights).sum()
-        errors.append(float(error / everything.count.sum()))
-    return errors
+def held_out_errors(everything: Statistics, strengths: Sequence[float]) -> Float[np.ndarray, "fold strength"]:
+    """Solve each cell of each fold from the other folds, by subtraction; return the squared errors of each fold.
+
+    Raises
+    ------
+    InputError
+        There is only one fold.
+    """
+    return LeaveOneOut(everything).errors(range(len(everything.models)), strengths)
 
 
-def _sums(
-    values: Int[np.ndarray, "cell model model"], group: Int[np.ndarray, " cell"]
-) -> Int[np.ndarray, "group model model"]:
-    """Add up the values of each group; groups are numbered without gaps."""
-    order = np.argsort(group, kind="stable")
-    return np.add.reduceat(values[order], np.flatnonzero(np.diff(group[order], prepend=-1)))
+class LeaveOneOut:
+    """Cells whose folds are held out in turn, for all models or some of them.
+
+    Nothing but the keys and E of all models is needed: a subset's key is the key without the others' bins, its E is a
+    sub-matrix, and cells that become one add up.
+
+    Parameters
+    ----------
+    cells : Statistics
+        Statistics of the cells of the method, fold by fold.
+
+    Raises
+    ------
+    InputError
+        There is only one fold.
+    """
+
+    def __init__(self, cells: Statistics):
+        self.fold, self.folds = folds_of(cells), len(np.unique(cells.fold))
+        self.bin_width, self.unit, self.channel = cells.bin_width, cells.unit, cells.channel
+        self.bins = key.bins_of(cells.key, cells.bin_width, len(cells.models))
+        rows, columns = np.tril_indices(len(cells.models))
+        self.error = np.ascontiguousarray(error_matrix(cells)[:, rows, columns])
+        self.count = np.bincount(self.fold, cells.count)
+
+    def errors(self, models: Sequence[int], strengths: Sequence[float]) -> Float[np.ndarray, "fold strength"]:
+        """Return the squared errors of each fold, in squared levels of 0–255, with the weights of the others.
+
+        Parameters
+        ----------
+        models : sequence of int
+            Which models are combined, ascending.
+        strengths : sequence of float
+            λ, in squared levels.
+        """
+        from ensir.methods import _held_out  # Numba takes a moment to load
+
+        cell = key.key_of(self.bins[:, list(models)], self.bin_width)
+        cell = cell * (self.channel.max() + 1) + self.channel
+        pairs = [row * (row + 1) // 2 + column for i, row in enumerate(models) for column in models[: i + 1]]
+        falling = np.argsort(strengths)[::-1]
+        errors = np.empty((self.folds, len(strengths)))
+        errors[:, falling] = _held_out.held_out_errors(
+            np.argsort(cell, kind="stable"),
+            cell,
+            self.fold,
+            self.error,
+            np.array(pairs),
+            self.folds,
+            self.unit**2,
+            np.array(strengths, np.float64)[falling],
+            TIE,
+        )
+        return errors
 
 
 def solve(
