@@ -75,7 +75,7 @@ def make(folder: Path, megabytes: int = 30) -> Path:
     }
     files = str(folder / "scores.csv"), str(folder / "summary.csv")
     report(
-        layout.file(page),
+        layout.place(page),
         sections,
         *files,
         samples,

@@ -129,10 +129,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     scored = []
     for method, path in {**predictions, **fused}.items():
         scored.append(layout.scores("sr_x2", "test", method, "part"))
-        place = layout.file(scored[-1])
+        place = layout.place(scored[-1])
         score(place, "sr_x2", "test", method, experiment["score"], target, path, quiet)
     scores, summary = f"{layout.root}/scores.csv", f"{layout.root}/summary.csv"
-    summarize(layout.file(scores), layout.file(summary), scored)
+    summarize(layout.place(scores), layout.place(summary), scored)
     sample = {
         "experiment": "sr_x2",
         "dataset": "test",
@@ -158,7 +158,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def page(made: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
     steps: list[tuple[int, int]] = []
-    report(Layout(str(path.parent)).file(path), **made, progress=lambda *step: steps.append(step))
+    report(Layout(str(path.parent)).place(path), **made, progress=lambda *step: steps.append(step))
     assert steps == [(1, 1)]
     return path.read_text(encoding="utf-8")
 
@@ -348,7 +348,7 @@ def read_csv(path: str) -> list[list[str]]:
 
 def test_same_inputs_same_bytes(page: str, made: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "again.html"
-    report(Layout(str(tmp_path)).file(path), **made, progress=quiet)
+    report(Layout(str(tmp_path)).place(path), **made, progress=quiet)
     assert path.read_text(encoding="utf-8") == page
 
 
@@ -470,7 +470,7 @@ def summarized(folder: Path, tables: list[list[tuple[Any, ...]]]) -> tuple[str, 
     for path, rows in zip(paths, tables, strict=True):
         write_csv(path, COLUMNS, rows)
     layout = Layout(str(folder / "results"))
-    summarize(layout.file(layout.all_scores), layout.file(layout.summary), list(map(str, paths)))
+    summarize(layout.place(layout.all_scores), layout.place(layout.summary), list(map(str, paths)))
     return Path(layout.all_scores).read_text(), Path(layout.summary).read_text()
 
 

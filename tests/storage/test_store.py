@@ -13,15 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensir.errors import InputError
+from ensir.networks import named_weights
 from ensir.stages import seal
 from ensir.storage import digests, origin, reading, writing
-from ensir.storage.atomic import written
+from ensir.storage.atomic import vouch, written
 from ensir.storage.layout import Layout, Place
 
 
@@ -218,6 +220,17 @@ def test_chunks_are_compared_by_workers_that_get_an_open_part(layout: Layout):
     shutil.copy(b / "value/c/0/0", a / "value/c/0/0")
     with pytest.raises(InputError, match="is not what was written there"):
         part.image("image0")
+
+
+def test_weights_that_are_not_what_was_trained_are_refused(layout: Layout):
+    place = layout.place(layout.denoiser("small"))
+    for _ in range(2):  # the second training takes the place of the first
+        named_weights.write(place.path, torch.nn.Linear(2, 3), {"kind": "dae"})
+        vouch(place)
+    assert named_weights.read(place.path)[0].keys() == {"weight", "bias"}
+    named_weights.write(place.path, torch.nn.Linear(2, 3), {"kind": "dae"})  # others, and sound
+    with pytest.raises(InputError, match="is not what was written there"):
+        named_weights.read(place.path)
 
 
 def test_something_else_is_no_part(tmp_path: Path):

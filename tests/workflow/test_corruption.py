@@ -12,6 +12,7 @@ from conftest import Run
 
 from ensir.cells import lut, statistics
 from ensir.errors import InputError
+from ensir.scoring import scores
 from ensir.storage import digests, reading
 from ensir.storage.layout import Layout
 
@@ -39,6 +40,14 @@ def read_lut(path: str) -> list[np.ndarray]:
     return [found.key, found.weights, found.expected_squared_error]
 
 
+def read_table(path: str) -> list[np.ndarray]:
+    return [np.array(list(values.values())) for values in scores.read_values([path]).values()]
+
+
+def read_means(path: str) -> list[np.ndarray]:
+    return [np.array(list(scores.read(path.replace("summary", "scores"), path).means.values()))]
+
+
 def same(found: list[np.ndarray], sound: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(found, sound, strict=True))
 
@@ -50,6 +59,10 @@ READERS: dict[str, Callable[[str], list[np.ndarray]]] = {
     "weights/one/ensir/0.zarr": read_weights,
     "luts/one/ensir.lut": read_lut,
     "fused/one/test/ensir.zarr/*": read_part,
+    "scores/one/test/ensir/*.csv": read_table,
+    "seconds/fuse/one/test/ensir/*.csv": read_table,
+    "scores.csv": read_table,
+    "summary.csv": read_means,
 }
 
 

@@ -7,7 +7,7 @@ with job(snakemake) as progress, recorded(**snakemake.params.made_of):
 
     layout = Layout(snakemake.params.results_folder)
     draw(
-        [layout.file(path) for path in snakemake.output],
+        [layout.place(path) for path in snakemake.output],
         figure=snakemake.params.figure,
         subject=snakemake.params.subject,
         progress=progress,

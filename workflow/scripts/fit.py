@@ -13,4 +13,4 @@ with job(snakemake) as progress:
         progress=progress,
     )
     names = snakemake.wildcards.experiment, snakemake.params.reference, snakemake.wildcards.method
-    write_seconds(layout.file(snakemake.output.seconds), *names, "fit_seconds", {"": seconds})
+    write_seconds(layout.place(snakemake.output.seconds), *names, "fit_seconds", {"": seconds})

@@ -25,4 +25,4 @@ with job(snakemake) as progress, recorded(**snakemake.params.made_of):
         device=snakemake.resources.device,
     )
     names = [snakemake.wildcards[name] for name in ("experiment", "dataset", "method")]
-    write_seconds(layout.file(snakemake.output.seconds), *names, "seconds", seconds)
+    write_seconds(layout.place(snakemake.output.seconds), *names, "seconds", seconds)

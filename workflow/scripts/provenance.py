@@ -6,7 +6,7 @@ with job(snakemake):
 
     layout = Layout(snakemake.params.results_folder)
     record(
-        layout.file(snakemake.output.record),
+        layout.place(snakemake.output.record),
         layout,
         config=snakemake.params.config,
         results=snakemake.params.results,

@@ -5,4 +5,4 @@ with job(snakemake) as progress:
     from ensir.stages.renew_sources import renew_sources
 
     layout = Layout(snakemake.params.results_folder)
-    renew_sources(layout.file(snakemake.output[0]), layout, snakemake.params.results, progress)
+    renew_sources(layout.place(snakemake.output[0]), layout, snakemake.params.results, progress)

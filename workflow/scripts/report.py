@@ -6,7 +6,7 @@ with job(snakemake) as progress:
 
     layout = Layout(snakemake.params.results_folder)
     report(
-        layout.file(snakemake.output.page),
+        layout.place(snakemake.output.page),
         experiments=snakemake.params.experiments,
         scores=snakemake.input.scores,
         summary=snakemake.input.summary,

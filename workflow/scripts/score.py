@@ -6,7 +6,7 @@ with job(snakemake) as progress:
 
     layout = Layout(snakemake.params.results_folder)
     score(
-        layout.file(snakemake.output.scores),
+        layout.place(snakemake.output.scores),
         **{name: snakemake.wildcards[name] for name in ("experiment", "dataset", "method")},
         settings=snakemake.params.settings,
         dataset_part=snakemake.input.dataset,

@@ -6,7 +6,7 @@ with job(snakemake):
 
     layout = Layout(snakemake.params.results_folder)
     summarize(
-        layout.file(snakemake.output.scores),
-        layout.file(snakemake.output.summary),
+        layout.place(snakemake.output.scores),
+        layout.place(snakemake.output.summary),
         [*snakemake.input.scores, *snakemake.input.seconds],
     )

@@ -6,7 +6,7 @@ with job(snakemake):
 
     layout = Layout(snakemake.params.results_folder)
     tables(
-        layout.file(snakemake.output.tables),
+        layout.place(snakemake.output.tables),
         experiments=snakemake.params.experiments,
         scores=snakemake.input.scores,
         summary=snakemake.input.summary,

@@ -7,9 +7,9 @@ with job(snakemake) as progress, recorded(**snakemake.params.made_of):
 
     layout = Layout(snakemake.params.results_folder)
     train_denoiser(
-        layout.file(snakemake.output.weights),
+        layout.place(snakemake.output.weights),
         checkpoint=snakemake.params.checkpoint,
-        curve=snakemake.output.curve,
+        curve=layout.place(snakemake.output.curve),
         photographs=list(snakemake.input.photographs),
         settings=snakemake.params.settings,
         device=snakemake.resources.device,

@@ -7,9 +7,9 @@ with job(snakemake) as progress, recorded(**snakemake.params.made_of):
 
     layout = Layout(snakemake.params.results_folder)
     train_refiner(
-        layout.file(snakemake.output.weights),
+        layout.place(snakemake.output.weights),
         checkpoint=snakemake.params.checkpoint,
-        curve=snakemake.output.curve,
+        curve=layout.place(snakemake.output.curve),
         dataset_parts=list(snakemake.input.dataset),
         base_parts=list(snakemake.input.base),
         prior_files=list(snakemake.input.get("prior", [])),

@@ -5,4 +5,4 @@ with job(snakemake) as progress:
     from ensir.stages.write_images import write_images
 
     layout = Layout(snakemake.params.results_folder)
-    write_images(layout.file(snakemake.output.images), list(snakemake.input.parts), progress)
+    write_images(layout.place(snakemake.output.images), list(snakemake.input.parts), progress)

@@ -14,6 +14,7 @@ import typer
 from ensir import registry
 from ensir.errors import InputError
 from ensir.scoring.scores import TIME_METRICS, Cell, Metric, Scores, metric, ranked, read_values
+from ensir.storage.digests import check_before_reading
 
 MARKS = {"best": "[bold]{}[/bold]", "second": "[underline]{}[/underline]", "": "{}"}
 
@@ -62,6 +63,7 @@ def show_run(summary: Path) -> None:
 
 
 def _read(summary: Path) -> Iterator[Means]:
+    check_before_reading(summary)
     with open(summary, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     conventions = _conventions(summary.with_name("provenance.json"))
@@ -77,6 +79,7 @@ def _conventions(provenance: Path) -> dict[str, str]:
     """Return how the images of each experiment were compared; empty where the run has left no record of it."""
     if not provenance.is_file():
         return {}
+    check_before_reading(provenance)
     experiments = json.loads(provenance.read_text(encoding="utf-8"))["run"]["config"]["experiments"]
     sections = {name: experiment.get("score") or {} for name, experiment in experiments.items()}
     return {

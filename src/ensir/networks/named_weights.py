@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ensir.errors import InputError
 from ensir.storage.atomic import replaced
+from ensir.storage.digests import check_before_reading
 from ensir.storage.failures import fix
 
 
@@ -25,6 +26,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     if Path(path).is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file")
+    check_before_reading(path)
     try:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -10,8 +10,16 @@ from ensir.planning.plan import Plan
 from ensir.storage.atomic import remove
 from ensir.storage.layout import Layout
 
-DIGESTED = ("datasets", "predictions", "statistics", "weights", "fits", "luts", "fused")
-NOT_DIGESTED = ("denoisers", "refiners", "images", "scores", "seconds", "figures", "sources")
+DIGESTED = (
+    "datasets",
+    "predictions",
+    "statistics",
+    "weights",
+    "fits",
+    "luts",
+    "fused",
+)  # for other rules to compare
+OTHERS = ("denoisers", "refiners", "images", "scores", "seconds", "figures", "sources")
 
 
 def needed(plan: Plan) -> set[Path]:
@@ -79,8 +87,14 @@ def garbage(layout: Layout, plans: list[Plan]) -> Iterator[Path]:
     kept = set[Path]().union(*map(needed, plans))
     digests = {Path(layout.digest(str(path))) for path in kept}
     kept |= digests | {layout.origin_of(digest) for digest in digests}
+    kept |= {
+        Path(layout.digest(layout.figures(name))).with_suffix("")
+        for plan in plans
+        for name in plan.config.experiments
+    }
     above = {parent for path in kept for parent in path.parents}
-    for folder in (*DIGESTED, *NOT_DIGESTED, *(f"digests/{name}" for name in DIGESTED)):
+    kinds = (*DIGESTED, *OTHERS)
+    for folder in (*kinds, *(f"digests/{name}" for name in kinds)):
         yield from _unneeded(Path(layout.root) / folder, kept, above)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ensir.drawing import style
 from ensir.drawing.style import Drawing
+from ensir.storage.digests import check_before_reading
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +23,7 @@ def drawing(curves: dict[str, str]) -> Drawing:
     """
     rows = []
     for name, path in curves.items():
+        check_before_reading(path)
         with open(path, newline="", encoding="utf-8") as file:
             rows += [
                 (name, int(row["step"]), float(row["loss"]), float(row["psnr"]))

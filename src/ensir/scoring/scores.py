@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ensir.storage.digests import check_before_reading
+
 
 class Metric(NamedTuple):
     """How a metric is printed."""
@@ -159,6 +161,7 @@ def read_values(paths: Sequence[str]) -> dict[tuple[str, ...], dict[str, float]]
 
 
 def _rows(path: str) -> list[dict[str, str]]:
+    check_before_reading(path)
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

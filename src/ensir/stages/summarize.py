@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ensir.scoring.rows import COLUMNS
 from ensir.storage.atomic import written
+from ensir.storage.digests import check_before_reading
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     import pandas as pd
 
     names = dict.fromkeys(COLUMNS[:-1], str)
+    for path in scores:
+        check_before_reading(path)
     tables = [
         pd.read_csv(path, dtype=names, keep_default_na=False, na_values={"value": ["nan"]}) for path in scores
     ]

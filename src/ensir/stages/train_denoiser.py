@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ensir.networks import dae_training
-from ensir.storage.atomic import locked
+from ensir.storage.atomic import locked, vouch
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def train_denoiser(
     place: Place,
     checkpoint: str,
-    curve: str,
+    curve: Place,
     photographs: list[str],
     settings: dict[str, Any],
     device: str,
@@ -28,8 +28,10 @@ def train_denoiser(
     ----------
     place : Place
         Where the weights go; locked against other processes that train them.
-    checkpoint, curve : str
-        Files of the state between two steps, and of loss and PSNR, step by step.
+    checkpoint : str
+        File of the state between two steps.
+    curve : Place
+        Where loss and PSNR go, step by step.
     photographs : list of str
         8-bit RGB images to learn from.
     settings : dict
@@ -41,10 +43,12 @@ def train_denoiser(
         dae_training.train(
             place.path,
             checkpoint=Path(checkpoint),
-            curve=Path(curve),
+            curve=curve.path,
             photographs=photographs,
             course=dae_training.Training.of(settings),
             progress=progress,
             device=device,
             restart=True,
         )
+        for made in (place, curve):
+            vouch(made)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ensir.networks import refiner_training
-from ensir.storage.atomic import locked
+from ensir.storage.atomic import locked, vouch
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def train_refiner(
     place: Place,
     checkpoint: str,
-    curve: str,
+    curve: Place,
     dataset_parts: list[str],
     base_parts: list[str],
     prior_files: list[str],
@@ -33,8 +33,10 @@ def train_refiner(
     ----------
     place : Place
         Where the weights go; locked against other processes that train them.
-    checkpoint, curve : str
-        Files of the state between two steps, and of loss and PSNR, step by step.
+    checkpoint : str
+        File of the state between two steps.
+    curve : Place
+        Where loss and PSNR go, step by step.
     dataset_parts, base_parts : list of str
         All parts of the training set, and of the predictions that are refined there.
     prior_files : list of str
@@ -50,7 +52,7 @@ def train_refiner(
         refiner_training.train(
             place.path,
             checkpoint=Path(checkpoint),
-            curve=Path(curve),
+            curve=curve.path,
             examples=refiner_training.Examples(dataset_parts, base_parts),
             prior_files=prior_files,
             perceptual=perceptual,
@@ -61,3 +63,5 @@ def train_refiner(
             device=device,
             restart=True,
         )
+        for made in (place, curve):
+            vouch(made)

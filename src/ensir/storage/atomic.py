@@ -109,13 +109,22 @@ def _swap_in(partial: Path, place: Place) -> None:
         remove(old)
     else:
         os.replace(partial, place.path)
-    if place.digest:
-        place.digest.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.partial / f"{partial.name}.sha256"
+    _vouch(place, text, checksums)
+
+
+def vouch(place: Place) -> None:
+    """Write the digest of a result that is in its place already, where it has one."""
+    _vouch(place, digests.digests(place.path), digests.checksums(place.path))
+
+
+def _vouch(place: Place, text: str, checksums: dict[str, str]) -> None:
+    if place.digest is None:
+        return
+    place.digest.parent.mkdir(parents=True, exist_ok=True)
+    with replaced(place.digest) as unfinished:
         unfinished.write_text(text)
         _to_disk(unfinished)  # a store's chunks carry checksums, and its metadata a digest: this one
         origin.write(place.digest, checksums)
-        os.replace(unfinished, place.digest)
 
 
 def _to_disk(file: Path) -> None:

@@ -201,10 +201,6 @@ class Layout:
         path = os.fspath(path)
         return Place(Path(path), Path(self.digest(path)), self.unfinished)
 
-    def file(self, path: str | os.PathLike) -> Place:
-        """Return where a single file for users goes, such as a table or a page: it needs no digest."""
-        return Place(Path(path), None, self.unfinished)
-
     def result_of(self, digest: str | os.PathLike) -> Path:
         """Return the result of a digest file."""
         relative = os.path.relpath(digest, f"{self.root}/digests")
