@@ -187,6 +187,17 @@ def test_images_that_do_not_fit(folder):
     ]
 
 
+def test_grey_images_among_colour_ones(folder):
+    """An error that names the fix; with it, predictions may be grey or not."""
+    for name in ("gt", "lq", "a"):
+        write(folder / f"test/{name}/test1.png", (20, 24, 1))
+    (line,) = mistakes(config())[:1]
+    assert line.endswith("convert them, or set `grey: replicate`, and the grey ones get three equal channels")
+    settled = config()
+    settled["datasets"]["test"]["grey"] = "replicate"
+    assert run(raw=settled).exit_code == 0
+
+
 def test_images_that_are_too_small_to_be_scored(folder):
     for kind in ("gt", "lq", "a", "b"):
         write(folder / "test" / kind / "test1.png", (18, 24, 3))

@@ -270,3 +270,28 @@ def test_a_prediction_in_another_range_is_seen_by_its_target(tmp_path: Path):
         predicted(value_range=[0, 255])
     assert predicted(value_range=[0, 255], any_range=True).max() <= 1
     np.testing.assert_array_equal(predicted(), target)
+
+
+def test_grey_images_become_colour_on_request(tmp_path: Path):
+    """Target, input and prediction; an image of three channels stays as it is."""
+    random = np.random.default_rng(0)
+    shapes = {"bridge": (6, 8, 1), "pepper": (6, 8, 3)}
+    files: dict[str, list[str]] = {}
+    images = {}
+    for kind in ("gt", "lq", "pred"):
+        for name, shape in shapes.items():
+            images[kind, name] = random.integers(0, 256, shape, np.uint8)
+            image_files.write(tmp_path / kind / f"{name}.png", images[kind, name])
+            files.setdefault(kind, []).append(str(tmp_path / kind / f"{name}.png"))
+    with pytest.raises(InputError, match="or set `grey: replicate`"):
+        ingested(tmp_path / "refused", list(shapes), {}, files["gt"], files["lq"])
+    part = ingested(tmp_path, list(shapes), {"grey": "replicate"}, files["gt"], files["lq"])
+    layout = Layout(str(tmp_path / "results"))
+    place = layout.place(layout.part(layout.predictions("d", "m"), Path(part.path).name))
+    section = {"kind": "folder", "value_range": [0, 1], "any_range": False, "array": None}
+    digest = layout.digest(str(part.path))
+    predict(place, str(part.path), digest, "m", section, files["pred"], None, quiet)
+    predicted = reading.Part(place.path)
+    for i, name in enumerate(shapes):
+        for kind, found in (("gt", part.image(name)), ("lq", part.input(i)), ("pred", predicted.image(name))):
+            np.testing.assert_array_equal(found, np.broadcast_to(images[kind, name], (6, 8, 3)))

@@ -38,6 +38,11 @@ class FolderDataset(Dataset):
         description="where predictions are a few border pixels smaller than the targets: which part is kept of a "
         "larger image; without it, sizes that differ are an error",
     )
+    grey: Literal["replicate"] | None = Field(
+        None,
+        description="replicate: grey images, inputs and predictions get three equal channels; without it, grey images "
+        "among colour ones are an error",
+    )
     degradation: Degradation | None = Field(
         None, description="how inputs are made from the targets; together with `input`, how those were made"
     )
@@ -45,6 +50,12 @@ class FolderDataset(Dataset):
     untraced: ClassVar[frozenset[str]] = frozenset(
         {"images_per_part", "target", "input", "target_suffix", "input_suffix", "exclude"}
     )
+
+    @property
+    def traced(self) -> dict[str, Any]:
+        """What the stored images depend on."""
+        settings = super().traced
+        return settings if self.grey else {key: value for key, value in settings.items() if key != "grey"}
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:

@@ -86,6 +86,8 @@ def _dataset(proposal: Proposal, one: ImageSet, name: str, target: str, some: st
         yield f"    input: {_quoted(proposal.inputs[one.name].pattern)}"
         if proposal.scale > 1:
             yield f"    scale: {proposal.scale}"
+    if {1, 3} <= {header.channels for header in proposal.headers[one.name]}:
+        yield "    grey: replicate   # some images are grey: they get three equal channels"
     if proposal.cropped:
         yield "    crop: topleft   # predictions are a few pixels smaller than targets; or `center`"
 

@@ -82,9 +82,14 @@ class Headers:
                 yield line if count == 1 else f"{line} ({count} of {len(names)} images)"
             if len(kinds) > 1:
                 (a, one), (b, other) = list(kinds.items())[:2]
+                fix = (
+                    "or split the dataset in two"
+                    if a[1] != b[1]
+                    else "or set `grey: replicate`, and the grey ones get three equal channels"
+                )
                 yield (
                     f"datasets.{dataset}.target: {one} has {a[0]} channels of {a[1]} bits, {other} {b[0]} of {b[1]}; "
-                    "a dataset holds images of one kind: convert them, or split the dataset in two"
+                    f"a dataset holds images of one kind: convert them, {fix}"
                 )
 
 
@@ -103,7 +108,7 @@ class _Checked:
 
     def __init__(self, plan: Plan, dataset: str, models: list[str], cropped: dict[str, tuple[int, int]]):
         self.settings, self.cropped = plan.config.datasets[dataset], cropped
-        self.key = f"datasets.{dataset}"
+        self.key, self.replicates = f"datasets.{dataset}", getattr(self.settings, "grey", None) is not None
         experiments = plan.config.experiments.items()
         self.scores = {name: section.score for name, section in experiments if dataset in section.tests}
         self.targets = _files(partial(plan.targets, dataset))
@@ -115,7 +120,7 @@ class _Checked:
         """Return the header of a target, and what is wrong with it or its files: the kind of mistake, and a line."""
         lines: list[tuple[str, str]] = []
         file, key = self.targets[name], f"{self.key}.target"
-        target = _read(image_files.header, file, key, lines)
+        target = self._read(image_files.header, file, key, lines)
         if target is None:
             return None, lines
         size = self.cropped.get(name, target[:2])
@@ -130,9 +135,20 @@ class _Checked:
         for model, section in self.sections.items():
             if name in self.predictions[model]:
                 key, made = f"models.{model}.path", self.predictions[model][name]
-                if prediction := _read(section.header, made, key, lines):
+                if prediction := self._read(section.header, made, key, lines):
                     lines += self._prediction(key, made, prediction, file, target, size)
         return target, lines
+
+    def _read(
+        self, header: Callable[[str], Header], file: str, key: str, lines: list[tuple[str, str]]
+    ) -> Header | None:
+        """Return the header of an image as it is stored; None where it cannot be read, which is added to the lines."""
+        try:
+            found = header(file)
+        except InputError as error:
+            lines.append((f"{key} file", f"{key}: {error}"))
+            return None
+        return found._replace(channels=3) if found.channels == 1 and self.replicates else found
 
     def _too_small(self, file: str, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
         """Check that every metric can measure what the crop of the scores leaves of a target."""
@@ -150,7 +166,7 @@ class _Checked:
     def _input(self, name: str, target: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
         key, file, scale = f"{self.key}.input", self.inputs[name], self.settings.input_scale
         lines: list[tuple[str, str]] = []
-        header = _read(image_files.header, file, key, lines)
+        header = self._read(image_files.header, file, key, lines)
         yield from lines
         if header is None:
             return
@@ -184,17 +200,6 @@ def _files(listed: Callable[[], dict[str, str]]) -> dict[str, str]:
         return listed()
     except InputError:
         return {}
-
-
-def _read(
-    header: Callable[[str], Header], file: str, key: str, lines: list[tuple[str, str]]
-) -> Header | None:
-    """Return the header of a file; None where it cannot be read, which is added to the lines."""
-    try:
-        return header(file)
-    except InputError as error:
-        lines.append((f"{key} file", f"{key}: {error}"))
-        return None
 
 
 def _size(header: Header) -> str:

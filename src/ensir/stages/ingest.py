@@ -11,6 +11,7 @@ import numpy as np
 from ensir import registry
 from ensir.errors import InputError
 from ensir.images import image_files
+from ensir.images.colours import replicated
 from ensir.images.cropping import crop_to_multiple, cropped
 from ensir.images.degradation_files import kernel_files, read_kernel
 from ensir.images.degradations import degrade
@@ -76,7 +77,8 @@ def _read(
 ) -> Pair:
     """Return the target and the degraded input, or None, of one image."""
     read_target = registry.module("datasets", settings["kind"]).read_target
-    target = read_target(names[i], targets[i] if targets else "", settings)
+    as_stored = replicated if settings.get("grey") else np.asarray
+    target = as_stored(read_target(names[i], targets[i] if targets else "", settings))
     if sizes:
         target = cropped(target, sizes[i], settings["crop"], targets[i])
     degradation = settings["degradation"]
@@ -84,7 +86,7 @@ def _read(
         target = crop_to_multiple(target, degradation["scale"])
     if not inputs:
         return target, degrade(target, degradation, names[i]) if degradation else None
-    degraded = image_files.read(inputs[i])
+    degraded = as_stored(image_files.read(inputs[i]))
     if sizes:
         low = (sizes[i][0] // settings["scale"], sizes[i][1] // settings["scale"])
         degraded = cropped(degraded, low, settings["crop"], inputs[i])
@@ -119,6 +121,8 @@ def _write(
             "numpy", "pillow", "imagecodecs", "scikit-image", "scikit-learn", "scipy"
         ),
     }
+    if settings.get("grey"):
+        attributes["grey"] = settings["grey"]
     if kernel := kernel_files(settings["degradation"]):
         attributes["kernel_digest"] = [digests.sha256(path) for path in kernel]
     size = len(names) * sum(image.nbytes for image in pair if image is not None)
@@ -170,5 +174,5 @@ def _check_kind(kind: tuple[int, np.dtype], target: np.ndarray, first: str, path
     if found != kind:
         raise InputError(
             f"{first} has {kind[0]} channels of {kind[1]}, {path} {found[0]} of {found[1]}; a dataset holds images of "
-            "one kind: convert them, or split the dataset in two"
+            "one kind: convert them, or set `grey: replicate` where some are grey"
         )

@@ -14,6 +14,7 @@ import numpy as np
 from ensir import registry, restorers
 from ensir.errors import InputError
 from ensir.execution import devices
+from ensir.images.colours import replicated
 from ensir.images.cropping import cropped
 from ensir.images.depth import to_integers, unit
 from ensir.restorers._self_ensemble import oriented
@@ -152,7 +153,7 @@ def _write(
     with writing.new_group(place, attributes, size) as group:
         writer = writing.ImageWriter(group, part.names, part.shapes, part.dtype)
         for i, (shape, origin) in enumerate(zip(part.shapes, origins, strict=True)):
-            prediction = _fit(next(predictions), shape, crop, origin)
+            prediction = _fit(next(predictions), shape, crop, origin, part.attributes.get("grey") is not None)
             writer.append(writing.flatten(to_integers(prediction, part.dtype, origin)))
             progress(i + 1, len(part.names))
         writer.close()
@@ -160,10 +161,14 @@ def _write(
             writing.write_array(group, "file_digest", [digests.sha256(file) for file in files], ("image",))
 
 
-def _fit(prediction: np.ndarray, shape: tuple[int, int, int], crop: str | None, origin: str) -> np.ndarray:
-    """Check a prediction against the shape of its target; crop it where this is wanted."""
+def _fit(
+    prediction: np.ndarray, shape: tuple[int, int, int], crop: str | None, origin: str, grey: bool
+) -> np.ndarray:
+    """Check a prediction against the shape of its target; crop it, and make colour of `grey`, where this is wanted."""
     if prediction.ndim == 2:
         prediction = prediction[:, :, None]
+    if grey and prediction.ndim == 3:
+        prediction = replicated(prediction)
     if crop and prediction.ndim == 3:
         prediction = cropped(prediction, shape[:2], crop, origin)
     if prediction.shape != shape:
