@@ -54,6 +54,7 @@ rule report:
         experiments=reads.experiments(),
         samples=reads.samples(),
         curves=reads.curves(),
+        title=settings.report.title,
         megabytes=settings.report.megabytes,
         source=stage_code(
             "report",

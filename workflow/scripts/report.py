@@ -12,6 +12,7 @@ with job(snakemake) as progress:
         summary=snakemake.input.summary,
         samples=snakemake.params.samples,
         curves=snakemake.params.curves,
+        title=snakemake.params.title,
         megabytes=snakemake.params.megabytes,
         threads=snakemake.threads,
         progress=progress,

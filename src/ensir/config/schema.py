@@ -205,6 +205,7 @@ class Dask(Section):
 class Report(Section):
     """The report: one HTML page."""
 
+    title: str = Field("Ensembles of restoration models", min_length=1, description="heading of the page")
     megabytes: int = Field(
         30,
         ge=1,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,8 @@ from ensir.drawing import pictures, style
 from ensir.drawing.pictures import QUALITIES, Quality, Window
 from ensir.figures import calibration, gain, occupancy
 from ensir.figures.calibration import Tally
-from ensir.report import tables, training
+from ensir.report import findings, tables, training
+from ensir.report.content import Experiment, Picture, TestSet, Weighing
 from ensir.scoring.scores import Scores, Table, direction, first_metric, metrics_of
 from ensir.storage import provenance, reading
 
@@ -32,96 +32,12 @@ PICTURES = 0.8  # of the page; the rest is for tables and charts
 PIXELS_AT_ONCE = 2**20  # weighed by a LUT
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One picture of a test image.
-
-    Attributes
-    ----------
-    id : str
-        Identifier on the page.
-    group, name : str
-        "Data" (input and target), "Base models" or "Methods"; what it shows.
-    score : str
-        Its score in the experiment's first metric, with unit; empty for input and target.
-    uri : str
-        The picture itself.
-    close_up : str
-        A part of it at full resolution; empty where the whole picture has that.
-    """
-
-    id: str
-    group: str
-    name: str
-    score: str
-    uri: str
-    close_up: str
-
-
-@dataclass(frozen=True)
-class Weighing:
-    """How a method weighs the models in one image.
-
-    Attributes
-    ----------
-    method : str
-    means : dict
-        Mean weight of each model.
-    maps : dict
-        For each model, a map of its weight at every pixel; empty where it is the same everywhere.
-    calibration : str
-        Its figure; empty where there are no maps.
-    support : Support or None
-        Support of the image's values; None where no LUT holds counts.
-    """
-
-    method: str
-    means: dict[str, float]
-    maps: dict[str, str]
-    calibration: str
-    support: Support | None
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """What the page shows of one test set."""
-
-    id: str
-    name: str
-    image: str
-    size: str
-    source: str
-    frame: Window
-    close_up: Window
-    pictures: list[Picture]
-    weighings: list[Weighing]
-    gain: str
-    compared: int
-    table: Table
-    rows: str
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """What the page shows of one experiment."""
-
-    name: str
-    section: dict[str, Any]
-    results: Table
-    tests: list[TestSet]
-    direction: str
-    notes: list[str]
-    luts: Table
-    warnings: list[str]
-    occupancy: dict[str, str]
-    training: str
-
-
 def page(
     experiments: dict[str, Any],
     scores: Scores,
     samples: list[dict[str, Any]],
     curves: dict[str, dict[str, str]],
+    title: str,
     megabytes: int,
     threads: int,
     progress: Progress,
@@ -141,7 +57,7 @@ def page(
         )
         for name in experiments
     ]
-    return _page(content)
+    return _page(title, content)
 
 
 def _experiment(
@@ -157,6 +73,7 @@ def _experiment(
     return Experiment(
         name,
         section,
+        findings.of_experiment(name, section, scores),
         tables.results(name, section, scores),
         tests,
         direction(section),
@@ -382,7 +299,7 @@ def _rows(table: Table) -> str:
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _page(experiments: list[Experiment]) -> str:
+def _page(title: str, experiments: list[Experiment]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -393,6 +310,7 @@ def _page(experiments: list[Experiment]) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("report.html").render(
+        title=title,
         experiments=experiments,
         first_metric=first_metric,
         colour_bar=pictures.colour_bar(),

@@ -20,6 +20,7 @@ def report(
     summary: str,
     samples: list[dict[str, Any]],
     curves: dict[str, dict[str, str]],
+    title: str,
     megabytes: int,
     threads: int,
     progress: Progress,
@@ -40,6 +41,8 @@ def report(
         method) and `files` (how many images are tested, of how many there are).
     curves : dict
         For each experiment, the CSV files of its refiners' trainings, by name.
+    title : str
+        Heading of the page.
     megabytes : int
         Largest size of the page: many or large pictures are shown smaller.
     threads : int
@@ -47,6 +50,6 @@ def report(
     progress : callable
         Gets the number of finished samples.
     """
-    text = page(experiments, read(scores, summary), samples, curves, megabytes, threads, progress)
+    text = page(experiments, read(scores, summary), samples, curves, title, megabytes, threads, progress)
     with written(place) as partial:
         partial.write_text(text, encoding="utf-8")
