@@ -1,7 +1,7 @@
-"""What kernels are compiled with: Numba, loaded without SciPy.
+"""What kernels are compiled with: Numba, loaded without SciPy and CFFI.
 
-Numba imports all of `scipy.linalg` to see whether its BLAS is there, which no kernel calls; a job would wait 0.15 s for
-it, as long as for Numba itself. So it is hidden while Numba asks.
+Numba imports all of `scipy.linalg` to see whether its BLAS is there, and a parser of C to know functions of CFFI; no
+kernel calls either. A job would wait 0.18 s for them, longer than for Numba itself. So they are hidden while Numba asks.
 """
 
 from __future__ import annotations
@@ -35,3 +35,5 @@ def _hidden(module: str) -> Iterator[None]:
 
 with _hidden("scipy.linalg"):
     import_module("numba.np.arraymath")  # which asks
+with _hidden("cffi"):
+    import_module("numba.core.typing.cffi_utils")
