@@ -1,23 +1,63 @@
-"""The compiled loop that fuses by a dense LUT: a module of its own, since Numba takes a moment to load."""
+"""Fusing by the weights of all cells, in float32, in a few threads."""
 
 from __future__ import annotations
 
-from ensir.execution.kernels import njit, prange
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ensir.cells.key import bins, multipliers
+from ensir.execution.machine_code import Kernel, in_threads
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32, Shaped
+
+RUN = 2**18  # values that a thread fuses at once
+KERNELS = {
+    (bits, models): Kernel(
+        "ensir.cells.fusing_kernel",
+        f"fuse_{bits}_{models}",
+        f"void(CPointer(uint{bits}), int64, int64, int64, uint32, uint32, uint32, uint32, uint32, CPointer(float32), "
+        "CPointer(float32), int64, CPointer(float32), CPointer(float32))",
+    )
+    for bits in (8, 16)
+    for models in range(2, 9)
+}
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def fuse(x, tables, weights, group, fused, errors, expected):
-    """Look up and add; the loops over the models unroll: the number of models is part of the type of `x`.
+def fuse(
+    x: Shaped[np.ndarray, "model channel *pixels"],
+    bin_width: int,
+    weights: Float32[np.ndarray, "number model"],
+    groups: int,
+    fused: Float32[np.ndarray, " channel *pixels"],
+    errors: Float32[np.ndarray, " number"] | None = None,
+    expected: Float32[np.ndarray, " channel *pixels"] | None = None,
+) -> None:
+    """Write the weighted sum of each value's predictions, added in the order of the models.
 
-    Where `errors` is None, the code that looks them up is not compiled.
+    Parameters
+    ----------
+    x : uint8 or uint16 array, (model, channel, …)
+        Predictions, of a number of models that `KERNELS` has.
+    bin_width : int
+    weights : float32 array, (number, model)
+        Of all cells, in the order of key and channel.
+    groups : int
+        Channel groups of the cells.
+    fused : C-contiguous float32 array, (channel, …)
+        Where they are written.
+    errors, expected : C-contiguous float32 arrays
+        Expected squared errors of all cells, and where to write those of the values.
     """
-    for i in prange(fused.size):
-        number = group
-        for m in range(len(x)):
-            number += tables[m, x[m][i]]
-        value = 0.0
-        for m in range(len(x)):
-            value += weights[number, m] * x[m][i]
-        fused[i] = value
-        if errors is not None:
-            expected[i] = errors[number]
+    x, bits = np.ascontiguousarray(x), 8 * x.dtype.itemsize
+    kernel, size, none = KERNELS[bits, len(x)], fused[0].size, np.empty(1, np.float32)
+    keys = (*multipliers(bin_width, bits), bins(bin_width), groups)
+    expecting = (0, none, none) if expected is None else (1, errors, expected)
+
+    def run(piece: tuple[int, int]) -> None:
+        channel, start = piece
+        at, group = channel * size + start, min(channel, groups - 1)
+        kernel(x, fused.size, at, min(RUN, size - start), *keys, group, weights, fused, *expecting)
+
+    in_threads(run, [(channel, start) for channel in range(len(fused)) for start in range(0, size, RUN)])

@@ -54,6 +54,19 @@ def key_tables(models: int, bin_width: int, bits: int) -> UInt64[np.ndarray, "mo
     return np.stack([bin_of * bins(bin_width) ** (models - 1 - m) for m in range(models)]).astype(np.uint64)
 
 
+def multipliers(bin_width: int, bits: int) -> tuple[int, int]:
+    """Return what finds the bin of a value without a division: level = value · a >> 24, bin = level · b >> 16.
+
+    Exact for all values and widths, in 32 bits.
+
+    Returns
+    -------
+    int, int
+        a, b.
+    """
+    return -(-(2**24) // unit(bits)), 2**16 // bin_width + 1
+
+
 def bins_of(key: Integer[np.ndarray, " cell"], bin_width: int, models: int) -> Int[np.ndarray, "cell model"]:
     """Return the bin of each model from keys."""
     base = bins(bin_width)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ensir.cells import fusing
 from ensir.cells.key import bins, bins_of, key_tables
 from ensir.cells.statistics import Statistics
 from ensir.errors import InputError
@@ -213,7 +214,10 @@ class LutMethod:
     def fuse(
         self, x: Shaped[np.ndarray, "model channel *pixels"], dtype: type = np.float32
     ) -> Float[np.ndarray, " channel *pixels"]:
-        """Return the weighted sum of each value's predictions, summed in float64 in the order of the models."""
+        """Return the weighted sum of each value's predictions, summed in the order of the models.
+
+        Weights and sums are of the dtype of the result: in float32, within 1e-4 levels of 0–255.
+        """
         fused: np.ndarray = np.empty(x.shape[1:], dtype)
         self._combine(x, fused)
         return fused
@@ -244,30 +248,20 @@ class LutMethod:
             )
         if lut.channels not in (1, x.shape[1]):
             raise InputError(f"images of {x.shape[1]} channels do not fit a LUT of {lut.channels}")
-        if not self.is_dense:
-            numbers = self.numbers(x)
-            rows = lut.rows(numbers)
-            fused[...] = sum(lut.filled[rows, m] * prediction for m, prediction in enumerate(x))
-            if expected is not None:
-                expected[...] = lut.expected_errors(numbers)
+        if self.is_dense and fused.dtype == np.float32 and (bits, len(x)) in fusing.KERNELS:
+            errors = None if expected is None else lut.dense_errors
+            fusing.fuse(x, lut.bin_width, self.dense_weights, lut.channels, fused, errors, expected)
             return
-        from ensir.cells.fusing import fuse
+        numbers = self.numbers(x)
+        rows, weights = lut.rows(numbers), lut.filled.astype(fused.dtype)
+        fused[...] = sum(weights[rows, m] * prediction for m, prediction in enumerate(x))
+        if expected is not None:
+            expected[...] = lut.expected_errors(numbers)
 
-        for c in range(x.shape[1]):
-            predictions = tuple(np.ascontiguousarray(prediction[c]).reshape(-1) for prediction in x)
-            group, result = np.uint64(min(c, lut.channels - 1)), fused[c].reshape(-1)
-            if expected is None:
-                fuse(predictions, self.tables, lut.dense, group, result, None, None)
-            else:
-                fuse(
-                    predictions,
-                    self.tables,
-                    lut.dense,
-                    group,
-                    result,
-                    lut.dense_errors,
-                    expected[c].reshape(-1),
-                )
+    @cached_property
+    def dense_weights(self) -> Float[np.ndarray, "number model"]:
+        """Weights of all cells, float32, in the order of key and channel."""
+        return self.lut.dense.astype(np.float32)
 
     def counts(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Int[np.ndarray, " channel *pixels"]:
         """Return how many reference values are in the cell of each value, at most 100, uint8."""

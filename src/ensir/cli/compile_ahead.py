@@ -10,8 +10,7 @@ import numpy as np
 from ensir.cells import em, statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import CellWeights, LutMethod, assemble
-from ensir.images.similarity import ssim
-from ensir.images.ssim_kernel import WINDOW
+from ensir.images.similarity import WINDOW, ssim
 from ensir.methods import _walking, least_squares
 
 MODELS = ("a", "b", "c")

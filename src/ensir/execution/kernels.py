@@ -1,7 +1,7 @@
 """What kernels are compiled with: Numba, loaded without SciPy and CFFI.
 
 Numba imports all of `scipy.linalg` to see whether its BLAS is there, and a parser of C to know functions of CFFI; no
-kernel calls either. A job would wait 0.18 s for them, longer than for Numba itself. So they are hidden while Numba asks.
+kernel calls either. A job would wait 0.18 s for them, longer than for Numba itself. So they are hidden while it asks.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from importlib import import_module
 from typing import Any, cast
 
 import numba
+from numba.core.compiler import Compiler
 from numba.extending import overload
 
 njit, prange = numba.njit, numba.prange
-__all__ = ["njit", "overload", "prange"]
+__all__ = ["native", "njit", "overload", "prange"]
 
 
 @contextmanager
@@ -31,6 +32,20 @@ def _hidden(module: str) -> Iterator[None]:
         yield
     finally:
         del modules[module]
+
+
+class _Apart(Compiler):
+    """Compiles functions whose arrays do not overlap, so that loops with look-ups are vectorized, too."""
+
+    def define_pipelines(self) -> Any:
+        """Return the steps of compiling."""
+        self.state.flags.noalias = True
+        return super().define_pipelines()
+
+
+def native(function: Any, signature: str) -> Any:
+    """Compile a function to be called from outside of Python; the arrays that it gets must not overlap."""
+    return numba.cfunc(signature, error_model="numpy", pipeline_class=_Apart)(function)
 
 
 with _hidden("scipy.linalg"):

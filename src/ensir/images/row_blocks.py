@@ -21,7 +21,7 @@ def row_blocks(
     peak: float = 255,
     as_luma: bool = False,
     overlap: int = 0,
-) -> Iterator[tuple[Float64[np.ndarray, "row width"], Float64[np.ndarray, "row width"]]]:
+) -> Iterator[tuple[Float64[np.ndarray, "row width"], Float64[np.ndarray, "row width"], int]]:
     """Yield the same rows of one channel of both images: block by block and, in each block, channel by channel.
 
     Parameters
@@ -39,6 +39,8 @@ def row_blocks(
     ------
     target, result : C-contiguous float64 arrays, (row, width)
         Up to `ROWS` + `overlap` rows, valid until the next block.
+    fresh : int
+        Number of their first rows that are in no later block.
 
     Raises
     ------
@@ -53,15 +55,16 @@ def row_blocks(
         rows = slice(first, first + ROWS + overlap)
         target_rows, result_rows = target[rows], result[rows]
         x, y, scratch = buffers[:, : len(target_rows)]
+        fresh = len(x) if first + ROWS >= height - overlap else ROWS
         if as_luma:
             _luma(target_rows, peak, x, scratch)
             _luma(result_rows, peak, y, scratch)
-            yield x, y
+            yield x, y, fresh
             continue
         for channel in range(channels):
             np.copyto(x, target_rows[:, :, channel])
             np.copyto(y, result_rows[:, :, channel])
-            yield x, y
+            yield x, y, fresh
 
 
 def _luma(

@@ -6,26 +6,117 @@ of rows: arrays of any dtype and memory layout can be used as stored, and no ima
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from ensir.arithmetic.functions import decibels
-from ensir.images.row_blocks import row_blocks
+from ensir.execution.machine_code import Kernel
+from ensir.images.row_blocks import ROWS, row_blocks
 
 if TYPE_CHECKING:
-    import numpy as np
-    from jaxtyping import Shaped
+    from jaxtyping import Float64, Shaped
+
+WINDOW = 11  # side of the window of SSIM, in pixels
+TILE = 64  # columns that its kernel goes through at once
+SUMMED_SIMILARITY = Kernel(
+    "ensir.images.ssim_kernel",
+    "summed_similarity",
+    "float64(CPointer(float64), CPointer(float64), int64, int64, float64, float64, "
+    "CPointer(float64), CPointer(float64), CPointer(float64))",
+)
 
 
-def psnr(
+class Running(Protocol):
+    """A similarity that is computed block by block.
+
+    Attributes
+    ----------
+    overlap : int
+        Rows that a block shares with the next one.
+    """
+
+    overlap: int
+
+    def add(
+        self, y: Float64[np.ndarray, "row width"], x: Float64[np.ndarray, "row width"], fresh: int
+    ) -> None:
+        """Add a block of a channel of target and result, of which the first `fresh` rows are in no later one."""
+        ...
+
+    def value(self) -> float:
+        """Return the similarity of what has been added."""
+        ...
+
+
+class RunningPsnr:
+    """The peak signal-to-noise ratio in dB, over all channels; infinite where both are equal."""
+
+    overlap = 0
+
+    def __init__(self, peak: float):
+        self.peak, self.total, self.size = peak, 0.0, 0
+        self.scratch = np.empty((0, 0))
+
+    def add(
+        self, y: Float64[np.ndarray, "row width"], x: Float64[np.ndarray, "row width"], fresh: int
+    ) -> None:
+        """See Running."""
+        for first in range(0, fresh, ROWS):
+            rows = slice(first, min(first + ROWS, fresh))
+            if self.scratch.shape != x[rows].shape:
+                self.scratch = np.empty(x[rows].shape)
+            error = np.subtract(x[rows], y[rows], out=self.scratch)
+            error *= error
+            self.total += float(error.sum())
+            self.size += error.size
+
+    def value(self) -> float:
+        """See Running."""
+        error = self.total / self.size
+        return float("inf") if error == 0 else float(decibels(self.peak**2 / error))
+
+
+class RunningSsim:
+    """The structural similarity: 11×11 Gaussian of σ 1.5, valid region, mean over the channels."""
+
+    overlap = WINDOW - 1
+
+    def __init__(self, peak: float):
+        self.constants = ((0.01 * peak) ** 2, (0.03 * peak) ** 2)
+        self.total, self.windows = 0.0, 0
+        self.scratch = (
+            np.empty(4 * (TILE + WINDOW - 1)),
+            np.empty(4 * (ROWS + WINDOW - 1) * TILE),
+            np.empty(TILE),
+        )
+
+    def add(
+        self, y: Float64[np.ndarray, "row width"], x: Float64[np.ndarray, "row width"], fresh: int
+    ) -> None:
+        """See Running."""
+        rows, columns = y.shape
+        self.total += SUMMED_SIMILARITY(y, x, rows, columns, *self.constants, *self.scratch)
+        self.windows += (rows - WINDOW + 1) * (columns - WINDOW + 1)
+
+    def value(self) -> float:
+        """See Running."""
+        return self.total / self.windows
+
+
+def compare(
+    running: Sequence[Running],
     target: Shaped[np.ndarray, "height width channel"],
     result: Shaped[np.ndarray, "height width channel"],
     peak: float = 255,
     as_luma: bool = False,
-) -> float:
-    """Return the peak signal-to-noise ratio in dB, over all channels; infinite where both are equal.
+) -> None:
+    """Add a pair of images to similarities, in one pass.
 
     Parameters
     ----------
+    running : sequence of Running
     target, result : real arrays of one shape, (height, width, channel)
         In 0–`peak`.
     peak : float
@@ -38,14 +129,25 @@ def psnr(
     ValueError
         The shapes differ.
     """
-    total, size = 0.0, 0
-    for y, x in row_blocks(target, result, peak, as_luma):
-        x -= y
-        x *= x
-        total += float(x.sum())
-        size += x.size
-    error = total / size
-    return float("inf") if error == 0 else float(decibels(peak**2 / error))
+    overlap = max(similarity.overlap for similarity in running)
+    for y, x, fresh in row_blocks(target, result, peak, as_luma, overlap):
+        for similarity in running:
+            similarity.add(y, x, fresh)
+
+
+def psnr(
+    target: Shaped[np.ndarray, "height width channel"],
+    result: Shaped[np.ndarray, "height width channel"],
+    peak: float = 255,
+    as_luma: bool = False,
+) -> float:
+    """Return the peak signal-to-noise ratio in dB, over all channels; infinite where both are equal.
+
+    Parameters and errors are those of `compare`.
+    """
+    similarity = RunningPsnr(peak)
+    compare([similarity], target, result, peak, as_luma)
+    return similarity.value()
 
 
 def ssim(
@@ -56,30 +158,12 @@ def ssim(
 ) -> float:
     """Return the structural similarity: 11×11 Gaussian of σ 1.5, valid region, mean over the channels.
 
-    Wang et al. (2004), with population variances, K1 = 0.01 and K2 = 0.03.
-
-    Parameters
-    ----------
-    target, result : real arrays of one shape, (height, width, channel)
-        In 0–`peak`.
-    peak : float
-        The range: 255, or 65535 for 16-bit values.
-    as_luma : bool
-        Compare the BT.601 luma of RGB.
-
-    Raises
-    ------
-    ValueError
-        No window fits into the image, or the shapes differ.
+    Wang et al. (2004), with population variances, K1 = 0.01 and K2 = 0.03. Parameters and errors are those of
+    `compare`; a ValueError also where no window fits into the image.
     """
-    from ensir.images.ssim_kernel import WINDOW, summed_similarity
-
-    height, width, channels = target.shape
+    height, width, _ = target.shape
     if min(height, width) < WINDOW:
         raise ValueError(f"needs {WINDOW}×{WINDOW} pixels, has {width}×{height}")
-    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    total = 0.0
-    for y, x in row_blocks(target, result, peak, as_luma, overlap=WINDOW - 1):
-        total += summed_similarity(y, x, c1, c2)
-    windows = (height - WINDOW + 1) * (width - WINDOW + 1) * (1 if as_luma else channels)
-    return total / windows
+    similarity = RunningSsim(peak)
+    compare([similarity], target, result, peak, as_luma)
+    return similarity.value()

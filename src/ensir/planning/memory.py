@@ -85,7 +85,7 @@ class Memory:
         values, width = self.largest(dataset, part)
         metrics = self.config.experiments[experiment].score.metrics.items()
         kinds = [registry.module("metrics", getattr(metric, "kind", name)) for name, metric in metrics]
-        whole = not all(hasattr(kind, "measure_stored") for kind in kinds)
+        whole = not all(hasattr(kind, "running") for kind in kinds)
         return _megabytes(COMPILED, 2 * (4 + width) * min(CHUNK, values) + 45 + 40 * whole * values)
 
     def write_images(self, dataset: str) -> int:

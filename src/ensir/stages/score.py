@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ensir import registry
 from ensir.errors import InputError
+from ensir.images import similarity
 from ensir.images.colours import luma
 from ensir.images.depth import to_integers, unit, white
 from ensir.scoring.rows import COLUMNS, write_csv
@@ -96,7 +98,7 @@ def compare(
         raise InputError(
             f"image {name!r}: is {width}×{height}, of which a crop of {crop} leaves nothing; lower `crop`"
         )
-    inner = [
+    inner: list[Any] = [
         Inner(target, crop, None),
         Inner(result, crop, target.dtype if settings["rounded"] else None),
     ]
@@ -107,7 +109,7 @@ def compare(
         images = [image[:].astype(np.float64) / unit(bits) for image in inner]
         return [luma(image) for image in images] if as_luma else images
 
-    values = {}
+    values, running = dict.fromkeys(settings["metrics"], math.nan), {}
     for metric, section in settings["metrics"].items():
         kind = registry.module("metrics", section["kind"])
         smallest = registry.section("metrics", section["kind"]).smallest
@@ -116,18 +118,20 @@ def compare(
                 f"image {name!r}: is {width}×{height}, and with a crop of {crop} too small for {metric}, which needs "
                 f"{smallest}×{smallest} pixels; lower the crop, leave the image out, or score by other metrics"
             )
+        if hasattr(kind, "running"):
+            running[metric] = kind.running(white(bits))
+            continue
         try:
-            if hasattr(kind, "measure_stored"):
-                values[metric] = kind.measure_stored(*inner, white(bits), as_luma)
-            else:
-                values[metric] = float(kind.measure(*levels(), section))
+            values[metric] = float(kind.measure(*levels(), section))
         except InputError:
             raise
         except Exception as error:
             raise InputError(
                 f"image {name!r}: metric {metric} failed ({type(error).__name__}: {error}); fix it, or leave it out"
             ) from error
-    return values
+    if running:
+        similarity.compare(list(running.values()), inner[0], inner[1], white(bits), as_luma)
+    return values | {metric: found.value() for metric, found in running.items()}
 
 
 class Inner:

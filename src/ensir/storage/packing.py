@@ -67,7 +67,9 @@ def pack(value: Float[np.ndarray, "channel pixel"]) -> Int16[np.ndarray, "channe
 
 def unpack(packed: Int16[np.ndarray, "channel pixel"]) -> Float[np.ndarray, "channel pixel"]:
     """Return float32 values, in levels of 0–255."""
-    return (packed + np.float32(STEPS * OFFSET)) / np.float32(STEPS)
+    values = packed + np.float32(STEPS * OFFSET)
+    values /= np.float32(STEPS)
+    return values
 
 
 def as_stored(value: Float[np.ndarray, "channel pixel"], bits: int) -> Float[np.ndarray, "channel pixel"]:

@@ -191,7 +191,10 @@ def _is_section(module: str, name: str) -> bool:
 
 @cache
 def _imports(module: str) -> list[str]:
-    """Return the modules of our package, and of its own, that a module imports, at the top or inside functions."""
+    """Return the modules of our package, and of its own, that a module imports, at the top or inside functions.
+
+    Those of compiled kernels (`ensir.execution.machine_code`) are named, not imported.
+    """
     names = []
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.ImportFrom) and (origin := _origin(module, node)):
@@ -200,6 +203,8 @@ def _imports(module: str) -> list[str]:
                 names.append(submodule if _path(submodule) else origin)
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names if _is_related(module, alias.name)]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Kernel":
+            names += [ast.literal_eval(node.args[0])]
     return [name for name in names if _path(name)]
 
 

@@ -218,24 +218,24 @@ class ImageOnDisk:
 
 
 def pixel_reader(array: zarr.Array | Gathered, path: str) -> PixelReader:
-    """Return a function that reads a run of pixels of an array (channel, pixel) and keeps two chunks, unpacked."""
+    """Return a function that reads a run of pixels of an array (channel, pixel), unpacked, and keeps two chunks."""
     size, packed = array.chunks[1], _is_packed(array)
 
     @lru_cache(maxsize=2)  # rows of an image that lie in two chunks may be asked for again
     def chunk(i: int) -> np.ndarray:
         try:
-            values = np.asarray(array[:, i * size : (i + 1) * size])
+            return np.asarray(array[:, i * size : (i + 1) * size])
         except InputError:
             raise
         except Exception as error:
             raise _damaged(f"{path}/{array.basename}: chunk {i}", error, path) from error
-        return packing.unpack(values) if packed else values
 
     def read(start: int, stop: int) -> np.ndarray:
         pieces = []
         for i in range(start // size, -(-stop // size)):
             pieces.append(chunk(i)[:, max(start - i * size, 0) : stop - i * size])
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+        values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+        return packing.unpack(values) if packed else values
 
     return read
 
