@@ -8,6 +8,7 @@ import pytest
 from ensir import registry
 from ensir.images.colours import luma
 from ensir.images.similarity import psnr, ssim
+from ensir.stages.score import compare
 
 
 def images(channels: int = 3, noise: float = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -26,9 +27,10 @@ def test_luma_whatever_the_space(metric: str, plain, channels: int):
     target, result = images(channels)
     expected = plain(luma(target), luma(result)) if channels == 3 else plain(target, result)
     assert measured(metric, target, result) == pytest.approx(expected, abs=1e-9)
-    stored = registry.module("metrics", metric).measure_stored
-    for as_luma in (False, True):
-        assert stored(target * 257, result * 257, 65535, as_luma) == pytest.approx(expected, abs=1e-9)
+    for space in ("rgb", "y"):
+        settings = {"space": space, "crop": 0, "rounded": False, "metrics": {metric: {"kind": metric}}}
+        stored = [np.float32(image * 257) for image in (target, result)]
+        assert compare("x", *stored, 16, settings)[metric] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,12 @@ class Running(Protocol):
     ----------
     overlap : int
         Rows that a block shares with the next one.
+    of_luma : bool
+        Whether it gets the luma of RGB, whatever the space of the score.
     """
 
     overlap: int
+    of_luma: bool
 
     def add(
         self, y: Float64[np.ndarray, "row width"], x: Float64[np.ndarray, "row width"], fresh: int
@@ -55,8 +58,8 @@ class RunningPsnr:
 
     overlap = 0
 
-    def __init__(self, peak: float):
-        self.peak, self.total, self.size = peak, 0.0, 0
+    def __init__(self, peak: float, of_luma: bool = False):
+        self.of_luma, self.peak, self.total, self.size = of_luma, peak, 0.0, 0
         self.scratch = np.empty((0, 0))
 
     def add(
@@ -83,7 +86,8 @@ class RunningSsim:
 
     overlap = WINDOW - 1
 
-    def __init__(self, peak: float):
+    def __init__(self, peak: float, of_luma: bool = False):
+        self.of_luma = of_luma
         self.constants = ((0.01 * peak) ** 2, (0.03 * peak) ** 2)
         self.total, self.windows = 0.0, 0
         self.scratch = (

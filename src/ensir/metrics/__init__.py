@@ -3,7 +3,7 @@
 Every module of this folder is a kind: its section, and `measure(target, result, settings)`, which gets two (height,
 width, channel) float64 arrays in 0–255, cropped and in the space of the score, and the section as plain data. A metric
 that is used a lot may also have `running(peak)`, which returns an `ensir.images.similarity.Running`: it gets blocks of
-rows in 0–`peak`, one after the other, in the space of the score, so that no image need be in memory.
+rows in 0–`peak`, one after the other, in the space of the score or as luma, so that no image need be in memory.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from ensir.images import similarity
 from ensir.metrics import Metric
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Shaped
+    from jaxtyping import Float
 
 
 class PsnrY(Metric):
@@ -32,11 +32,6 @@ def measure(
     return similarity.psnr(target, result, as_luma=target.shape[2] == 3)
 
 
-def measure_stored(
-    target: Shaped[np.ndarray, "height width channel"],
-    result: Shaped[np.ndarray, "height width channel"],
-    peak: float,
-    as_luma: bool,
-) -> float:
-    """Return the PSNR of luma in dB of images as they are stored, in 0–`peak`, without copying them."""
-    return similarity.psnr(target, result, peak, as_luma=target.shape[2] == 3)
+def running(peak: float) -> similarity.Running:
+    """Return the PSNR of luma of images in 0–`peak`, computed block by block."""
+    return similarity.RunningPsnr(peak, of_luma=True)

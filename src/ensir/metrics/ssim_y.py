@@ -10,7 +10,7 @@ from ensir.images import similarity
 from ensir.metrics import Metric
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Shaped
+    from jaxtyping import Float
 
 
 class SsimY(Metric):
@@ -31,11 +31,6 @@ def measure(
     return similarity.ssim(target, result, as_luma=target.shape[2] == 3)
 
 
-def measure_stored(
-    target: Shaped[np.ndarray, "height width channel"],
-    result: Shaped[np.ndarray, "height width channel"],
-    peak: float,
-    as_luma: bool,
-) -> float:
-    """Return the SSIM of luma of images as they are stored, in 0–`peak`, without copying them."""
-    return similarity.ssim(target, result, peak, as_luma=target.shape[2] == 3)
+def running(peak: float) -> similarity.Running:
+    """Return the SSIM of luma of images in 0–`peak`, computed block by block."""
+    return similarity.RunningSsim(peak, of_luma=True)

@@ -77,21 +77,23 @@ class Memory:
         if options.network(f"{experiment}/{method}", self.plan.networks):
             return NETWORK
         if options.pointwise:
-            return _megabytes(COMPILED, 3 * CHUNK * width * models + 16 * min(CHUNK, values) + 20)
+            process = COMPILED if options.made == "fit" else PYTHON
+            return _megabytes(process, 3 * CHUNK * width * models + 16 * min(CHUNK, values) + 40)
         return _megabytes(PYTHON, (20 + width * models) * values + 2 * CHUNK * width * models)
 
     def score(self, experiment: str, dataset: str, part: str) -> int:
-        """Score: two chunks of the target and of the result, which may be unpacked; for some metrics whole images."""
+        """Score: two chunks of the target and of the result, and some rows; for some metrics whole images."""
         values, width = self.largest(dataset, part)
         metrics = self.config.experiments[experiment].score.metrics.items()
         kinds = [registry.module("metrics", getattr(metric, "kind", name)) for name, metric in metrics]
         whole = not all(hasattr(kind, "running") for kind in kinds)
-        return _megabytes(COMPILED, 2 * (4 + width) * min(CHUNK, values) + 45 + 40 * whole * values)
+        process = COMPILED if whole else PYTHON
+        return _megabytes(process, 6 * width * min(CHUNK, values) + 45 + 40 * whole * values)
 
     def write_images(self, dataset: str) -> int:
         """Write images: an image and its file, and two chunks."""
         values, width = max(self.largest(dataset, part) for part in self.plan.parts(dataset))
-        return _megabytes(PYTHON, 2 * width * values + 10 * min(CHUNK, values))
+        return _megabytes(PYTHON, 2 * width * values + 5 * min(CHUNK, values))
 
 
 def _megabytes(process: float, data: float) -> int:

@@ -102,7 +102,8 @@ def compare(
         Inner(target, crop, None),
         Inner(result, crop, target.dtype if settings["rounded"] else None),
     ]
-    as_luma = settings["space"] == "y" and target.shape[2] == 3
+    colour = target.shape[2] == 3
+    as_luma = settings["space"] == "y" and colour
 
     @cache
     def levels() -> list[np.ndarray]:
@@ -129,8 +130,10 @@ def compare(
             raise InputError(
                 f"image {name!r}: metric {metric} failed ({type(error).__name__}: {error}); fix it, or leave it out"
             ) from error
-    if running:
-        similarity.compare(list(running.values()), inner[0], inner[1], white(bits), as_luma)
+    for luma_of in (False, True):
+        group = [found for found in running.values() if (colour and (as_luma or found.of_luma)) == luma_of]
+        if group:
+            similarity.compare(group, inner[0], inner[1], white(bits), luma_of)
     return values | {metric: found.value() for metric, found in running.items()}
 
 
