@@ -13,11 +13,13 @@ import numpy as np
 
 from ensir.errors import InputError
 from ensir.images import codes, image_files
+from ensir.storage import hdf5
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
-MOST_ARRAYS, DEEPEST = 1000, 16  # in an HDF5 file
+MOST_ARRAYS = 1000  # in an HDF5 file
+LARGEST = 4 * 8 * codes.LARGEST  # bytes
 IN_USE = re.compile("unable to lock file|already open for write|consistency flags")  # as HDF5 says it
 SUFFIXES = (".npy", ".h5", ".hdf5")
 
@@ -91,24 +93,19 @@ def _hdf5(path: str) -> Any:
 
 
 def _find(path: str, file: Any, array: str | None) -> Any:
-    names = list(itertools.islice(_arrays(file), MOST_ARRAYS))
+    found = dict(itertools.islice(hdf5.arrays(path, file), MOST_ARRAYS))
+    names = list(found)
     if array is None and len(names) != 1:
         raise InputError(f"{path}: holds {len(names)} arrays ({', '.join(names[:5])}); name one with `array`")
-    if array is not None and array.strip("/") not in names:
+    name = names[0] if array is None else array.strip("/")
+    if name not in found:
         raise InputError(f"{path}: has no array {array!r}; it holds {', '.join(names[:5]) or 'none'}")
-    return file[array or names[0]]
-
-
-def _arrays(group: Any, depth: int = 0) -> Iterator[str]:
-    """Yield the paths of the arrays of an HDF5 group; h5py's own walk may not end in a damaged file."""
-    import h5py
-
-    for name in group:
-        value = group[name]
-        if isinstance(value, h5py.Dataset):
-            yield name
-        elif depth < DEEPEST:
-            yield from (f"{name}/{inner}" for inner in _arrays(value, depth + 1))
+    hdf5.check(path, name, found[name], LARGEST)
+    if not hdf5.is_whole(found[name]):
+        raise InputError(
+            f"{path}: {name} lacks some of its values, which HDF5 would make up; write all of them"
+        )
+    return found[name]
 
 
 def _checked(path: str, value: Any) -> Any:
@@ -121,8 +118,7 @@ def _checked(path: str, value: Any) -> Any:
             f"{path}: its values must be scaled ({', '.join(sorted(packed))}), which is not supported; store the "
             "scaled values"
         )
-    if value.shape[0] * value.shape[1] > codes.LARGEST:
-        raise InputError(
-            f"{path}: claims {value.shape[0]}×{value.shape[1]} pixels; more than {codes.LARGEST} are refused"
-        )
+    codes.check_size(path, *value.shape[:2])
+    if value.nbytes > LARGEST:
+        raise InputError(f"{path}: claims {value.nbytes:,} bytes; more than {LARGEST:,} are refused")
     return value

@@ -63,8 +63,8 @@ def _opened(path: str) -> Iterator[Any]:
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
-        pages, page, series = len(tiff.pages), tiff.pages.first, tiff.series[0]
-        if pages > 1 or page.subifds or series.size != page.size or page.imagedepth > 1:
+        page = tiff.pages.first
+        if _has_second(tiff) or page.subifds or tiff.series[0].size != page.size or page.imagedepth > 1:
             raise InputError(
                 f"{path}: holds more than one image (pages, channels, sizes or moments); save the intended one as grey "
                 "or RGB in a file of its own"
@@ -94,6 +94,15 @@ def _opened(path: str) -> Iterator[Any]:
         if 0 in page.databytecounts:
             raise InputError(f"{path}: lacks some of its pixels (sparse strips or tiles); save it whole")
         yield page
+
+
+def _has_second(tiff: Any) -> bool:
+    """Return whether there are more pages than one; their number may be without bounds."""
+    try:
+        tiff.pages[1]
+    except IndexError:
+        return False
+    return True
 
 
 def _channels(page: Any) -> int:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from ensir.errors import InputError
-from ensir.storage import digests
+from ensir.storage import digests, hdf5
 from ensir.storage.atomic import written
 from ensir.storage.failures import fix
 from ensir.storage.layout import Place
 
+LARGEST = 2**31  # bytes of all arrays; a LUT of 16 million cells and five models has 1.4 GB
 CHECKSUMMED = {"compression": "gzip", "compression_opts": 4, "fletcher32": True}
 
 
@@ -73,15 +74,18 @@ def load(path: str, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises
     ------
     InputError
-        It is missing, damaged or no such file.
+        It is missing, damaged, no such file, or claims more than is read.
     """
     import h5netcdf
 
     digests.check_before_reading(path)
     try:
+        hdf5.check_table(path, LARGEST)
         with h5netcdf.File(path, "r", decode_vlen_strings=True) as file:
             attributes: dict[str, Any] = dict(file.attrs)
             arrays = {name: variable[...] for name, variable in file.variables.items()}
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"{path}: cannot be read as {what} ({error}); {fix(error, 'make it again')}"
