@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -297,21 +298,33 @@ def test_onnx_with_channels_last(tmp_path: Path):
         exported.Restorer({**SETTINGS, "path": str(path)}, [])
 
 
+def test_a_compressed_program_is_not_unpacked(tmp_path: Path):
+    """A few bytes may become many."""
+    export(Twice(), tmp_path / "net.pt2")
+    with (
+        zipfile.ZipFile(tmp_path / "net.pt2") as sound,
+        zipfile.ZipFile(tmp_path / "bomb.pt2", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in sound.namelist():
+            bomb.writestr(name, sound.read(name) + (b" " * 2**24 if name.endswith("model.json") else b""))
+    with pytest.raises(InputError, match="it is compressed, which PyTorch does not do"):
+        exported.read(str(tmp_path / "bomb.pt2"), "cpu")
+
+
 @needs_onnx
 def test_onnx_with_weights_in_other_files(tmp_path: Path):
     """Files beside the graph are compared with what results were made from: only those with names that are known."""
     import onnx
 
     export(Twice(), tmp_path / "net.onnx")
-    for name in ("net.onnx.data", "net.onnx_data", "weights.bin"):
-        path = tmp_path / name.partition(".")[0] / "net.onnx"
-        path.parent.mkdir(exist_ok=True)
+    (tmp_path / "folder").mkdir()
+    for name in ("net.onnx.data", "net.onnx_data", "weights.bin", "./" * 70 + "weights.bin"):
+        path = tmp_path / "folder/net.onnx"
         model = onnx.load(tmp_path / "net.onnx")
         onnx.save(model, path, save_as_external_data=True, location=name, size_threshold=0)
-        if name == "weights.bin":
-            with pytest.raises(
-                InputError, match=r"keeps weights in 'weights\.bin', where a change would not be noticed"
-            ):
+        if name.endswith("weights.bin"):
+            told = rf"keeps weights in '{re.escape(name)}', where a change would not be noticed"
+            with pytest.raises(InputError, match=told):
                 exported.read(str(path), "cpu")
         else:
             exported.read(str(path), "cpu")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,12 @@ def check(content: bytes) -> None:
     import torch
     from torch.export.pt2_archive import PT2ArchiveReader
 
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+    if any(entry.compress_type for entry in entries) or sum(entry.file_size for entry in entries) > len(
+        content
+    ):
+        raise ValueError("it is compressed, which PyTorch does not do")
     reader = PT2ArchiveReader(io.BytesIO(content))  # the one that will load it
     for name in reader.get_file_names():
         if not FILES.fullmatch(name):

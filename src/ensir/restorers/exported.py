@@ -40,7 +40,7 @@ ONNX_TYPES: dict[str, np.dtype] = {
 ONNX_RESULTS = (*ONNX_TYPES, "tensor(uint8)", "tensor(uint16)")
 BESIDE = (".data", "_data")  # what exporters add to the path of a graph for the file with its weights
 # In ONNX's protocol buffers: a StringStringEntry, the key "location" and, after its length, the name of a file.
-LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
+LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]{0,4}[\x00-\x7f])", re.DOTALL)
 PROVIDERS = {
     "cpu": ["CPUExecutionProvider"],
     "cuda": ["CUDAExecutionProvider"],
@@ -265,7 +265,8 @@ def _check_beside(path: str) -> None:
     """Check that the weights are in the graph's file or in the one beside it, whose changes are noticed."""
     content = _bytes(path)
     for match in LOCATION.finditer(content):
-        name = content[match.end() : match.end() + match[1][0]].decode(errors="replace")
+        length = sum((byte & 127) << 7 * i for i, byte in enumerate(match[1]))  # seven bits in each byte
+        name = content[match.end() : match.end() + length].decode(errors="replace")
         if os.path.normpath(os.path.join(os.path.dirname(path), name)) not in (
             os.path.normpath(path + ending) for ending in BESIDE
         ):
