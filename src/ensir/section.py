@@ -12,8 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 LONGEST = 80  # characters of a value that are shown
 
+LONGEST_NAME = (
+    100  # characters: files are called by up to two names, and what is added to them; 255 bytes are the limit
+)
 Name = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", title="name (letters and digits, then also - and _)")
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        max_length=LONGEST_NAME,
+        title=f"name (up to {LONGEST_NAME} letters and digits, then also - and _)",
+    ),
 ]
 Function = Annotated[str, Field(pattern=r"^[\w.]+:\w+$", title="package.module:name")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", title="SHA-256 (64 digits of 0–9 and a–f)")]

@@ -148,7 +148,7 @@ def test_all_in_one_round(folder):
     for kind in ("lq", "b"):
         write(folder / "test" / kind / "twin.png")
     assert mistakes(raw) == [
-        "compute.shards: 0 is wrong; allowed: whole number, at least 1",
+        "compute.shards: 0 is wrong; allowed: whole number, at least 1, at most 10000",
         "experiments.one.methods.ensir.bin_width: 0 is wrong; allowed: whole number, at least 1, at most 256, or auto",
         "experiments.one.models: 'c' is not in models; allowed: a, b, f, typo, w",
         "experiments.one.tests: image 'twin' of test and image 'ref0' of the reference ref are one file, "

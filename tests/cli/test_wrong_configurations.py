@@ -157,11 +157,11 @@ WRONG: dict[str, tuple] = {
     # types
     "text for number": (
         [("crop: 0", "crop: none")],
-        "experiments.one.score.crop: 'none' is wrong; allowed: whole number, at least 0",
+        "experiments.one.score.crop: 'none' is wrong; allowed: whole number, at least 0, at most 65536",
     ),
     "negative": (
         [("crop: 0", "crop: -4")],
-        "experiments.one.score.crop: -4 is wrong; allowed: whole number, at least 0",
+        "experiments.one.score.crop: -4 is wrong; allowed: whole number, at least 0, at most 65536",
     ),
     "float for int": (
         [("bin_width: 32", "bin_width: 32.5")],
@@ -169,7 +169,7 @@ WRONG: dict[str, tuple] = {
     ),
     "one test": (
         [("[test]", "test")],
-        "experiments.one.tests: 'test' is wrong; allowed: list of names (letters and digits, then also - and _), at least 1",
+        "experiments.one.tests: 'test' is wrong; allowed: list of names (up to 100 letters and digits, then also - and _), at least 1",
     ),
     "unquoted no": (
         [("[a, b, tv]", "[a, b, no]")],
@@ -187,7 +187,7 @@ WRONG: dict[str, tuple] = {
     ),
     "null": (
         [("reference: ref", "reference:")],
-        "experiments.one.reference: null is wrong; allowed: name (letters and digits, then also - and _)",
+        "experiments.one.reference: null is wrong; allowed: name (up to 100 letters and digits, then also - and _)",
     ),
     # names and kinds
     "unknown key": (
@@ -228,12 +228,12 @@ WRONG: dict[str, tuple] = {
     ),
     "name with space": (
         [("  tv: {", "  my tv: {"), ("[a, b, tv]", "[a, b, my tv]")],
-        "experiments.one.models: 'my tv' is wrong; allowed: name (letters and digits, then also - and _)",
-        "models.my tv: 'my tv' is wrong; allowed: name (letters and digits, then also - and _)",
+        "experiments.one.models: 'my tv' is wrong; allowed: name (up to 100 letters and digits, then also - and _)",
+        "models.my tv: 'my tv' is wrong; allowed: name (up to 100 letters and digits, then also - and _)",
     ),
     "M = 1": (
         [("[a, b, tv]", "[a]")],
-        'experiments.one.models: ["a"] is wrong; allowed: list of names (letters and digits, then also - and _), at least 2',
+        'experiments.one.models: ["a"] is wrong; allowed: list of names (up to 100 letters and digits, then also - and _), at least 2',
     ),
     "width 0": (
         [("bin_width: 32", "bin_width: 0")],

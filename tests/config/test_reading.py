@@ -108,7 +108,7 @@ def test_numbers_in_lists(write):
 
 def test_numbers_that_are_not(write):
     assert lines(write(per_part="1e-3")) == [
-        "datasets.test.images_per_part: '1e-3' is wrong; allowed: whole number, at least 1"
+        "datasets.test.images_per_part: '1e-3' is wrong; allowed: whole number, at least 1, at most 1000000"
     ]
     assert lines(write(sigma="-1e3")) == [
         "denoisers.own.sigma: -1000.0 is wrong; allowed: number, more than 0"

@@ -51,8 +51,8 @@ experiments:
 compute: {shards: 2}
 """
 GONE = object()
-IS_NAME = "allowed: name (letters and digits, then also - and _)"
-ARE_NAMES = "allowed: list of names (letters and digits, then also - and _)"
+IS_NAME = "allowed: name (up to 100 letters and digits, then also - and _)"
+ARE_NAMES = "allowed: list of names (up to 100 letters and digits, then also - and _)"
 PHOTOS = ", ".join(get_args(photos.Photo))
 ALGORITHMS = ", ".join(classical.ALGORITHMS)
 
@@ -129,11 +129,15 @@ WRONG = [
         "'averag' is wrong; allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, zzpm; did you mean 'average'?",
     ),
     # wrong types
-    ("datasets.train.scale", "four", "'four' is wrong; allowed: whole number, at least 1"),
-    ("datasets.train.scale", 1.5, "1.5 is wrong; allowed: whole number, at least 1"),
-    ("datasets.train.scale", True, "true is wrong; allowed: whole number, at least 1"),
+    ("datasets.train.scale", "four", "'four' is wrong; allowed: whole number, at least 1, at most 64"),
+    ("datasets.train.scale", 1.5, "1.5 is wrong; allowed: whole number, at least 1, at most 64"),
+    ("datasets.train.scale", True, "true is wrong; allowed: whole number, at least 1, at most 64"),
     ("datasets.test.degradation.sigma", "much", "'much' is wrong; allowed: number, more than 0"),
-    ("datasets.test.size", "big", "'big' is wrong; allowed: whole number, at least 16, or null"),
+    (
+        "datasets.test.size",
+        "big",
+        "'big' is wrong; allowed: whole number, at least 16, at most 65536, or null",
+    ),
     ("datasets.bare.input", 7, "7 is wrong; allowed: text, or null"),
     ("datasets.train.exclude", "x", "'x' is wrong; allowed: list of texts"),
     ("datasets.new", None, "null is wrong; allowed: section"),
@@ -147,7 +151,7 @@ WRONG = [
     # values that are not allowed
     ("datasets.test.images", ["chelsey"], f"'chelsey' is wrong; allowed: {PHOTOS}; did you mean 'chelsea'?"),
     ("datasets.test.images", [], f"[] is wrong; allowed: list of {PHOTOS}, at least 1"),
-    ("datasets.train.images_per_part", 0, "0 is wrong; allowed: whole number, at least 1"),
+    ("datasets.train.images_per_part", 0, "0 is wrong; allowed: whole number, at least 1, at most 1000000"),
     ("datasets.test.degradation.sigma", -1, "-1 is wrong; allowed: number, more than 0"),
     (
         "models.wavelet.algorithm",
@@ -188,7 +192,11 @@ WRONG = [
         [16, 300],
         "300 is wrong; allowed: whole number, at least 1, at most 256",
     ),
-    ("experiments.denoise.sweep.max_steps", 10, "10 is wrong; allowed: list of whole numbers, at least 1"),
+    (
+        "experiments.denoise.sweep.max_steps",
+        10,
+        "10 is wrong; allowed: list of whole numbers, at least 1, at most 1000000",
+    ),
     ("compute.device", "gpu", "'gpu' is wrong; allowed: auto, cpu, cuda"),
     # bad names
     (
@@ -561,7 +569,7 @@ def test_key_stands_twice(tmp_path):
     twice = VALID.replace("  IMDN:", "  IMDN: {kind: folder, path: x}\n  IMDN:")
     path.write_text(twice + "compute: {shards: 0}\n")
     lines = [
-        "compute.shards: 0 is wrong; allowed: whole number, at least 1",
+        "compute.shards: 0 is wrong; allowed: whole number, at least 1, at most 10000",
         "compute: is named twice, in lines 33 and 34; rename or remove one",
         "models.IMDN: is named twice, in lines 9 and 10; rename or remove one",
     ]

@@ -61,7 +61,7 @@ class Score(Section):
     """How images are compared with their targets."""
 
     space: Literal["rgb", "y"] = Field("rgb", description="mean over the channels, or BT.601 luma")
-    crop: int = Field(0, ge=0, description="border pixels to leave out on each side")
+    crop: int = Field(0, ge=0, le=65_536, description="border pixels to leave out on each side")
     metrics: dict[Name, AnyMetric] = Field(
         {name: registry.section("metrics", name)() for name in DEFAULT_METRICS},
         min_length=1,
@@ -168,7 +168,7 @@ class Compute(Section):
     """How the work is done; no result depends on it."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where EM and networks run")
-    shards: int = Field(1, ge=1, description="jobs among which EM is split")
+    shards: int = Field(1, ge=1, le=10_000, description="jobs among which EM is split")
 
 
 class Dask(Section):
@@ -180,8 +180,8 @@ class Dask(Section):
         description="the job's own cores; workers that the job starts under Slurm (needs `pip install "
         "'ensir-flow[slurm]'`); or those of a Dask scheduler that is running already",
     )
-    workers: int = Field(4, ge=1, description="slurm: jobs, each a worker")
-    cores: int = Field(4, ge=1, description="slurm: threads of a worker")
+    workers: int = Field(4, ge=1, le=10_000, description="slurm: jobs, each a worker")
+    cores: int = Field(4, ge=1, le=4096, description="slurm: threads of a worker")
     memory: str = Field(
         "8GB", pattern=r"^\d+ ?[MGT]i?B$", title="text such as 8GB", description="slurm: memory of a worker"
     )
@@ -209,6 +209,7 @@ class Report(Section):
     megabytes: int = Field(
         30,
         ge=1,
+        le=1000,
         description="largest size of the page: many or large pictures are shown smaller, each with one close-up at "
         "full resolution",
     )

@@ -14,6 +14,7 @@ import yaml
 from ensir.errors import InputError
 
 MOST_VALUES = 100_000  # in a file, with its aliases expanded
+LONGEST_NUMBER = 100  # characters
 WIDEST = 100  # characters of a line that are shown
 NEWLINE = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -121,7 +122,7 @@ def _values(node: yaml.Node, known: dict[int, float]) -> float:
 
 
 def _suspicious(node: yaml.Node, key: yaml.Node | None = None, is_key: bool = False) -> Iterator[Mistake]:
-    """Find texts that hold a whole `key:value`, that begin with curly quotes, and dates that do not exist."""
+    """Find texts that hold a whole `key:value`, that begin with curly quotes, and impossible numbers and dates."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from _suspicious(item)
@@ -137,6 +138,10 @@ def _suspicious(node: yaml.Node, key: yaml.Node | None = None, is_key: bool = Fa
         yield _no_space(mark.line, mark.column + joined.end(), joined[1])
     if node.value[:1] and node.value[0] in CURLY:
         yield _curly(mark.line, mark.column, node.value[0])
+    if node.tag.endswith((":int", ":float")) and len(node.value) > LONGEST_NUMBER:
+        what = f"a number of {len(node.value)} characters, larger than any that is allowed; fix it"
+        yield Mistake(mark.line, mark.column, what)
+        return
     try:
         if node.tag.startswith("tag:yaml.org,2002:") and not node.tag.endswith((":merge", ":value")):
             yaml.SafeLoader("").construct_object(node)

@@ -17,7 +17,10 @@ class Dataset(Section):
     """What all datasets have."""
 
     images_per_part: int = Field(
-        16, ge=1, description="images per job; a later change applies to images that have no part yet"
+        16,
+        ge=1,
+        le=10**6,
+        description="images per job; a later change applies to images that have no part yet",
     )
     licence: str | None = Field(None, description="licence of the images, stored with them")
     citation: str | None = Field(None, description="citation of the images, stored with them")

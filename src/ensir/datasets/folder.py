@@ -32,7 +32,7 @@ class FolderDataset(Dataset):
         "", description="end of the input stems that is not part of the name, e.g. `x4`"
     )
     exclude: list[str] = Field([], description="names (or wildcards of names) to leave out")
-    scale: int = Field(1, ge=1, description="size of a target over the size of its input")
+    scale: int = Field(1, ge=1, le=64, description="size of a target over the size of its input")
     crop: Literal["center", "topleft"] | None = Field(
         None,
         description="where predictions are a few border pixels smaller than the targets: which part is kept of a "

@@ -22,7 +22,9 @@ class PhotosDataset(Dataset):
 
     kind: Literal["photos"]
     images: list[Photo] = Field(min_length=1, description="which photographs")
-    size: int | None = Field(None, ge=16, description="crop the middle to at most this many pixels each way")
+    size: int | None = Field(
+        None, ge=16, le=65_536, description="crop the middle to at most this many pixels each way"
+    )
     degradation: Degradation = Field(description="how the inputs are made from the photographs")
 
     untraced: ClassVar[frozenset[str]] = frozenset({"images_per_part", "images"})

@@ -21,7 +21,9 @@ class Noise(Section):
 
     kind: Literal["noise"]
     sigma: float = Field(gt=0, description="standard deviation, in levels of 0–255")
-    seed: int = Field(0, ge=0, description="seed; each image draws its own noise from the seed and its name")
+    seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="seed; each image draws its own noise from the seed and its name"
+    )
 
 
 class Blur(Section):
@@ -39,12 +41,12 @@ class Blur(Section):
         gt=0,
         description="standard deviation (gaussian), radius (disk) or length (motion, at 45°), in pixels",
     )
-    number: int = Field(1, ge=1, description="which of the kernels that a `.mat` file holds")
+    number: int = Field(1, ge=1, le=10**6, description="which of the kernels that a `.mat` file holds")
     mirrored: bool = Field(
         False, description="rotate the kernel of a file by 180°, such as one that was made for a correlation"
     )
     sigma: float = Field(2.55, ge=0, description="standard deviation of the noise, in levels of 0–255")
-    seed: int = Field(0, ge=0, description="seed of the noise")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the noise")
 
 
 class Downscale(Section):
@@ -60,7 +62,7 @@ class Mask(Section):
     kind: Literal["mask"]
     missing: float = Field(gt=0, lt=1, description="share of the pixels")
     sigma: float = Field(0.0, ge=0, description="standard deviation of the noise, in levels of 0–255")
-    seed: int = Field(0, ge=0, description="seed of the mask and of the noise")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the mask and of the noise")
 
 
 Degradation = Annotated[Noise | Blur | Downscale | Mask, Field(discriminator="kind")]

@@ -37,9 +37,10 @@ class Regressor(CombiningMethod):
     samples: int = Field(
         50_000,
         ge=1,
+        le=10**9,
         description="values of the reference to fit on, drawn at random; all, if there are fewer",
     )
-    seed: int = Field(0, ge=0, description="seed of the draw and of the fit")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the draw and of the fit")
 
 
 class Tree(NamedTuple):

@@ -45,13 +45,16 @@ class Ensir(Binned):
     max_steps: int = Field(
         1000,
         ge=1,
+        le=10**6,
         description="EM stops after this many steps; released arithmetic takes one more, as the "
         "published code does",
     )
 
     swept: ClassVar[dict[str, Swept]] = {
         "bin_width": Swept(Annotated[int, Field(ge=1, le=256)], "{name}_b{value}", "bin widths"),
-        "max_steps": Swept(Annotated[int, Field(ge=1)], "{name}_s{value}", "steps after which EM stops"),
+        "max_steps": Swept(
+            Annotated[int, Field(ge=1, le=10**6)], "{name}_s{value}", "steps after which EM stops"
+        ),
     }
 
     @classmethod

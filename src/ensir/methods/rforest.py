@@ -18,7 +18,7 @@ class Rforest(Regressor):
     """A random forest: trees on resampled values, averaged."""
 
     kind: Literal["rforest"] = "rforest"
-    trees: int = Field(100, ge=1, description="number of trees")
+    trees: int = Field(100, ge=1, le=100_000, description="number of trees")
 
 
 def fit(reference: Reference, settings: dict[str, Any], progress: Progress) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ class FunctionMetric(Metric):
     )
     higher_is_better: bool = Field(description="whether the larger of two values is the better one")
     unit: str = Field("", description="unit of its values, for tables")
-    digits: int = Field(4, ge=0, description="decimals of a printed value")
+    digits: int = Field(4, ge=0, le=15, description="decimals of a printed value")
 
     @property
     def functions(self) -> list[str]:

@@ -42,9 +42,12 @@ class Tiled(Section):
     """How large images are cut."""
 
     tile: int | None = Field(
-        None, ge=32, description="longest side of a piece, in input pixels; null: 512, or whole images"
+        None,
+        ge=32,
+        le=65_536,
+        description="longest side of a piece, in input pixels; null: 512, or whole images",
     )
-    overlap: int = Field(64, ge=0, description="pixels that neighbouring pieces share")
+    overlap: int = Field(64, ge=0, le=4096, description="pixels that neighbouring pieces share")
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
@@ -58,7 +61,7 @@ class Tiled(Section):
 class NetworkModel(Computed, Tiled):
     """What all networks have."""
 
-    batch: int = Field(1, ge=1, description="images or pieces of one size that go through at once")
+    batch: int = Field(1, ge=1, le=65_536, description="images or pieces of one size that go through at once")
 
 
 class NoPrior(Section):
@@ -104,14 +107,17 @@ class RefinerTraining(Section):
     """How a refiner is trained, on images that are in no reference or test set of an experiment with it."""
 
     dataset: Name = Field(description="name of the dataset to learn from, targets and inputs")
-    steps: int = Field(20_000, ge=1, description="steps; an interrupted training resumes")
-    patch: int = Field(64, ge=16, description="side of a square patch, in pixels, a multiple of 4")
-    batch: int = Field(8, ge=1, description="patches of one step")
+    steps: int = Field(20_000, ge=1, le=10**9, description="steps; an interrupted training resumes")
+    patch: int = Field(64, ge=16, le=4096, description="side of a square patch, in pixels, a multiple of 4")
+    batch: int = Field(8, ge=1, le=65_536, description="patches of one step")
     learning_rate: float = Field(LEARNING_RATE, gt=0, description="of Adam, lowered along half a cosine")
-    validation: int = Field(8, ge=1, description="images held out to measure the PSNR")
-    every: int = Field(500, ge=1, description="steps from one measurement to the next")
+    validation: int = Field(8, ge=1, le=10**6, description="images held out to measure the PSNR")
+    every: int = Field(500, ge=1, le=10**9, description="steps from one measurement to the next")
     patience: int | None = Field(
-        None, ge=1, description="measurements without a better PSNR after which it stops; null: never"
+        None,
+        ge=1,
+        le=10**6,
+        description="measurements without a better PSNR after which it stops; null: never",
     )
     perceptual: str | None = Field(
         None,
@@ -120,7 +126,7 @@ class RefinerTraining(Section):
         description="network whose features of output and target are compared, too, with a weight of 0.1",
     )
     precision: Precision = "float32"
-    seed: int = Field(0, ge=0, description="seed of the first weights and of the patches")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the first weights and of the patches")
 
     @property
     def course(self) -> dict[str, Any]:
@@ -228,14 +234,18 @@ class Denoiser(Section):
 
     photographs: str = Field(description="glob of the images to learn from, 8-bit RGB")
     sigma: float = Field(gt=0, description="standard deviation of the noise, in levels of 0–255")
-    steps: int = Field(20_000, ge=1, description="steps; an interrupted training resumes")
-    width: int = Field(64, ge=1, description="channels of the hidden layers")
-    blocks: int = Field(5, ge=1, description="residual blocks of two layers each, between a first and a last")
-    patch: int = Field(64, ge=16, description="side of a square patch, in pixels")
-    batch: int = Field(8, ge=1, description="patches of one step")
+    steps: int = Field(20_000, ge=1, le=10**9, description="steps; an interrupted training resumes")
+    width: int = Field(64, ge=1, le=4096, description="channels of the hidden layers")
+    blocks: int = Field(
+        5, ge=1, le=1000, description="residual blocks of two layers each, between a first and a last"
+    )
+    patch: int = Field(64, ge=16, le=4096, description="side of a square patch, in pixels")
+    batch: int = Field(8, ge=1, le=65_536, description="patches of one step")
     learning_rate: float = Field(LEARNING_RATE, gt=0, description="of Adam, lowered over the last steps")
     precision: Precision = "float32"
-    seed: int = Field(0, ge=0, description="seed of the first weights, the patches and their noise")
+    seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="seed of the first weights, the patches and their noise"
+    )
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:

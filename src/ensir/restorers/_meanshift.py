@@ -20,9 +20,9 @@ class MeanShiftModel(Computed, RestorerModel):
 
     dae: Weights
     dae_sigma: float | None
-    steps: int = Field(300, ge=1, description="steps of the descent")
+    steps: int = Field(300, ge=1, le=10**6, description="steps of the descent")
     precision: Precision = "float32"
-    seed: int = Field(0, ge=0, description="seed of the noise of the steps")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the noise of the steps")
 
     untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device"})
 

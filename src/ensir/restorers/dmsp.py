@@ -42,6 +42,7 @@ class DmspModel(MeanShiftModel):
     kernel_size: int | None = Field(
         None,
         ge=3,
+        le=1001,
         description="experimental: estimate a kernel of this odd size too; null: the dataset's is known",
     )
 

@@ -56,7 +56,7 @@ class ExportedModel(NetworkModel, TurnableModel):
         pattern=r"\.(pt2|onnx)$", title="path that ends in .pt2 or .onnx", description="file of the program"
     )
     value_range: list[float] = Field([0.0, 1.0], description="black and white, as the network was trained")
-    multiple: int = Field(1, ge=1, description="what both sides of an input must be multiples of")
+    multiple: int = Field(1, ge=1, le=65_536, description="what both sides of an input must be multiples of")
     any_range: bool = Field(
         False,
         description="accept images far outside `value_range`, or black where the targets are not",

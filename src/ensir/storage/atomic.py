@@ -16,7 +16,7 @@ from ensir.errors import InputError
 from ensir.storage import digests, failures, origin, stop_request
 from ensir.storage.layout import Place
 
-LONGEST = 180  # characters of a file name, host and process number not counted
+LONGEST = 160  # bytes of a file name: with host (64), process number and `.old` they are fewer than 255
 log = logging.getLogger(__name__)
 
 
@@ -64,8 +64,7 @@ def locked(place: Place) -> Iterator[str]:
     from filelock import FileLock, Timeout
 
     slug = os.path.relpath(place.path).replace("../", "").strip("/").replace("/", "~")
-    if len(slug) > LONGEST:
-        slug = hashlib.sha256(slug.encode()).hexdigest()
+    slug = _short(slug)
     place.partial.mkdir(parents=True, exist_ok=True)
     lock = FileLock(place.partial / f"{slug}.lock")
     try:
@@ -84,7 +83,7 @@ def replaced(path: str | Path) -> Iterator[Path]:
     """Write a single file outside a results folder: under a hidden name, then renamed to its place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{_short(path.name)}.{os.getpid()}")
     with failures.naming(path, partial):
         try:
             yield partial
@@ -92,6 +91,12 @@ def replaced(path: str | Path) -> Iterator[Path]:
             os.replace(partial, path)
         finally:
             remove(partial)
+
+
+def _short(name: str) -> str:
+    """Return a name that leaves room for more in the 255 bytes of a file name: itself, or its digest."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= LONGEST else hashlib.sha256(encoded).hexdigest()
 
 
 def _swap_in(partial: Path, place: Place) -> None:
