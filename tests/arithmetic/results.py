@@ -6,12 +6,12 @@ import sys
 import numpy as np
 from examples import NAMES, fitted, pixels, released, silent
 
+from ensir import registry
 from ensir.cells import filter_statistics, statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import LutMethod
 from ensir.images import colours, degradations, similarity
-from ensir.methods import least_squares, local_filters, refesr, zzpm
-from ensir.stages import estimate
+from ensir.methods import least_squares, local_filters, refesr, settled, zzpm
 
 SIDE = 48
 
@@ -39,10 +39,12 @@ def main():
     }
     shown = [image.reshape(3, 3, SIDE, SIDE) for image, _ in images]
     for name, options in methods.items():
-        lut = fitted(everything, estimate.settle(everything, options, "cpu"))
+        lut = fitted(
+            everything, settled(registry.module("methods", options["kind"]), everything, options, "cpu")
+        )
         show(name, lut.weights, lut.iterations, lut.expected_squared_error, lut.fill_weights)
         show(f"{name}, fused", *(LutMethod({}, lut).fuse(x) for x in shown))
-    show("held out", np.array(least_squares.held_out_errors(everything, [0, 1e3])))
+    show("held out", least_squares.held_out_errors(everything, [0, 1e3]))
     counter = filter_statistics.counter(NAMES[:3], 8, 3, {})
     for fold, (x, (_, y)) in enumerate(zip(shown, images, strict=True)):
         counter.add(list(x), y.reshape(3, SIDE, SIDE), fold, slice(0, SIDE))

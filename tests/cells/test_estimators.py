@@ -8,7 +8,7 @@ from examples import NAMES, fitted, pixels, released, seeds, silent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensir import registry
+from ensir import methods, registry
 from ensir.cells import em, em_on_gpu, statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import load
@@ -144,7 +144,13 @@ def test_shards_leave_no_trace(tmp_path, options):
                 with pytest.raises(InputError, match=r"are not the shards of .*statistics"):
                     merge.merge(lut, "m", options, str(place.path), [str(path.path) for path in wrong])
     assert len(set(files)) == 1
-    found, expected = load(str(lut.path)), fitted(everything, estimate.settle(everything, options, "cpu"))
+    found, expected = (
+        load(str(lut.path)),
+        fitted(
+            everything,
+            methods.settled(registry.module("methods", options["kind"]), everything, options, "cpu"),
+        ),
+    )
     np.testing.assert_array_equal(found.weights, expected.weights)
     np.testing.assert_array_equal(found.key, expected.key)
     assert found.reference_images == ("a", "b", "c")
@@ -222,11 +228,11 @@ def test_held_out_error_is_that_of_refitting():
 @pytest.mark.parametrize("options", [solved("auto"), released("auto")], ids=str)
 def test_auto_is_the_best_of_its_candidates(options):
     everything = reference(1)
-    found = estimate.settle(everything, options, "cpu")
-    module, losses = registry.module("methods", options["kind"]), {}
+    module = registry.module("methods", options["kind"])
+    found, losses = methods.settled(module, everything, options, "cpu"), {}
     for width in (32, 64, 128):
-        candidate = {**options, "bin_width": width}
-        losses[width] = module.settle(statistics.cells_of(everything, candidate), candidate, "cpu")[1]
+        tried = methods.held_out(module, everything, {**options, "bin_width": width}, "cpu")
+        losses[width] = module.losses(tried.errors, tried.counts).min()
     assert losses[found["bin_width"]] == min(losses.values())
     assert "auto" not in found.values()
 
@@ -234,4 +240,4 @@ def test_auto_is_the_best_of_its_candidates(options):
 @pytest.mark.parametrize("options", [solved(32), released("auto")], ids=str)
 def test_auto_needs_two_images(options):
     with pytest.raises(InputError, match="single image"):
-        estimate.settle(reference(0, folds=1), options, "cpu")
+        methods.settled(registry.module("methods", options["kind"]), reference(0, folds=1), options, "cpu")

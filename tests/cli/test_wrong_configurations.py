@@ -317,6 +317,11 @@ WRONG: dict[str, tuple] = {
         [("{kind: classical, algorithm: tv_chambolle}", '{kind: function, function: "no_such:thing"}')],
         "models.tv: function no_such:thing: cannot be imported (No module named 'no_such'); fix `function`",
     ),
+    "nothing to choose from": (
+        [("ensir: {bin_width: 32}", "best: {}")],
+        "experiments.one.methods.best: has nothing to choose from; add one or more of ensir, least_squares, "
+        "local_filters, weighted",
+    ),
 }  # fmt: skip
 # The path that is given in place of a configuration's, and what is said of it.
 PATHS = {

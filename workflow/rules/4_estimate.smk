@@ -67,7 +67,7 @@ rule fit:
         reference=lambda w: experiment_of(w).reference,
         models=lambda w: experiment_of(w).models,
         fitted_to=lambda w: reads.fit_source(w.experiment, w.method),
-        source=lambda w: stage_code("fit", [method_of(w)]),
+        source=lambda w: reads.fit_code(w.experiment, w.method),
     message:
         "fit {wildcards.method} of {wildcards.experiment}"
     script:

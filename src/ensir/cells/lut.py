@@ -334,7 +334,8 @@ def load(path: str) -> LUT:
             prediction_digests=tuple(tuple(map(str, row)) for row in data.get("prediction_digest", ())),
             attributes=attributes,
         )
-        sound = _is_sound(lut, base, data["bin"])
+        bin_of = bins_of(lut.key, lut.bin_width, len(lut.models))
+        sound = is_sound(lut) and base == lut.bins and np.array_equal(bin_of, data["bin"])
     except Exception as error:
         raise InputError(f"{path}: lacks what a LUT holds ({error}); make it again") from error
     if not sound:
@@ -342,12 +343,11 @@ def load(path: str) -> LUT:
     return lut
 
 
-def _is_sound(lut: LUT, base: int, bin_of: Int[np.ndarray, "cell model"]) -> bool:
+def is_sound(lut: LUT) -> bool:
     """Return whether fusing stays within the table: the parts of a LUT fit together, and every cell exists."""
     models = len(lut.models)
     return (
         (1 <= lut.bin_width <= 256 and lut.bits in (8, 16) and lut.channels >= 1)
-        and base == lut.bins
         and lut.fill in ("previous", "constant")
         and lut.key.dtype == lut.channel.dtype == np.int64
         and lut.weights.shape == (len(lut.key), models)
@@ -355,5 +355,4 @@ def _is_sound(lut: LUT, base: int, bin_of: Int[np.ndarray, "cell model"]) -> boo
         and bool(np.isfinite(lut.weights).all() and np.isfinite(lut.fill_weights).all())
         and bool((np.diff(lut.number, prepend=-1) > 0).all() and (lut.number < lut.cells).all())
         and bool(((lut.channel >= 0) & (lut.channel < lut.channels)).all())
-        and np.array_equal(bins_of(lut.key, lut.bin_width, models), bin_of)
     )

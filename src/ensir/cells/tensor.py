@@ -1,7 +1,7 @@
 """Fusing tensors by a LUT or by local filters, inside your own inference code, on any device.
 
-lut = ensir.tensor.TensorLUT("my.lut", device="cuda")                # or TensorFilters("my.fit", device="cuda")
-fused = ensir.tensor.fuse(torch.stack([model(picture) for model in models]) * 255, lut)
+table = ensir.tensor.load("my.lut", device="cuda")
+fused = ensir.tensor.fuse(torch.stack([model(picture) for model in models]) * 255, table)
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from torch import Tensor
 
 from ensir.cells import context
 from ensir.cells.filters import FilterMethod
-from ensir.cells.lut import DENSE_CELLS, LUT, load
+from ensir.cells.held_luts import lut_of
+from ensir.cells.lut import DENSE_CELLS, LUT
+from ensir.cells.lut import load as load_lut
 from ensir.errors import InputError
 from ensir.images import depth
+from ensir.storage import fits
 from ensir.storage.fits import Fit
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ class TensorLUT:
     def __init__(
         self, lut: LUT | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ):
-        lut = load(lut) if isinstance(lut, str) else lut
+        lut = load_lut(lut) if isinstance(lut, str) else lut
         if lut.cells > DENSE_CELLS:
             raise InputError(f"a LUT of {lut.cells} cells is too large for tensors; widen the bins")
         self.models, self.channels, self.bins = len(lut.models), lut.channels, lut.bins
@@ -78,6 +81,26 @@ class TensorFilters:
         """Return the thresholds of the levels of disagreement and of change, for images of so many channels."""
         levels = context.thresholds(self.models, channels, self.bits)
         return [torch.as_tensor(values, device=self.filters.device) for values in levels]
+
+
+def load(
+    path: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> TensorLUT | TensorFilters:
+    """Return what a file holds, on a device: a LUT, a fit of local filters, or that of what `best` chose.
+
+    Raises
+    ------
+    InputError
+        It holds neither, or a LUT that is too large.
+    """
+    if not fits.is_fit(path):
+        return TensorLUT(path, device, dtype)
+    fit = fits.load(path)
+    return (
+        TensorFilters(fit, device, dtype)
+        if "filter" in fit.arrays
+        else TensorLUT(lut_of(fit, path), device, dtype)
+    )
 
 
 def fuse(x: Shaped[Tensor, "model *batch channel height width"], table: TensorLUT | TensorFilters) -> Tensor:

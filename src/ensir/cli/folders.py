@@ -16,12 +16,15 @@ from ensir.cli.outputs import check_outputs
 from ensir.cli.progress import shown
 from ensir.config.schema import DEFAULT_METRICS, NAMED_METRICS, Score
 from ensir.errors import InputError
+from ensir.methods import CombiningMethod
 from ensir.methods.ensir import Ensir
 from ensir.storage import fits
 
 METHODS = [
-    kind for kind, section in registry.sections("methods").items() if section.statistics and section.made
-]  # type: ignore[attr-defined]
+    kind
+    for kind, section in registry.sections("methods").items()
+    if issubclass(section, CombiningMethod) and section.made and (section.statistics or section.chooses)
+]
 
 Predictions = Annotated[
     list[str],
@@ -94,7 +97,7 @@ def fit(
     ] = None,
     suffix: Suffix = "",
 ) -> None:
-    """Fit a LUT or local filters to a reference: targets, and each model's predictions for them.
+    """Fit a method to a reference: targets, and each model's predictions for them; best chooses among all others.
 
     Example: ensir fit --target ref/gt --prediction IMDN=ref/IMDN --prediction CRAFT=ref/CRAFT -o my.lut
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ensir import registry
+from ensir import methods, registry
 from ensir.cli.plain_folders import Shown, list_images, list_predictions, match
 from ensir.config.schema import Experiment
 from ensir.datasets.folder import FolderDataset
@@ -59,31 +59,37 @@ def fit(
     from ensir.stages.partition import partition
 
     models = list(predictions)
-    section = _experiment(models, method, options).methods[method]
-    assert section.statistics is not None
+    sections = _experiment(models, method, options).methods
+    section = sections.pop(method)
+    candidates = sections if section.chooses else {method: section}
     targets = list_images(target, "--target")
     files = match(targets, list_predictions(predictions, suffix))
     with tempfile.TemporaryDirectory(prefix="ensir-") as root:
         layout = Layout(root)
         parts = _stored(layout, target, targets, files, shown)
         _check_targets(models, parts, len(targets))
-        statistics = layout.statistics("fit", section.statistics.name)
-        with shown("partition") as progress:
-            partition(
-                layout.place(statistics),
-                statistics=section.statistics.module,
-                settings=section.counted([section]),
-                reference=str(target),
-                models=models,
-                parts=parts,
-                dask={"scheduler": "threads"},
-                progress=progress,
-            )
+        for name, (module, counted) in methods.statistics_of(candidates.values()).items():
+            with shown(f"partition: {name}") as progress:
+                partition(
+                    layout.place(layout.statistics("fit", name)),
+                    statistics=module,
+                    settings=counted,
+                    reference=str(target),
+                    models=models,
+                    parts=parts,
+                    dask={"scheduler": "threads"},
+                    progress=progress,
+                )
+        sources = {
+            name: (other.traced, other.statistics.module, layout.statistics("fit", other.statistics.name))
+            for name, other in candidates.items()
+            if other.statistics
+        }
         with shown("estimate" if section.made == "lut" else "fit") as progress:
             if section.made == "lut":
-                made = _estimated(layout, method, section.traced, statistics, progress)
+                made = _estimated(layout, method, section.traced, sources[method][2], progress)
             else:
-                source = section.statistics.module, statistics
+                source = sources if section.chooses else sources[method][1:]
                 made = _fitted(layout, method, section.traced, str(target), models, source, progress)
         with replaced(output) as partial:
             shutil.copyfile(made, partial)
@@ -108,7 +114,7 @@ def _fitted(
     settings: dict[str, Any],
     reference: str,
     models: list[str],
-    source: tuple[str, str],
+    source: tuple[str, str] | dict[str, tuple[dict[str, Any], str, str]],
     progress: Progress,
 ) -> str:
     """Make a fit, and one file of it; return where that is."""
@@ -141,10 +147,15 @@ def _check_targets(models: list[str], parts: list[tuple[str, list[str]]], images
 
 
 def _experiment(models: list[str], method: str, options: dict[str, Any]) -> Experiment:
-    """Check names and options, as the workflow does."""
+    """Check names and options, as the workflow does; beside a method that chooses are all that it may choose."""
+    sections = {method: options}
+    if registry.section("methods", method).chooses:
+        for kind, other in registry.sections("methods").items():
+            if other.judged:  # type: ignore[attr-defined]
+                sections[kind] = {"bin_width": "auto"} if "bin_width" in other.model_fields else {}
     try:
         return Experiment.model_validate(
-            {"models": models, "reference": REFERENCE, "tests": [REFERENCE], "methods": {method: options}}
+            {"models": models, "reference": REFERENCE, "tests": [REFERENCE], "methods": sections}
         )
     except ValidationError as error:
         what = error.errors(include_url=False)[0]

@@ -5,14 +5,20 @@ Every module of this folder is a kind: its section, which declares what the meth
 the reference. Such a module also has
 
 - for a LUT: `estimate_weights(cells, everything, settings, device, progress)`, the weights of cells;
-  `fill(everything, settings)`, those of empty cells; `settle(everything, settings, device)`, what "auto" chooses;
+  `fill(everything, settings)`, those of empty cells; where a setting may be "auto", or the method is `judged`,
+  `held_out(everything, settings, device)`, the settings that "auto" stands for and the squared error of each image
+  (or fold) with the weights of the others, and `losses(errors, counts)`, what is least for the best settings;
 - for a fit: `fit(source, settings, progress)`, the arrays that `Method` works with, computed from the statistics or
-  the images of the reference; and `DIMENSIONS`, the names of their dimensions.
+  the images of the reference; `DIMENSIONS`, the names of their dimensions; where the method is `judged`,
+  `held_out_gains(arrays)`, by how much each image was above the plain average, in dB, when it was held out; and
+  perhaps `summary(fit)`, what people are told of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -28,12 +34,12 @@ from typing import (
 import numpy as np
 from pydantic import Field
 
-from ensir.cells import key
+from ensir.cells import key, statistics
 from ensir.section import Context, Problem, Section, check_inputs, texts
 from ensir.storage.progress import Progress as Progress
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Shaped
+    from jaxtyping import Float, Float64, Int, Shaped
 
     from ensir.planning.networks import Networks
     from ensir.storage.reading import Part
@@ -97,6 +103,12 @@ class CombiningMethod(Section):
     timed: ClassVar[bool] = False
     """Whether estimates of a run know its time: that of fusing, and of a LUT."""
 
+    judged: ClassVar[bool] = False
+    """Whether its statistics tell how good it is on images that are held out."""
+
+    chooses: ClassVar[bool] = False
+    """Whether it is made of the judged methods of its experiment; its `fit` gets a list of `Candidate`."""
+
     swept: ClassVar[dict[str, Swept]] = {}
     """The options that `sweep` varies to make further instances."""
 
@@ -123,13 +135,33 @@ class CombiningMethod(Section):
         return []
 
 
-class Binned(CombiningMethod):
-    """What methods with weights per bin set have."""
+def statistics_of(methods: Iterable[CombiningMethod]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the statistics that some methods need together: the module and the settings, by name."""
+    users: dict[Statistics, list[Any]] = {}
+    for method in methods:
+        if method.made and method.statistics:
+            users.setdefault(method.statistics, []).append(method)
+    return {
+        declared.name: (declared.module, users[declared][0].counted(users[declared])) for declared in users
+    }
+
+
+class Tabulated(CombiningMethod):
+    """What methods with a LUT have; `bin_width` is that of its bins."""
 
     made: ClassVar[Literal["lut", "fit"] | None] = "lut"
     expects_errors: ClassVar[bool] = True
     statistics: ClassVar[Statistics | None] = Statistics("bins", "ensir.cells.bins")
     pointwise: ClassVar[bool] = True
+
+    @classmethod
+    def counted(cls, methods: Sequence[Any]) -> dict[str, Any]:
+        """Return the finest bin width that the methods need: coarser bins are sums of cells."""
+        return {"bin_width": key.finest(finest_width(method.bin_width) for method in methods)}
+
+
+class Binned(Tabulated):
+    """What methods with weights per bin set have."""
 
     bin_width: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
         32,
@@ -153,15 +185,82 @@ class Binned(CombiningMethod):
                 f"{width} makes more than 2^61 bin sets of {models} models; widen it, or use fewer models",
             )
 
-    @classmethod
-    def counted(cls, methods: Sequence[Self]) -> dict[str, Any]:
-        """Return the finest bin width that the methods need: coarser bins are sums of cells."""
-        return {"bin_width": key.finest(finest_width(method.bin_width) for method in methods)}
-
 
 def finest_width(bin_width: Any) -> Any:
     """Return the finest width that a setting may resolve to."""
     return min(WIDTHS) if bin_width == "auto" else bin_width
+
+
+class HeldOut(NamedTuple):
+    """How good the choices are that "auto" stands for, on images (or folds) that are held out in turn.
+
+    Attributes
+    ----------
+    options : list of dict
+        The settings, without "auto".
+    errors : float64 array, (fold, option)
+        Squared errors, in squared levels.
+    counts : int64 array, (fold,)
+        Values.
+    """
+
+    options: list[dict[str, Any]]
+    errors: Float64[np.ndarray, "fold option"]
+    counts: Int[np.ndarray, " fold"]
+
+
+def held_out(
+    module: ModuleType, everything: statistics.Statistics, settings: dict[str, Any], device: str
+) -> HeldOut:
+    """Fit a method with a LUT to all images but one, in turn, from the statistics alone.
+
+    Raises
+    ------
+    InputError
+        There is only one image.
+    """
+    width = settings["bin_width"]
+    widths = [w for w in WIDTHS if w % everything.bin_width == 0] if width == "auto" else [width]
+    options, errors = [], []
+    for width in widths:
+        candidate = {**settings, "bin_width": width}
+        settled, found = module.held_out(statistics.cells_of(everything, candidate), candidate, device)
+        options += settled
+        errors.append(found)
+    counts = np.zeros(len(errors[0]), np.int64)
+    np.add.at(counts, statistics.folds_of(everything), everything.count)
+    return HeldOut(options, np.concatenate(errors, axis=1), counts)
+
+
+def settled(
+    module: ModuleType, everything: statistics.Statistics, settings: dict[str, Any], device: str
+) -> dict[str, Any]:
+    """Replace every "auto" with what is best on images held out in turn, from the statistics alone."""
+    if "auto" not in settings.values():
+        return settings
+    found = held_out(module, everything, settings, device)
+    return found.options[int(module.losses(found.errors, found.counts).argmin())]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method of an experiment that is judged by its statistics.
+
+    Attributes
+    ----------
+    name : str
+    settings : dict
+        Its section, as plain data.
+    module : module
+        That of its kind.
+    statistics : object
+        Those that it is made from, loaded.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    module: ModuleType
+    statistics: Any
 
 
 class Method(Protocol):

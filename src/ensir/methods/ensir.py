@@ -20,7 +20,7 @@ from ensir.methods import Binned, Progress, Swept
 from ensir.section import Context, Problem, shown, texts
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Float64, Int
 
     from ensir.cells.em import Watch
 
@@ -31,6 +31,7 @@ class Ensir(Binned):
     """Gaussian mixtures per bin set, fitted by EM on the reference (the paper's method)."""
 
     timed: ClassVar[bool] = True
+    judged: ClassVar[bool] = True
 
     kind: Literal["ensir"] = "ensir"
     arithmetic: Literal["released", "paper"] = Field(
@@ -196,21 +197,29 @@ def fill(statistics: Statistics, settings: dict[str, Any]) -> tuple[str, Float[n
     return ("previous" if settings["arithmetic"] == "released" else "constant"), np.full(models, 1 / models)
 
 
-def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tuple[dict[str, Any], float]:
-    """Return the settings, and minus the mean PSNR of the folds, each with the weights of the others.
+def held_out(
+    everything: Statistics, settings: dict[str, Any], device: str
+) -> tuple[list[dict[str, Any]], Float64[np.ndarray, "fold option"]]:
+    """Return the settings, and the squared error of each fold with the weights of the others, in squared levels.
 
     Raises
     ------
     InputError
         There is only one fold.
     """
-    folds, whole, psnr = folds_of(everything), everything.without_folds(), []
+    folds, whole, errors = folds_of(everything), everything.without_folds(), []
     for fold in range(folds[-1] + 1):
         own = everything.taken(slice(*np.searchsorted(folds, [fold, fold + 1]))).without_folds()
         rest = whole.minus(own)
         estimated = estimate_weights(rest, rest, settings, device, lambda done, total: None)
         table = assemble(rest, estimated, fill(rest, settings))
         weights = table.filled[table.rows(own.key * table.channels + own.channel)]
-        error = (own.expected_squared_error(weights) * own.count).sum() / own.count.sum() / own.unit**2
-        psnr.append(decibels(255**2 / max(error, 1e-12)))
-    return settings, -float(np.mean(psnr))
+        errors.append((own.expected_squared_error(weights) * own.count).sum() / own.unit**2)
+    return [settings], np.array(errors)[:, None]
+
+
+def losses(
+    errors: Float64[np.ndarray, "fold option"], counts: Int[np.ndarray, " fold"]
+) -> Float64[np.ndarray, " option"]:
+    """Return what is least for the best settings: minus the mean PSNR of the folds."""
+    return -decibels(255**2 / np.maximum(errors / counts[:, None], 1e-12)).mean(axis=0)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from ensir.arithmetic.functions import quadratic_form
 from ensir.cells import key
 from ensir.cells.lut import ESTIMATED, CellWeights, LutMethod
 from ensir.cells.statistics import Statistics, folds_of
 from ensir.methods import Binned, Progress
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int, Real
+    from jaxtyping import Float, Float64, Int, Real
 
 STRENGTHS = (0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)  # λ, in squared levels of 0–255
 TIE = (
@@ -30,6 +31,7 @@ class LeastSquares(Binned):
     """Least-squares weights per bin set: not negative, summing to one, drawn towards those of all pixels."""
 
     timed: ClassVar[bool] = True
+    judged: ClassVar[bool] = True
 
     kind: Literal["least_squares"] = "least_squares"
     strength: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
@@ -72,8 +74,10 @@ def fill(everything: Statistics, settings: dict[str, Any]) -> tuple[str, Float[n
     return "constant", global_weights(everything)
 
 
-def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tuple[dict[str, Any], float]:
-    """Replace a strength of "auto" with the best on held-out folds; also return its squared error per value.
+def held_out(
+    everything: Statistics, settings: dict[str, Any], device: str
+) -> tuple[list[dict[str, Any]], Float64[np.ndarray, "fold option"]]:
+    """Return the settings that a strength of "auto" stands for, and the squared error of each held-out fold.
 
     Raises
     ------
@@ -81,9 +85,15 @@ def settle(everything: Statistics, settings: dict[str, Any], device: str) -> tup
         There is only one fold.
     """
     strengths = strengths_of(settings)
-    errors = held_out_errors(everything, strengths).sum(axis=0) / everything.count.sum()
-    best = int(errors.argmin())
-    return {**settings, "strength": strengths[best]}, float(errors[best])
+    options = [{**settings, "strength": strength} for strength in strengths]
+    return options, held_out_errors(everything, strengths)
+
+
+def losses(
+    errors: Float64[np.ndarray, "fold option"], counts: Int[np.ndarray, " fold"]
+) -> Float64[np.ndarray, " option"]:
+    """Return what is least for the best settings: the squared error per value."""
+    return errors.sum(axis=0) / counts.sum()
 
 
 def strengths_of(settings: dict[str, Any]) -> tuple[float, ...]:
@@ -103,6 +113,14 @@ def global_weights(everything: Statistics) -> Float[np.ndarray, " model"]:
     return solve(error, 0, np.full(error.shape[:2], 1 / error.shape[1]))[0]
 
 
+def weights_of_others(everything: Statistics) -> Float64[np.ndarray, "fold model"]:
+    """Return, for each fold, a_global of all others."""
+    fold, models = folds_of(everything), len(everything.models)
+    own = np.zeros((fold.max() + 1, models, models), np.int64)
+    np.add.at(own, fold, error_matrix(everything))
+    return solve((own.sum(axis=0) - own) / everything.unit**2, 0, np.full((len(own), models), 1 / models))
+
+
 def held_out_errors(everything: Statistics, strengths: Sequence[float]) -> Float[np.ndarray, "fold strength"]:
     """Solve each cell of each fold from the other folds, by subtraction; return the squared errors of each fold.
 
@@ -112,6 +130,14 @@ def held_out_errors(everything: Statistics, strengths: Sequence[float]) -> Float
         There is only one fold.
     """
     return LeaveOneOut(everything).errors(range(len(everything.models)), strengths)
+
+
+def fold_errors(
+    everything: Statistics, weights: Float[np.ndarray, "cell model"]
+) -> Float64[np.ndarray, " fold"]:
+    """Return the squared error of each fold, in squared levels, with weights that sum to one."""
+    errors = quadratic_form(error_matrix(everything) / everything.unit**2, weights)
+    return np.bincount(folds_of(everything), errors)
 
 
 class LeaveOneOut:

@@ -46,6 +46,7 @@ class LocalFilters(CombiningMethod):
     made: ClassVar[Literal["lut", "fit"] | None] = "fit"
     statistics: ClassVar[Statistics | None] = Statistics("filters", "ensir.cells.filter_statistics")
     expects_errors: ClassVar[bool] = True
+    judged: ClassVar[bool] = True
 
 
 Method = FilterMethod
@@ -130,11 +131,11 @@ def summary(fit: Fit) -> dict[str, str]:
         return {"chosen": "the plain average"}
     return {
         "chosen": f"{TREES[tree]}, λ = {fit.arrays['strength'][number]:g}",
-        "gain over the average": leaving_out.said(held_out(fit.arrays)),
+        "gain over the average": leaving_out.said(held_out_gains(fit.arrays)),
     }
 
 
-def held_out(arrays: dict[str, np.ndarray]) -> Float64[np.ndarray, " fold"]:
+def held_out_gains(arrays: dict[str, np.ndarray]) -> Float64[np.ndarray, " fold"]:
     """Return the gain of each fold in dB, with what was chosen by the others."""
     gains = arrays["held_out"]
     return leaving_out.chosen_on_others(gains.reshape(len(gains), -1))

@@ -13,6 +13,7 @@ from ensir import registry
 from ensir.config.schema import Config
 from ensir.errors import InputError
 from ensir.images import image_files, listing
+from ensir.methods import statistics_of
 from ensir.planning.networks import Networks
 from ensir.planning.parts import assign
 from ensir.storage.layout import Layout
@@ -57,7 +58,7 @@ class Plan:
                 list_files(*names)
             except InputError as error:
                 lines.append(str(error))
-        for further in (self._ambiguous, self._unpictured, self.networks.overlapping):
+        for further in (self._ambiguous, self._without_choice, self._unpictured, self.networks.overlapping):
             try:
                 for line in further():
                     lines.append(line)
@@ -171,14 +172,7 @@ class Plan:
 
     def statistics(self, experiment: str) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return the statistics that the methods of an experiment need: the module and the settings, by name."""
-        users: dict[Any, list[Any]] = {}
-        for method in self.config.experiments[experiment].methods.values():
-            if method.made and method.statistics:
-                users.setdefault(method.statistics, []).append(method)
-        return {
-            statistics.name: (statistics.module, methods[0].counted(methods))
-            for statistics, methods in users.items()
-        }
+        return statistics_of(self.config.experiments[experiment].methods.values())
 
     def _ambiguous(self) -> Iterator[str]:
         """Report statistics of one name that are counted by several modules, as those of different packages may be."""
@@ -193,6 +187,19 @@ class Plan:
                         f"experiments.{name}.methods: statistics {statistics!r} are counted by "
                         f"{', '.join(sorted(modules))}; use methods of one of these"
                     )
+
+    def _without_choice(self) -> Iterator[str]:
+        """Report methods that choose among others where there are none."""
+        kinds = registry.sections("methods").items()
+        judged = ", ".join(kind for kind, section in kinds if section.judged)  # type: ignore[attr-defined]
+        for name, experiment in self.config.experiments.items():
+            if not any(method.judged for method in experiment.methods.values()):
+                for method, section in experiment.methods.items():
+                    if section.chooses:
+                        yield (
+                            f"experiments.{name}.methods.{method}: has nothing to choose from; add one or more of "
+                            f"{judged}"
+                        )
 
     def _unpictured(self) -> Iterator[str]:
         """Report images and files that the figures name, but that do not exist."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from ensir.methods import CombiningMethod
 from ensir.networks.sections import Refiner
+from ensir.planning.code import stage_code
 from ensir.planning.networks import Refinement
 from ensir.planning.plan import Plan
 from ensir.planning.targets import Targets
@@ -154,8 +155,24 @@ class Reads:
         """Estimate: the statistics."""
         return Read({"statistics": self.statistics(experiment, method)})
 
-    def fit_source(self, experiment: str, method: str) -> Parts | tuple[str, str]:
-        """Fit: the module and the store of the statistics that the method declares, or all parts of the reference."""
+    def candidates(self, experiment: str) -> dict[str, CombiningMethod]:
+        """Fit: the methods of an experiment among which one can be chosen, by name."""
+        methods = self.config.experiments[experiment].methods
+        return {name: section for name, section in methods.items() if section.judged}
+
+    def fit_source(
+        self, experiment: str, method: str
+    ) -> Parts | tuple[str, str] | dict[str, tuple[dict[str, Any], str, str]]:
+        """Fit: the module and the store of the statistics that the method declares, or all parts of the reference.
+
+        Of a method that chooses, for each of its candidates: its settings, module and store of its statistics.
+        """
+        if self.method(experiment, method).chooses:
+            return {
+                name: (section.traced, section.statistics.module, self.statistics(experiment, name))
+                for name, section in self.candidates(experiment).items()
+                if section.statistics
+            }
         declared = self.method(experiment, method).statistics
         if declared:
             return declared.module, self.layout.statistics(experiment, declared.name)
@@ -164,7 +181,16 @@ class Reads:
     def fit(self, experiment: str, method: str) -> Read:
         """Fit: the same."""
         source = self.fit_source(experiment, method)
+        if isinstance(source, dict):
+            return Read({"source": sorted({store for _, _, store in source.values()})})
         return Read({"source": source[1] if isinstance(source, tuple) else flat(source)})
+
+    def fit_code(self, experiment: str, method: str) -> str:
+        """Fit: a digest of the code of the method, and of those that it chooses among."""
+        section = self.method(experiment, method)
+        chosen = list(self.candidates(experiment).values()) if section.chooses else []
+        modules = {other.statistics.module for other in chosen if other.statistics}
+        return stage_code("fit", [section, *chosen], sorted(modules))
 
     def merge(self, experiment: str, method: str) -> Read:
         """Merge: the statistics, and the weights of all shards."""

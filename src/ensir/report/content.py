@@ -93,4 +93,5 @@ class Experiment:
     luts: Table
     warnings: list[str]
     occupancy: dict[str, str]
+    fits: dict[str, dict[str, str]]
     training: str

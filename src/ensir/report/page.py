@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,13 @@ import numpy as np
 
 from ensir import methods, registry
 from ensir.cells import lut, support
-from ensir.cells.lut import LUT, LutMethod
+from ensir.cells.lut import LutMethod
 from ensir.cells.support import Support
 from ensir.drawing import pictures, style
 from ensir.drawing.pictures import QUALITIES, Quality, Window
 from ensir.figures import calibration, gain, occupancy
 from ensir.figures.calibration import Tally
-from ensir.report import findings, tables, training
+from ensir.report import findings, made, tables, training
 from ensir.report.content import Experiment, Picture, TestSet, Weighing
 from ensir.scoring.scores import Scores, Table, direction, first_metric, metrics_of
 from ensir.storage import provenance, reading
@@ -78,43 +77,19 @@ def _experiment(
         tests,
         direction(section),
         scores.notes(name, metrics_of(section)) + left_out,
-        _luts(luts, tests),
+        made.luts(luts, tests),
         [
             f"{method}: {warning}"
             for method, table in luts.items()
-            for warning in _warnings(method, table, tests)
+            for warning in made.warnings(method, table, tests)
         ],
         {
             method: style.inline(occupancy.drawing(table), salt=f"{name}/{method}")
             for method, table in luts.items()
         },
+        made.summaries(section["methods"], fitted),
         style.inline(training.drawing(curves), salt=f"{name}/training") if curves else "",
     )
-
-
-def _luts(luts: dict[str, LUT], tests: list[TestSet]) -> Table:
-    """Return what the LUTs hold, and how well they support the test images that are shown."""
-    supports = [{weighing.method: weighing.support for weighing in test.weighings} for test in tests]
-    groups = [(f"Values of {test.image} ({test.name})", list(Support().shares)) for test in tests]
-    rows = []
-    for method, table in luts.items():
-        tested = [cell for found in supports for cell in tables.support_cells(found.get(method))]
-        rows.append(("", method, tables.lut_row(table) + tested))
-    return Table(tables.LUT_COLUMNS + groups, rows)
-
-
-def _warnings(method: str, table: LUT, tests: list[TestSet]) -> Iterator[str]:
-    """Yield what makes the numbers of a LUT, or of the test images that are shown, misleading."""
-    held_out = support.held_out_of(table)
-    if held_out and (warning := held_out.warning("the values of held-out reference images")):
-        yield f"{warning}."
-    for test in tests:
-        for weighing in test.weighings:
-            supported = weighing.support if weighing.method == method else None
-            if supported and (warning := supported.warning(f"the values of {test.image} ({test.name})")):
-                yield f"{warning}."
-    for model in table.perfect_models:
-        yield f"all predictions of {model} for the reference are the targets bit for bit: is the target right?"
 
 
 def _test_set(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ensir import registry
 from ensir.cells import statistics
 from ensir.cells.statistics import Statistics
-from ensir.methods import WIDTHS
+from ensir.methods import settled
 from ensir.storage import provenance, writing
 from ensir.storage.layout import Place
 
@@ -50,7 +50,7 @@ def estimate(
     module = registry.module("methods", settings["kind"])
     _warm_up(module, everything, settings, device)
     started = time.perf_counter()
-    settings = settle(everything, settings, device)
+    settings = settled(module, everything, settings, device)
     everything = statistics.cells_of(everything, settings)
     cells = everything.without_folds().shard(shard, shards)
     estimated = module.estimate_weights(cells, everything, settings, device, progress)
@@ -81,18 +81,3 @@ def _warm_up(module: Any, everything: Statistics, settings: dict[str, Any], devi
     if "auto" not in settings.values() and len(everything):
         cells = statistics.cells_of(everything, settings).without_folds()
         module.estimate_weights(cells.taken(slice(1)), cells, settings, device, lambda done, total: None)
-
-
-def settle(everything: Statistics, settings: dict[str, Any], device: str) -> dict[str, Any]:
-    """Replace every "auto" with what is best on images held out in turn, from the statistics alone."""
-    if "auto" not in settings.values():
-        return settings
-    width = settings["bin_width"]
-    widths = [w for w in WIDTHS if w % everything.bin_width == 0] if width == "auto" else [width]
-    candidates = [{**settings, "bin_width": width} for width in widths]
-    module = registry.module("methods", settings["kind"])
-    settled = [
-        module.settle(statistics.cells_of(everything, candidate), candidate, device)
-        for candidate in candidates
-    ]
-    return min(settled, key=lambda pair: pair[1])[0]

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ensir import registry
+from ensir.methods import Candidate
 from ensir.storage import fits, provenance
 from ensir.storage.layout import Place
 from ensir.storage.reference import Reference
@@ -20,7 +21,7 @@ def fit(
     settings: dict[str, Any],
     reference: str,
     models: list[str],
-    source: list[tuple[str, list[str]]] | tuple[str, str],
+    source: list[tuple[str, list[str]]] | tuple[str, str] | dict[str, tuple[dict[str, Any], str, str]],
     progress: Progress,
 ) -> float:
     """Fit a method to the reference and write the fit.
@@ -35,9 +36,10 @@ def fit(
         Name of the reference dataset.
     models : list of str
         Names of the models.
-    source : list of (str, list of str), or (str, str)
-        Each part of the reference, and the parts of the models' predictions; or, for methods that are fitted to
-        statistics, their module and their store.
+    source : list of (str, list of str), (str, str), or dict
+        Each part of the reference, and the parts of the models' predictions; for methods that are fitted to
+        statistics, their module and their store; for those that choose among others, by the names of these, their
+        settings, and module and store of their statistics.
     progress : callable
 
     Returns
@@ -45,16 +47,24 @@ def fit(
     float
         Seconds that it took, reading the reference included.
     """
+    predictions: list[list[str]] = []
     started, module = time.perf_counter(), registry.module("methods", settings["kind"])
     if isinstance(source, list):
         images = Reference(source)
         arrays = module.fit(images, settings, progress)
-        names, digests, bits, predictions = images.names, images.digests, images.bits, []
+        names, digests, bits = images.names, images.digests, images.bits
+    elif isinstance(source, dict):
+        loaded = {store: importlib.import_module(name).load(store) for _, name, store in source.values()}
+        candidates = [
+            Candidate(name, options, registry.module("methods", options["kind"]), loaded[store][0])
+            for name, (options, _, store) in source.items()
+        ]
+        arrays = module.fit(candidates, settings, progress)
+        names, digests, bits, predictions = _reference(next(iter(loaded.values()))[1])
     else:
         statistics, attributes = importlib.import_module(source[0]).load(source[1])
         arrays = module.fit(statistics, settings, progress)
-        names, digests, bits = attributes["image"], attributes["digest"], attributes["bits"]
-        predictions = [text.split(" ") for text in attributes["prediction_digests"]]
+        names, digests, bits, predictions = _reference(attributes)
     seconds = time.perf_counter() - started
     made = fits.Fit(
         models=tuple(models),
@@ -71,3 +81,9 @@ def fit(
     )
     fits.save(made, module.DIMENSIONS, place)
     return seconds
+
+
+def _reference(attributes: dict[str, Any]) -> tuple[list[str], list[str], int, list[list[str]]]:
+    """Return names, digests, depth and prediction digests of the images that statistics are of."""
+    predictions = [text.split(" ") for text in attributes["prediction_digests"]]
+    return attributes["image"], attributes["digest"], attributes["bits"], predictions

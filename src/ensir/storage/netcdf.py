@@ -50,7 +50,7 @@ def save(
     with h5netcdf.File(content, "w") as file:
         file.dimensions = dict(dimensions)
         for name, (dims, values) in arrays.items():
-            if isinstance(values, np.ndarray) and values.dtype.kind not in "UO":
+            if isinstance(values, np.ndarray) and values.dtype.kind not in "UOT":
                 stored = CHECKSUMMED if values.ndim and values.size else {}
                 file.create_variable(name, dims, data=values, **stored)
             else:

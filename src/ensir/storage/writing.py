@@ -70,7 +70,9 @@ def _create(
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     chunks: tuple[int, ...]
-    if dims[-1] in ("pixel", "input_pixel"):  # all channels of a pixel in one chunk
+    if not dims:
+        chunks = ()
+    elif dims[-1] in ("pixel", "input_pixel"):  # all channels of a pixel in one chunk
         chunks = (shape[0], _pixels_per_chunk(shape[0], shape[1]))
     else:
         row = int(np.prod(shape[1:])) or 1
