@@ -48,10 +48,8 @@ def main() -> None:
     if options.suits:
         return
     python = options.folder / "bin" / "python"
+    print(f"set-up of {options.folder} with Python {sys.version.split()[0]} ({sys.executable})", flush=True)
     if not python.exists():
-        print(
-            f"set-up of {options.folder} with Python {sys.version.split()[0]} ({sys.executable})", flush=True
-        )
         venv.create(options.folder, with_pip=True)
     uv = shutil.which("uv") or installed_uv(python)
     install = [uv, "pip", "install", "--quiet", "--python", str(python), "--compile-bytecode"]
@@ -108,4 +106,9 @@ def uv_settings(of_pip: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except subprocess.CalledProcessError as error:  # it has said why
+        sys.exit(
+            f"set-up failed: {shlex.join(map(str, error.cmd[:3]))} …; fix what is said above, and run it again"
+        )

@@ -6,9 +6,12 @@ itself is in its own log, below .snakemake/log.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import re
+import signal
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -24,6 +27,7 @@ from snakemake_logger_plugin_ensir.job_log import log_of
 from snakemake_logger_plugin_ensir.progress import TARGETS, Job, RunProgress
 
 SECONDS_BETWEEN_UPDATES = 0.25
+SET_SIGNAL_OF_PARENT_DEATH = 1  # of prctl
 STOPPED = "Terminating processes on user request"
 STOPPING = "Will exit after finishing"  # as it says again and again
 ENDED = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.(\w+)")
@@ -60,6 +64,8 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         """Choose the display; nothing is drawn yet."""
         given = self.settings.terminal if isinstance(self.settings, LogHandlerSettings) else None
+        if given is not None:
+            _end_with_parent()
         console = Console(stderr=True) if given is None else Console(file=os.fdopen(given, "w"))
         if self.common_settings.nocolor:
             console.no_color = True
@@ -187,7 +193,7 @@ class LogHandler(LogHandlerBase):
         """An exception: of a job's process, which `_failed` tells of; of Snakemake itself, its message alone."""
         if ended := ENDED.search(message):
             self.reason = _how_it_ended(*ended.groups())
-        elif "cannot be locked" in message:
+        elif "cannot be locked" in message or ".snakemake/locks/" in message:  # gone while it was looked at
             self.display.say(LOCKED)
         elif not ((self.run.failed or self.stopping) and any(text in message for text in AFTER_FAILURES)):
             lines = [line for line in FRAME.sub("", message).splitlines() if line.strip()]
@@ -234,6 +240,12 @@ class LogHandler(LogHandlerBase):
                 self._warn(job.log.poll())
 
 
+def _end_with_parent() -> None:
+    """Let Snakemake receive SIGTERM when `ensir`, which started it, is killed and nobody sees what goes on (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_SIGNAL_OF_PARENT_DEATH, signal.SIGTERM)
+
+
 def _targets() -> tuple[str, ...]:
     """Return the rules that only collect files: those of the workflow, and one for each kind of figure."""
     from ensir import registry
@@ -241,13 +253,13 @@ def _targets() -> tuple[str, ...]:
     return (*TARGETS, *registry.sections("figures"))
 
 
-def _how_it_ended(code: str | None, signal: str | None) -> str:
+def _how_it_ended(code: str | None, sent: str | None) -> str:
     """Say how a process ended that wrote no error in its log."""
     number = int(code) if code else 0
-    if signal == "SIGKILL" or number == 137:
+    if sent == "SIGKILL" or number == 137:
         return "was killed (SIGKILL); there may be too little memory"
-    if signal == "SIGTERM" or number == 143:
+    if sent == "SIGTERM" or number == 143:
         return "was stopped (SIGTERM)"
-    if signal or number > 128:
-        return f"was stopped by {signal or f'signal {number - 128}'}"
+    if sent or number > 128:
+        return f"was stopped by {sent or f'signal {number - 128}'}"
     return f"ended with exit code {number}"

@@ -425,3 +425,14 @@ def test_json(folder):
     assert fine["experiments"]["one"]["tests"] == ["test"]
     assert [mistake.partition(":")[0] for mistake in bad["mistakes"]] == ["compute", "models.a.paht"]
     assert syntax["mistakes"] == ["line 1, column 4: this [ is not closed; add ]\n  a: [\n     ^"]
+
+
+def test_a_results_folder_that_cannot_be_one(folder):
+    (folder / "file").write_text("precious")
+    for results in ("file", "file/below"):
+        done = run("--results", results, raw=config())
+        assert done.exit_code == 2
+        assert done.stderr == f"my.yaml: results: {folder}/file is no folder; name another, or move it away\n"
+    done = run("--results", "/proc/results", raw=config())
+    assert done.exit_code == 2 or os.geteuid() == 0  # who may write anywhere is told by the run
+    assert (folder / "file").read_text() == "precious"

@@ -161,7 +161,7 @@ def test_what_is_not_certain_is_told(tmp_path: Path, monkeypatch):
         assert told in done.stdout
         assert told in flat
     init("data", "--reference", "alps", "-o", "other.yaml")
-    assert made("other.yaml")["experiments"]["mine"]["reference"] == "alps"
+    assert made("other.yaml")["experiments"]["other"]["reference"] == "alps"
     error = init("data", "--reference", "alp", "-o", "third.yaml", code=2).stderr
     assert error == "error: --reference: no set is called 'alp'; allowed: alps, coast; did you mean 'alps'?\n"
 
@@ -206,7 +206,7 @@ def test_predictions_of_the_test_alone(tmp_path: Path, monkeypatch):
     raw = made()
     assert raw["datasets"]["reference"]["target"] == "data/test/gt/{image,2}.png"
     assert raw["datasets"]["test"]["exclude"] == ["2"]
-    told = "6 files have names that say nothing of their set, the first data/out/a/1.png: they are taken to belong to test"
+    told = "names of files that say nothing of their set, 6 in all, the first data/out/a/1.png: taken to belong to test"
     assert told in done.stdout
     assert "data/train/gt/{image}.png: not all of the models have predictions for train" in done.stdout
     assert "1 files of arrays, the first data/out/c.npy: predictions in them need a model with" in done.stdout
@@ -284,3 +284,40 @@ def test_the_published_super_resolution(data: Path, tmp_path: Path, monkeypatch)
     experiment = raw["experiments"]["mine"]
     assert (experiment["reference"], experiment["tests"]) == ("bsds12", ["set5"])
     assert raw["datasets"]["set5"]["scale"] == 4
+
+
+def test_a_prediction_of_another_size_is_a_mistake_where_others_are_whole(tmp_path: Path, monkeypatch):
+    """And a crop where they are not: which border is missing is not certain."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("gt", "A", "B"):
+        write(tmp_path, *(f"odd/{folder}/{image}.png" for image in "1234"))
+        write(tmp_path, *(f"cut/{folder}/{image}.png" for image in "1234"), size=24 if folder == "gt" else 22)
+    write(tmp_path, "odd/B/2.png", size=22)
+    done = init("odd", code=2)
+    told = "odd/B/2.png is 30×22, its target 32×24, where others are whole: it is taken for a mistake"
+    assert told in done.stdout
+    assert "crop" not in made()["datasets"]["test"]
+    assert "mine.yaml is written, but cannot run yet:" in done.stderr
+    done = init("cut", "-o", "cut.yaml")
+    assert "cut/A/1.png is 30×22, its target 32×24: `crop: topleft` is assumed" in done.stdout
+    assert made("cut.yaml")["datasets"]["test"]["crop"] == "topleft"
+
+
+def test_the_largest_of_known_tests_is_the_reference(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, images in (("Set5", "12"), ("Set14", "123")):
+        for folder in ("gt", "A", "B"):
+            write(tmp_path, *(f"data/{name}/{folder}/{image}.png" for image in images))
+    assert "Set14 is taken for the reference, since it holds the most images" in init("data").stdout
+
+
+def test_names_lose_their_accents_and_a_reference_must_be_there(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("gt", "Ünet", "Rés"):
+        write(tmp_path, *(f"data/{folder}/{image}.png" for image in "123"))
+    assert (
+        "--reference: no set is called 'zzz'; allowed: images"
+        in init("data", "--reference", "zzz", code=2).stderr
+    )
+    init("data")
+    assert sorted(made()["models"]) == ["Res", "Unet"]

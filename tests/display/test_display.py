@@ -163,8 +163,10 @@ def test_errors_of_snakemake_lose_their_frames(feed: Feed):
         '  File "/x/Snakefile", line 20, in <module>\n',
     )
     feed(None, "Error: Directory cannot be locked. Please make sure …", logging.ERROR)
+    feed(LogEvent.ERROR, "FileNotFoundError: [Errno 2] No such file: '/x/.snakemake/locks/0.input.lock'")
     assert feed.shown()[0] == "error: experiments: none"
-    assert feed.shown()[1].endswith("if none is, run `ensir resume`")
+    assert all(line.endswith("if none is, run `ensir resume`") for line in feed.shown()[1:])
+    assert len(feed.shown()) == 3
 
 
 def test_warnings_are_shown_once_and_notes_in_our_words(feed: Feed):

@@ -45,7 +45,8 @@ def test_run_plan_resume(finished: Run, tmp_path: Path):
     (run.folder / "other.yaml").write_text(yaml.safe_dump(other))
     planned = ensir(run, "plan", "other.yaml")
     assert (
-        "results: report and tables of config.yaml will be replaced by those of other.yaml; to keep both, give "
+        "results: report and tables, all results of the experiment one of config.yaml will be replaced by those of "
+        "other.yaml; to keep both, give "
         "--results DIR\n"
     ) in planned
     assert re.search(r"^\d+ jobs: .*\bfuse 4\b", planned, re.MULTILINE)

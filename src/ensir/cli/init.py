@@ -33,7 +33,7 @@ def init(
 
     Example: ensir init images/ && ensir check mine.yaml
     """
-    from ensir.planning import check, first_configuration
+    from ensir.planning import check, file_names, first_configuration
     from ensir.planning.proposal import propose
 
     for folder in folders:
@@ -45,6 +45,7 @@ def init(
         )
     check_outputs({"--output": output}, {})
     proposal = propose(folders, target, reference)
+    proposal.experiment = file_names.as_name(output.stem)
     options = [
         word
         for option, value in (("--target", target), ("--reference", reference))

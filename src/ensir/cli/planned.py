@@ -21,11 +21,14 @@ def grouped(printed: str) -> str | None:
         return None
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     messages = []
+    verbs: Counter[str] = Counter()
     for job in JOB.finditer(printed):
         messages.append(job["message"])
-        reasons[_because(job["reason"] or "")][job["message"].split()[0]] += 1
+        verb = job["message"].split()[0]
+        verbs[verb] += 1
+        reasons[_because(job["reason"] or "")][verb] += 1
     total = sum(map(int, counts.values()))
-    lines = [f"{total} jobs: " + ", ".join(f"{rule} {number}" for rule, number in counts.items()), "why:"]
+    lines = [f"{total} jobs: " + ", ".join(f"{verb} {number}" for verb, number in verbs.items()), "why:"]
     for reason in sorted(reasons, key=lambda reason: (reason == FOLLOWS, -reasons[reason].total(), reason)):
         listed = ", ".join(f"{verb} {number}" for verb, number in reasons[reason].items())
         lines.append(f"  {reason}: {listed}")
@@ -45,5 +48,6 @@ def _because(reason: str) -> str:
     }.items():
         if begins in reason:
             _, _, values = reason.partition("across all output: ")
-            return f"{words} ({values.strip()[:WIDTH]})" if begins.startswith("Params") and values else words
+            shown = values.strip() if begins.startswith("Params") and len(values) < WIDTH else ""
+            return f"{words} ({shown})" if shown else words
     return reason[:WIDTH] or FOLLOWS

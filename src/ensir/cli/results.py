@@ -170,6 +170,8 @@ def gc(
             f"{' and '.join(map(str, configs))} have different `results`: {layout.root}, {others[0].root}; give only "
             "those of one folder"
         )
+    if results is not None and not Path(results).is_dir():
+        raise InputError(f"--results {results}: no such folder; fix the path")
     for plan in plans:
         plan.check()
     paths = list(garbage.garbage(layout, plans))

@@ -141,7 +141,7 @@ def resume(
     Example: ensir resume mine.yaml
     """
     launch = _checked(ctx, config, cores, profile, results)
-    replace(launch, more=[]).snakemake("--unlock")
+    replace(launch, more=[]).snakemake("--unlock", captured=True)
     launch.run()
 
 
@@ -158,9 +158,11 @@ def _checked(
         )
     path = config or workflow_files.default_configuration()
     plan = checked(str(path), results).plan
-    if other := check.replaced(plan, path):
+    if replaced := check.replaced(plan, path):
+        other, experiments = replaced
+        lost = ["report and tables", *(f"all results of the experiment {name}" for name in experiments)]
         typer.echo(
-            f"{plan.layout.root}: report and tables of {other} will be replaced by those of {path}; to keep both, give "
+            f"{plan.layout.root}: {', '.join(lost)} of {other} will be replaced by those of {path}; to keep both, give "
             "--results DIR",
             err=True,
         )

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import typer
 
@@ -49,9 +50,15 @@ def execute(arguments: Sequence[str], captured: bool, unfinished: Path | None) -
     """
     with _python() as python:
         command = [python, "-m", "snakemake"]
-        if unfinished is None:
-            output = subprocess.PIPE if captured else None
-            process = subprocess.Popen([*command, *arguments], process_group=0, text=True, stdout=output)
+        if captured:
+            with tempfile.TemporaryFile() as file:
+                process = subprocess.Popen(
+                    [*command, *arguments], process_group=0, text=True, stdout=subprocess.PIPE, stderr=file
+                )
+                printed, stop = _wait(process)
+                said = _said(file)
+        elif unfinished is None:
+            process = subprocess.Popen([*command, *arguments], process_group=0, text=True)
             printed, stop = _wait(process)
             said = ""
         else:
@@ -63,8 +70,7 @@ def execute(arguments: Sequence[str], captured: bool, unfinished: Path | None) -
                     [*command, *shown, *arguments], process_group=0, text=True, stderr=file, pass_fds=[number]
                 )
                 printed, stop = _wait(process)
-                file.seek(0)
-                said = PROFILES.sub("", file.read().decode(errors="replace"))
+                said = _said(file)
     if stop:
         if unfinished is not None:
             _note_checkpoints(stop, unfinished)
@@ -76,6 +82,12 @@ def execute(arguments: Sequence[str], captured: bool, unfinished: Path | None) -
         )
         raise typer.Exit(1)
     return printed
+
+
+def _said(file: IO[bytes]) -> str:
+    """Return what Snakemake printed into a file, without what profiles it uses."""
+    file.seek(0)
+    return PROFILES.sub("", file.read().decode(errors="replace"))
 
 
 def _wait(process: subprocess.Popen[str]) -> tuple[str, BaseException | None]:

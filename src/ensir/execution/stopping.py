@@ -1,4 +1,4 @@
-"""SIGTERM as an exception, like Ctrl-C: whatever is open is closed, and nothing half-written is left behind.
+"""SIGTERM and SIGHUP as an exception, like Ctrl-C: whatever is open is closed, and nothing half-written is left behind.
 
 Neither is lost: not where Python ignores exceptions (`__del__`), and not in libraries that swallow them, after which
 `stop_request.check` raises them again.
@@ -23,16 +23,18 @@ SECONDS_TO_LEAVE = 0.05  # a finaliser, in which Python ignores exceptions
 
 
 class Terminated(SystemExit):
-    """SIGTERM was received."""
+    """SIGTERM was received, or SIGHUP, as when a terminal is closed."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Terminated` on SIGTERM, and `KeyboardInterrupt` on Ctrl-C unless that is ignored, in the body."""
+    """Raise `Terminated` on SIGTERM and SIGHUP, `KeyboardInterrupt` on Ctrl-C, unless ignored (nohup), in the body."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     handlers, hook = {signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate)}, sys.unraisablehook
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        handlers[signal.SIGHUP] = signal.signal(signal.SIGHUP, _terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         handlers[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _send_again

@@ -76,6 +76,7 @@ def check(path: str, results: str | None = None) -> Checked:
     keys = {problem.key for problem in problems}  # of which files say no more
     lines = [
         *map(": ".join, problems),
+        *_results_folder(planned.layout.root),
         *(line for line in of_files if line.partition(": ")[0] not in keys),
         *shared_images(planned),
     ]
@@ -84,20 +85,41 @@ def check(path: str, results: str | None = None) -> Checked:
     return Checked(planned, headers)
 
 
-def replaced(plan: Plan, file: Path) -> str | None:
-    """Return the file of another configuration whose page and tables a run will replace; None without such a one."""
+def replaced(plan: Plan, file: Path) -> tuple[str, list[str]] | None:
+    """Return what a run will replace of another configuration; None without such a one.
+
+    Returns
+    -------
+    other : str
+        The configuration's file: page and tables are replaced.
+    experiments : list of str
+        Experiments that both have under one name, and differ: all of their results are replaced.
+    """
     try:
         run = json.loads(Path(plan.layout.provenance).read_text(encoding="utf-8"))["run"]
         (other,) = run["config_files"]
     except (OSError, ValueError, KeyError, TypeError):  # none, or from before files were recorded
         return None
     wanted = json.loads(json.dumps(Reads(plan).used_sections()))
-    return None if other == from_here(file) or run["config"] == wanted else str(other)
+    if other == from_here(file) or run["config"] == wanted:
+        return None
+    before, now = run["config"].get("experiments", {}), wanted["experiments"]
+    return str(other), [name for name in now if name in before and now[name] != before[name]]
 
 
 def used_models(plan: Plan) -> list[str]:
     """Return the names of the models that experiments use, sorted."""
     return sorted({model for _, _, models in plan.used() for model in models})
+
+
+def _results_folder(root: str) -> Iterator[str]:
+    """Report a results folder that is no folder, or cannot be made."""
+    path = Path(root).absolute()
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        yield f"results: {there} is no folder; name another, or move it away"
+    elif there != path and not os.access(there, os.W_OK):
+        yield f"results: {root} cannot be made, since {there} cannot be written; name a folder of yours"
 
 
 def _functions(plan: Plan) -> Iterator[str]:

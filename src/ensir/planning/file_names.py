@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
@@ -22,6 +23,7 @@ BENCHMARK = re.compile(
     r"set5|set14|c?bsds?68|b(sds?)?100|urban100|manga109|kodak24|mcmaster|rain100[hl]|test100|test1200|test2800|hide"
     r"|gopro|realblur|sidd|dnd|div2k|reds\d*|live1|classic5"
 )
+PART = re.compile(r"\{\w+(?:,[^{}]*)?\}")  # a named part of a pattern
 GENERIC = re.compile(
     r"results?|outputs?|out|preds?|predictions?|restored|visualization|images?|imgs?|models?|data|datasets?|sr|png|x\d|tests?|train"
 )
@@ -75,5 +77,37 @@ def are_scenes(names: list[str]) -> bool:
 
 
 def as_name(text: str) -> str:
-    """Return a text as the name of a dataset or a model."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_") or "unnamed"
+    """Return a text as the name of a dataset or a model, without accents."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("-_") or "unnamed"
+
+
+def model_names(paths: list[str]) -> dict[str, str]:
+    """Name models after what their paths do not share."""
+    stems = {path: path.rpartition(".")[0] for path in paths}
+    in_names = [set(tokens(stem.rpartition("/")[2])) for stem in stems.values()]
+    always = set.intersection(*in_names) if len(paths) > 1 else set()
+    words = {}
+    for path, stem in stems.items():
+        *folders, last = stem.split("/")
+        pieces = [piece.strip("_-. @") for folder in folders for piece in PART.split(folder)]
+        pieces += [_without_ends(piece, always) for piece in PART.split(last)]
+        words[path] = [piece for piece in pieces if piece and not GENERIC.fullmatch(piece.lower())]
+    shared = set.intersection(*map(set, words.values())) if len(paths) > 1 else set()
+    names: dict[str, str] = {}
+    for path in paths:
+        own = [word for word in words[path] if word not in shared] or words[path] or ["model"]
+        name = as_name(own[0] if len(paths) > 1 else own[-1])
+        taken = [*names.values()]
+        names[path] = next(n for n in (name, *(f"{name}_{i}" for i in range(2, 999))) if n not in taken)
+    return names
+
+
+def _without_ends(piece: str, always: set[str]) -> str:
+    """Return a piece of a file name without the tokens at its ends that the names of all models hold."""
+    words = tokens(piece)
+    while words and (words[0] in always or not words[0].isalnum()):
+        words.pop(0)
+    while words and (words[-1] in always or not words[-1].isalnum()):
+        words.pop()
+    return "".join(words)

@@ -51,7 +51,7 @@ def _lines(proposal: Proposal, command: str) -> Iterator[str]:
     yield from ("", "models:")
     for model in proposal.models:
         yield f"  {_key(model.name)}: {_model(model)}"
-    yield from ("", "experiments:", "  mine:")
+    yield from ("", "experiments:", f"  {_key(proposal.experiment)}:")
     yield f"    models: [{', '.join(_key(model.name) for model in proposal.models)}]"
     reference, tests = (REFERENCE, [TEST]) if divided else (proposal.reference, proposal.tests)
     yield f"    reference: {_key(reference)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,6 @@ from ensir.planning.image_sets import image_files as list_images
 from ensir.section import unknown
 
 SAMPLE = 5  # images of a series whose headers are read; `ensir check` reads all
-PART = re.compile(r"\{\w+(?:,[^{}]*)?\}")
 FEW = 12  # images that make a reference where there is one set only
 
 
@@ -64,6 +62,8 @@ class Proposal:
         What was found but not used, and why.
     cropped : bool
         Whether predictions are a few pixels smaller than targets.
+    experiment : str
+        Name of the experiment.
     """
 
     sets: list[ImageSet]
@@ -75,6 +75,7 @@ class Proposal:
     unsure: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     cropped: bool = False
+    experiment: str = "mine"
 
     @property
     def tests(self) -> list[str]:
@@ -175,12 +176,16 @@ def _add_series(proposal: Proposal, found: Found, called: dict[str, tuple[file_n
     if found.assumed:
         path, name = found.assumed[0]
         proposal.unsure.append(
-            f"{len(found.assumed)} files have names that say nothing of their set, the first {path}: "
-            f"they are taken to belong to {name}"
+            f"names of files that say nothing of their set, {len(found.assumed)} in all, the first {path}: taken to "
+            f"belong to {name}"
         )
-    for told, files in (("belong to no target", found.alone), ("may belong to several sets", found.unclear)):
+    for told, files in (
+        ("no target belongs to it", found.alone),
+        ("may belong to several sets", found.unclear),
+    ):
         if files:
-            proposal.unused.append(f"{len(files)} files {told}, the first {files[0]}")
+            first = f"{len(files)} files, the first {files[0]}" if len(files) > 1 else files[0]
+            proposal.unused.append(f"{first}: {told}")
 
 
 def _some(files: dict[tuple[str, ...], str]) -> list[tuple[str, ...]]:
@@ -242,7 +247,7 @@ def _models(predictions: list[Series]) -> list[Model]:
     paths: dict[str, dict[str, Series]] = defaultdict(dict)
     for series in predictions:
         paths[_with_dataset(series)][series.of.name] = series
-    names = _model_names(list(paths))
+    names = file_names.model_names(list(paths))
     return [Model(names[path], path, series) for path, series in paths.items()]
 
 
@@ -258,37 +263,6 @@ def _with_dataset(series: Series) -> str:
                 folders[i] = f"{part[:start]}{{dataset}}{part[end:]}"
                 break
     return "/".join((*folders, last))
-
-
-def _model_names(paths: list[str]) -> dict[str, str]:
-    """Name models after what their paths do not share."""
-    stems = {path: path.rpartition(".")[0] for path in paths}
-    in_names = [set(file_names.tokens(stem.rpartition("/")[2])) for stem in stems.values()]
-    always = set.intersection(*in_names) if len(paths) > 1 else set()
-    words = {}
-    for path, stem in stems.items():
-        *folders, last = stem.split("/")
-        pieces = [piece.strip("_-. @") for folder in folders for piece in PART.split(folder)]
-        pieces += [_without_ends(piece, always) for piece in PART.split(last)]
-        words[path] = [piece for piece in pieces if piece and not file_names.GENERIC.fullmatch(piece.lower())]
-    shared = set.intersection(*map(set, words.values())) if len(paths) > 1 else set()
-    names: dict[str, str] = {}
-    for path in paths:
-        own = [word for word in words[path] if word not in shared] or words[path] or ["model"]
-        name = file_names.as_name(own[0] if len(paths) > 1 else own[-1])
-        taken = [*names.values()]
-        names[path] = next(n for n in (name, *(f"{name}_{i}" for i in range(2, 999))) if n not in taken)
-    return names
-
-
-def _without_ends(piece: str, always: set[str]) -> str:
-    """Return a piece of a file name without the tokens at its ends that the names of all models hold."""
-    words = file_names.tokens(piece)
-    while words and (words[0] in always or not words[0].isalnum()):
-        words.pop(0)
-    while words and (words[-1] in always or not words[-1].isalnum()):
-        words.pop()
-    return "".join(words)
 
 
 def _keep_covered(proposal: Proposal) -> None:
@@ -310,13 +284,30 @@ def _keep_covered(proposal: Proposal) -> None:
     proposal.sets = [one for one in proposal.sets if one.name in kept]
     proposal.models = [model for model in proposal.models if kept <= model.series.keys()]
     proposal.inputs = {name: series for name, series in proposal.inputs.items() if name in kept}
-    proposal.cropped = any(
-        image_files.header(series.files[name])[:2] != image_files.header(series.of.targets[name])[:2]
-        for model in proposal.models
-        for series in model.series.values()
-        if series.of.name in kept
-        for name in _some(series.files)
-    )
+    for model in proposal.models:
+        for series in model.series.values():
+            _compare_sizes(proposal, series)
+
+
+def _compare_sizes(proposal: Proposal, series: Series) -> None:
+    """Propose a crop where predictions are smaller than targets, unless others of the same size are whole."""
+    sizes: dict[tuple[int, int], dict[str, tuple[int, int]]] = defaultdict(dict)
+    for name in _some(series.files):
+        target, header = (image_files.header(files[name]) for files in (series.of.targets, series.files))
+        sizes[target[:2]][series.files[name]] = header[:2]
+    for target_size, found in sizes.items():
+        for file, size in found.items():
+            if size == target_size:
+                continue
+            smaller = f"{file} is {size[1]}×{size[0]}, its target {target_size[1]}×{target_size[0]}"
+            if target_size in found.values():
+                proposal.unsure.append(f"{smaller}, where others are whole: it is taken for a mistake")
+            elif not proposal.cropped:
+                proposal.cropped = True
+                proposal.unsure.append(
+                    f"{smaller}: `crop: topleft` is assumed, the border missing at the right and below; `center` is "
+                    "where it is missing on all sides"
+                )
 
 
 def _add_classical(proposal: Proposal) -> None:
@@ -350,9 +341,9 @@ def _add_classical(proposal: Proposal) -> None:
 
 def _choose_reference(proposal: Proposal, wanted: str | None) -> None:
     names = [one.name for one in proposal.sets]
+    if wanted and wanted not in names:
+        raise InputError(f"--reference: {unknown(f'no set is called {wanted!r}', wanted, names)}")
     if wanted and len(names) > 1:
-        if wanted not in names:
-            raise InputError(f"--reference: {unknown(f'no set is called {wanted!r}', wanted, names)}")
         proposal.reference = wanted
         return
     called = [name for name in names if file_names.says(file_names.REFERENCE, name)]
@@ -372,7 +363,7 @@ def _choose_reference(proposal: Proposal, wanted: str | None) -> None:
         )
     elif not called:
         reason = "it holds the most images"
-        if len(unknown_sets) < len(names):
+        if 0 < len(unknown_sets) < len(names):
             alone = unknown_sets == [proposal.reference]
             reason = "the others are known tests" if alone else "its name tells nothing of tests"
         proposal.unsure.append(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ensir import registry
 from ensir.cells import statistics
@@ -77,7 +80,10 @@ def estimate(
 
 
 def _warm_up(module: Any, everything: Statistics, settings: dict[str, Any], device: str) -> None:
-    """Fit one cell: what is imported, compiled or started once is no part of the time."""
-    if "auto" not in settings.values() and len(everything):
-        cells = statistics.cells_of(everything, settings).without_folds()
-        module.estimate_weights(cells.taken(slice(1)), cells, settings, device, lambda done, total: None)
+    """Fit two cells, as if of two images: what is imported, compiled or started once is no part of the time."""
+    two = everything.taken(slice(2))
+    if len(two) == 2:
+        two = replace(two, fold=np.arange(2, dtype=two.fold.dtype))
+        settings = settled(module, two, settings, device)
+        cells = statistics.cells_of(two, settings)
+        module.estimate_weights(cells.without_folds(), cells, settings, device, lambda done, total: None)
