@@ -307,7 +307,7 @@ def test_fuse_wants_the_models_of_the_lut(folder: Path, fitted: Path, tmp_path: 
         ),
         (
             ["fit", "--method", "zzpm", "--target", "ref/gt", "--prediction", "a=ref/a", "-o", "x"],
-            "allowed: ensir",
+            "allowed: best, ensir",
         ),
         (["score", "--target", "test/gt", "--prediction", "a=ref/a"], "--prediction a: no file for"),
         (["score", "--target", "test", "--prediction", "a=wide"], "no folder wide"),
