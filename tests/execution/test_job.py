@@ -6,20 +6,24 @@ import errno
 import gc
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from ensir.errors import InputError
 from ensir.execution.job import job
 from ensir.execution.stopping import Terminated, stoppable
+from ensir.images import image_files
 from ensir.storage.failures import described, errno_of, reason
 
 
@@ -97,6 +101,55 @@ def test_a_job_that_fails_logs_one_line(log: Path, capfd: pytest.CaptureFixture,
     assert begun.endswith(" INFO r")
     assert " ERROR " in error
     assert line in error
+
+
+def test_a_job_without_room_for_its_log(log: Path, capfd: pytest.CaptureFixture):
+    """What went wrong is told where errors of the job go otherwise; a job that goes well needs no log."""
+    log.symlink_to("/dev/full")
+
+    def refuse() -> None:
+        raise InputError("x.png: no such file")
+
+    assert run(log, refuse) == 1
+    error = capfd.readouterr().err
+    assert error.endswith(" ERROR x.png: no such file\n")
+    assert error.count("\n") == 1
+    with job(SimpleNamespace(threads=1, log=[log], rule="r", wildcards=[])) as progress:
+        progress(1, 2)
+        logging.getLogger("ensir").warning("odd")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_log_that_cannot_be_written(log: Path):
+    log.symlink_to(log.parent / "nowhere/job.log")
+    with (
+        pytest.raises(SystemExit, match=r"job.log: No such file or directory; fix the path, then run again"),
+        job(SimpleNamespace(threads=1, log=[log], rule="r", wildcards=[])),
+    ):
+        pass
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_limit_of_threads_is_one_line(threads: int):
+    """As a user who may have so many threads; HDF5, Zarr and OpenBLAS want more."""
+    dropped = ["--reuid=65534", "--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    command = f"ulimit -u {threads}; exec {sys.executable} -c 'from ensir.cli import app; app()' fit"
+    command += " --target gt --prediction a=a --prediction b=b -o out/my.lut"
+    with tempfile.TemporaryDirectory() as name:  # one that everybody may enter
+        folder = Path(name)
+        folder.chmod(0o755)
+        for model in "gt", "a", "b":
+            image_files.write(folder / model / "1.png", np.zeros((16, 16, 3), np.uint8))
+        (folder / "out").mkdir()
+        (folder / "out").chmod(0o777)
+        told = subprocess.run(
+            ["setpriv", *dropped, "bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert told.returncode == 1, told.stderr
+        assert "error: no more threads can be started; allow more (`ulimit -u`), or use fewer" in told.stderr
+        assert not list((folder / "out").glob("*.lut"))
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(log: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,9 @@ from ensir.errors import InputError
 from ensir.execution import stopping
 from ensir.execution.stopping import Terminated, silent, stoppable
 from ensir.storage import failures
+
+# OpenBLAS starts a thread for each core when it is loaded, which no command needs, and ends a process that may not.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 with silent():  # for a second or two
     import typer
@@ -52,7 +56,9 @@ class Group(TyperGroup):
             _exit(over + stopping.message(stop), stopping.exit_code(stop))
         except BrokenPipeError:  # `ensir table | head`: Typer ends quietly
             raise
-        except Exception as error:
+        except BaseException as error:
+            if not failures.is_failure(error):
+                raise
             message = failures.described(error) or (str(error) if isinstance(error, OSError) else None)
             if message is None:
                 raise

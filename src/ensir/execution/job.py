@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -43,8 +43,11 @@ def job(snakemake: Any) -> Iterator[Progress]:
     gc.disable()  # until the first image or step: what imports leave is no garbage, and looking costs 0.1 s
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = str(snakemake.threads)
-    Path(snakemake.log[0]).write_text("")
-    log_file = logging.FileHandler(str(snakemake.log[0]))  # appends, as what is printed does
+    try:
+        Path(snakemake.log[0]).write_text("")
+        log_file = LogFile(str(snakemake.log[0]))  # appends, as what is printed does
+    except OSError as error:
+        sys.exit(f"error: {failures.described(error) or error}")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[log_file], force=True
     )
@@ -61,7 +64,9 @@ def job(snakemake: Any) -> Iterator[Progress]:
     except (KeyboardInterrupt, Terminated) as stop:
         log.info("stopped")
         sys.exit(exit_code(stop))
-    except Exception as error:
+    except BaseException as error:
+        if not failures.is_failure(error):
+            raise
         message = failures.described(error)
         if message is None:
             _fail(f"unexpected {type(error).__name__}: {error}; the log shows where", traceback=True)
@@ -73,6 +78,25 @@ def job(snakemake: Any) -> Iterator[Progress]:
         devices.peak_memory(),
     )
     gc.freeze()  # or Python looks through all modules for garbage before it ends: 0.2 s
+
+
+class LogFile(logging.FileHandler):
+    """A log; what it has no room for goes where the job's errors went before, and stops no job."""
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        self.otherwise = os.dup(2)
+
+    def close(self) -> None:
+        """Close the file, with or without what there was no room for."""
+        with suppress(OSError):
+            super().close()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Write a record elsewhere, if it tells of an error."""
+        if record.levelno >= logging.ERROR:
+            with suppress(OSError):
+                os.write(self.otherwise, f"{self.format(record)}\n".encode())
 
 
 def _fail(message: str, traceback: bool = False) -> NoReturn:

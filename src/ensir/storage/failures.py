@@ -26,6 +26,9 @@ FIXES = {
     errno.EMFILE: "allow more open files (`ulimit -n`)",
     errno.EIO: "check the disk and its connection",
 }
+NO_THREADS = re.compile(
+    r"can't start new thread|can't spawn worker thread"
+)  # as Python and Rust (obstore) say it
 LONGEST = 500  # characters of a reason
 # The number, as HDF5, Rust (safetensors, obstore) and Python write it into the text of an error.
 NUMBER = re.compile(r"(?:errno = |os error |\[Errno )(\d+)")
@@ -58,10 +61,17 @@ def _own_errno(error: BaseException) -> int:
 
 def described(error: BaseException) -> str | None:
     """Return a line about an error of the operating system: where, what, and how to fix it; None for other errors."""
+    if any(NO_THREADS.search(str(link)) for link in _chain(error)):
+        return "no more threads can be started; allow more (`ulimit -u`), or use fewer cores, then run again"
     number = errno_of(error)
     if number is None:
         return None
     return f"{_place(error)}: {os.strerror(number)}; {FIXES[number]}, then run again"
+
+
+def is_failure(error: BaseException) -> bool:
+    """Return whether an error is no request to end; those of libraries in Rust are no `Exception`."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _place(error: BaseException) -> str:
