@@ -80,6 +80,7 @@ def make(folder: Path, megabytes: int = 30) -> Path:
         *files,
         samples,
         {name: {} for name in sections},
+        {name: {} for name in sections},
         config.report.title,
         megabytes,
         2,

@@ -18,6 +18,7 @@ STAGES = {
     "seal_predictions": "predict",
     "seal_fused": "fuse",
     "summarize": "score",
+    "select": "report",
     "tables": "report",
     "provenance": "report",
 }

@@ -159,7 +159,7 @@ def test_all_in_one_round(folder):
         "`crop` in datasets.test where a few border pixels are missing",
         "models.f: function own_check:smoth: cannot be imported (module 'own_check' has no attribute 'smoth'); fix "
         "`function`",
-        "models.typo.paht: unknown key; allowed: kind, path, suffix, value_range, array, any_range; did you mean "
+        "models.typo.paht: unknown key; allowed: kind, path, suffix, value_range, array, any_range, seconds; did you mean "
         "'path'?",
         "models.typo.path: is missing; allowed: text",
         "models.w.path: net.onnx: no such file; fix the path",

@@ -74,7 +74,7 @@ WRONG = [
     (
         "models.IMDN.paht",
         "x",
-        "unknown key; allowed: kind, path, suffix, value_range, array, any_range; did you mean 'path'?",
+        "unknown key; allowed: kind, path, suffix, value_range, array, any_range, seconds; did you mean 'path'?",
     ),
     (
         "experiments.denoise.test",
@@ -121,12 +121,12 @@ WRONG = [
     (
         "experiments.folders.methods.spare.kind",
         GONE,
-        "is missing, and 'spare' is no kind; allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, zzpm",
+        "is missing, and 'spare' is no kind; allowed: adaboost, average, bagging, best, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, weighted, zzpm",
     ),
     (
         "experiments.folders.methods.spare.kind",
         "averag",
-        "'averag' is wrong; allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, zzpm; did you mean 'average'?",
+        "'averag' is wrong; allowed: adaboost, average, bagging, best, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, weighted, zzpm; did you mean 'average'?",
     ),
     # wrong types
     ("datasets.train.scale", "four", "'four' is wrong; allowed: whole number, at least 1, at most 64"),
@@ -319,7 +319,7 @@ ELSEWHERE = [
         "experiments.denoise.methods.ensr",
         {},
         "experiments.denoise.methods.ensr.kind: is missing, and 'ensr' is no kind; "
-        "allowed: adaboost, average, bagging, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, zzpm; did you mean 'ensir'?",
+        "allowed: adaboost, average, bagging, best, ensir, gbdt, hgbt, least_squares, local_filters, ptgrm, refesr, rforest, weighted, zzpm; did you mean 'ensir'?",
     ),
     (
         "experiments.folders.methods.ensir",
@@ -453,7 +453,7 @@ SHA = "a1" * 32
         ({"path": "gs://bucket/{dataset}"}, "path", f"'gs://bucket/{{dataset}}' is wrong; allowed: {WHERE}"),
         ({"path": "s3://bucket/IMDN"}, "path", "'s3://bucket/IMDN' must contain {dataset}: bare, test, train use it"),
         ({"digests": {"test": "a1"}}, "digests.test", "'a1' is wrong; allowed: SHA-256 (64 digits of 0–9 and a–f)"),
-        ({"copy": True}, "copy", "unknown key; allowed: kind, path, digests, fetch"),
+        ({"copy": True}, "copy", "unknown key; allowed: kind, path, digests, fetch, seconds"),
     ],
 )  # fmt: skip
 def test_stores(changes, key, message):

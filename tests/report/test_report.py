@@ -149,6 +149,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "summary": summary,
         "samples": [sample],
         "curves": {"sr_x2": {}},
+        "selections": {"sr_x2": {}},
         "title": "Ours <b> & theirs",
         "megabytes": 30,
         "threads": 2,

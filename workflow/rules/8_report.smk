@@ -1,12 +1,41 @@
 # 8 · REPORT: scores → the tables of a paper; with one test image per dataset and the LUTs → one page
+#     first, SELECT: statistics → what each subset of the models is worth
 #
 # REQUIRED INPUTS
+#   select: results/statistics/{experiment}/bins.zarr
 #   results/scores.csv, results/summary.csv, of each test set the part with the pictured image and all that was made of it,
 #   the LUTs, the curves of trained refiners
 # OUTPUTS
+#   results/selections/{experiment}/{method}/*.csv  subsets, models, gains, images; see ensir.scoring.selection
 #   results/tables/{experiment}/*.{csv,md,tex}   comparison, differences; bin_width, max_steps, runtime where they apply
 #   results/report.html                          self-contained
 #   results/provenance.json                      configuration, versions, machine; where, when and how each result was made
+
+
+# One job for all experiments: it takes milliseconds, unless there are many models, and a job takes a second to start.
+rule select:
+    input:
+        unpack(reading(lambda w: reads.select())),
+    output:
+        reads.selections.files(),
+    log:
+        layout.log("select"),
+    benchmark:
+        layout.benchmark("select")
+    conda:
+        environment
+    threads: reads.selections.threads()
+    resources:
+        mem_mb=growing(4000),
+        runtime=120,
+    params:
+        results_folder=results_folder,
+        selections=reads.selections.asked(),
+        source=stage_code("select", reads.selections.sections(), reads.selections.modules()),
+    message:
+        "select models"
+    script:
+        "../scripts/select.py"
 
 
 rule tables:
@@ -54,6 +83,7 @@ rule report:
         experiments=reads.experiments(),
         samples=reads.samples(),
         curves=reads.curves(),
+        selections=reads.selections.folders(),
         title=settings.report.title,
         megabytes=settings.report.megabytes,
         source=stage_code(

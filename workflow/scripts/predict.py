@@ -6,6 +6,7 @@ with job(snakemake) as progress, recorded(**snakemake.params.made_of):
     from ensir.stages.predict import predict
 
     layout = Layout(snakemake.params.results_folder)
+    base = snakemake.input.get("base")
     predict(
         layout.place(snakemake.output.part),
         dataset_part=snakemake.input.dataset,
@@ -18,5 +19,6 @@ with job(snakemake) as progress, recorded(**snakemake.params.made_of):
         network=list(snakemake.input.network),
         device=snakemake.resources.device,
         batch=snakemake.resources.batch,
-        base_part=snakemake.input.get("base"),
+        base_part=base,
+        base_digest=base and layout.digest(base),
     )

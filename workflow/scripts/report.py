@@ -12,6 +12,7 @@ with job(snakemake) as progress:
         summary=snakemake.input.summary,
         samples=snakemake.params.samples,
         curves=snakemake.params.curves,
+        selections=snakemake.params.selections,
         title=snakemake.params.title,
         megabytes=snakemake.params.megabytes,
         threads=snakemake.threads,

@@ -20,7 +20,19 @@ with silent():  # for a second or two
     import typer
     from typer.core import TyperGroup
 
-    from ensir.cli import check, denoisers, folders, init, luts, reference, refiners, restore, results, run
+    from ensir.cli import (
+        check,
+        denoisers,
+        folders,
+        init,
+        luts,
+        reference,
+        refiners,
+        restore,
+        results,
+        run,
+        select,
+    )
 
 
 # What a value of an option is, as people read it; of an on/off option there is nothing to say.
@@ -115,6 +127,7 @@ for command in (
     results.verify,
     results.gc,
     results.table,
+    select.select,
     reference.reference,
 ):
     app.command()(command)

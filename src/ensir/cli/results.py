@@ -68,7 +68,7 @@ def verify(
     Examples: ensir verify results/predictions/set5/IMDN.zarr; ensir verify --sources
     """
     good = bad = 0
-    for result, problems, fix in _verified(_results_folder(path)):
+    for result, problems, fix in _verified(results_folder(path)):
         good += not problems
         bad += bool(problems)
         for problem in problems:
@@ -78,7 +78,7 @@ def verify(
     typer.echo(f"{good + bad} results checked, {bad} damaged")
     if not good + bad:
         typer.echo(f"{path}: there are no digests of anything here", err=True)
-    sound = not sources or _verify_sources(_results_folder(path))
+    sound = not sources or _verify_sources(results_folder(path))
     raise typer.Exit(1 if bad or not good or not sound else 0)
 
 
@@ -87,7 +87,7 @@ def _verify_sources(path: str) -> bool:
     from ensir.storage import sources
     from ensir.storage.shared import is_url
 
-    layout = None if is_url(path) else _layout_of(Path(path))
+    layout = None if is_url(path) else layout_of(Path(path))
     if layout is None:
         raise InputError(
             f"{path}: only what is in a results folder has records of the files it was made from"
@@ -111,7 +111,7 @@ def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:
     from ensir.storage import digests
     from ensir.storage.shared import ROOT, SharedStore, is_url
 
-    layout = None if is_url(path) else _layout_of(Path(path))
+    layout = None if is_url(path) else layout_of(Path(path))
     if layout:
         for result, problems in digests.verify(path, layout):
             yield str(result), problems, f"move {result} away, then run the workflow again"
@@ -129,7 +129,7 @@ def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:
         )
 
 
-def _results_folder(path: str) -> str:
+def results_folder(path: str) -> str:
     """Return the results folder of a configuration; any other path as it is."""
     if not path.endswith((".yaml", ".yml")):
         return path
@@ -138,7 +138,7 @@ def _results_folder(path: str) -> str:
     return Layout(reading.load(path).results).root
 
 
-def _layout_of(path: Path) -> Layout | None:
+def layout_of(path: Path) -> Layout | None:
     """Find the results folder that a path belongs to: the nearest one with digests."""
     folders = (folder for folder in (path, *path.absolute().parents) if (folder / "digests").is_dir())
     return next((Layout(str(folder)) for folder in folders), None)
@@ -202,7 +202,7 @@ def table(
 
     Example: ensir table results/summary.csv
     """
-    summary = Path(_results_folder(str(path)))
+    summary = Path(results_folder(str(path)))
     if summary.suffix != ".csv":
         summary = Path(Layout(str(summary)).summary)
     from ensir.cli.score_table import show_run

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,6 +16,9 @@ from ensir import registry
 from ensir.errors import InputError
 from ensir.scoring.scores import TIME_METRICS, Cell, Metric, Scores, metric, ranked, read_values
 from ensir.storage.digests import check_before_reading
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
 
 MARKS = {"best": "[bold]{}[/bold]", "second": "[underline]{}[/underline]", "": "{}"}
 
@@ -92,9 +96,7 @@ def show(means: Means, scores: Scores) -> None:
 
     The user's own metrics, whose direction is not known here, have no ranks.
     """
-    from rich.console import Console
     from rich.markup import escape
-    from rich.measure import Measurement
     from rich.table import Table
 
     printed = _printed()
@@ -112,12 +114,19 @@ def show(means: Means, scores: Scores) -> None:
     for i, method in enumerate(methods):
         table.add_row(escape(method), *(MARKS[column[i].mark].format(column[i].text) for column in cells))
     typer.echo(title)
-    console = Console()
-    whole = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-    # Where the terminal is narrower, it wraps the lines: a table that was cut would have no numbers.
-    Console(width=max(console.width, whole)).print(table)
+    print_table(table)
     for note in scores.notes(means.experiment, {m: printed.get(m, Metric(m, "", 4)) for _, m in columns}):
         typer.echo(note)
+
+
+def print_table(table: RichTable) -> None:
+    """Print a table, as wide as it is: where the terminal is narrower, it wraps the lines."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    whole = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+    Console(width=max(console.width, whole)).print(table)  # one that was cut would have no numbers
 
 
 def _head(dataset: str, name: str, images: int, printed: dict[str, Metric]) -> str:

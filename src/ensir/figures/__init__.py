@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ensir.methods import UsesInput
     from ensir.storage.progress import Progress
 
-Reading = Literal["scores", "sample", "reference", "test", "statistics", "lut"]
+Reading = Literal["scores", "sample", "reference", "test", "statistics", "lut", "selection"]
 
 
 class PaperFigure(Section):
@@ -28,7 +28,8 @@ class PaperFigure(Section):
 
     reads: ClassVar[tuple[Reading, ...]] = ()
     """Results that it is made from: the `scores` on the test set; the `sample`, the part with the pictured image and
-    all results of it; all parts of the `reference` or the `test` set, with the predictions; `statistics` and `lut`."""
+    all results of it; all parts of the `reference` or the `test` set, with the predictions; the
+    `statistics`, the `lut` and the `selection` of the method."""
 
     depends_on: ClassVar[tuple[Literal["models", "methods", "score"], ...]] = ()
     """Keys of the experiment that it depends on; `methods` are the suitable ones, or the one that it is drawn for."""

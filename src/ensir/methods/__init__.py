@@ -109,6 +109,10 @@ class CombiningMethod(Section):
     chooses: ClassVar[bool] = False
     """Whether it is made of the judged methods of its experiment; its `fit` gets a list of `Candidate`."""
 
+    selects: ClassVar[bool] = False
+    """Whether its module has `Subsets`, which fits to subsets of the models with images held out in turn, from its
+    statistics alone; see `ensir.scoring.selection`."""
+
     swept: ClassVar[dict[str, Swept]] = {}
     """The options that `sweep` varies to make further instances."""
 
@@ -186,6 +190,11 @@ class Binned(Tabulated):
             )
 
 
+def widths_tried(bin_width: int | Literal["auto"], finest: int) -> list[int]:
+    """Return the widths that a setting stands for, of statistics of the finest one."""
+    return [width for width in WIDTHS if width % finest == 0] if bin_width == "auto" else [bin_width]
+
+
 def finest_width(bin_width: Any) -> Any:
     """Return the finest width that a setting may resolve to."""
     return min(WIDTHS) if bin_width == "auto" else bin_width
@@ -219,10 +228,8 @@ def held_out(
     InputError
         There is only one image.
     """
-    width = settings["bin_width"]
-    widths = [w for w in WIDTHS if w % everything.bin_width == 0] if width == "auto" else [width]
     options, errors = [], []
-    for width in widths:
+    for width in widths_tried(settings["bin_width"], everything.bin_width):
         candidate = {**settings, "bin_width": width}
         settled, found = module.held_out(statistics.cells_of(everything, candidate), candidate, device)
         options += settled

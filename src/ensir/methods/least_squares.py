@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ensir.arithmetic.functions import quadratic_form
+from ensir.arithmetic.functions import decibels, quadratic_form
 from ensir.cells import key
 from ensir.cells.lut import ESTIMATED, CellWeights, LutMethod
-from ensir.cells.statistics import Statistics, folds_of
-from ensir.methods import Binned, Progress
+from ensir.cells.statistics import Statistics, cells_of, folds_of
+from ensir.methods import Binned, Progress, widths_tried
+from ensir.scoring.selection import HeldOut
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float64, Int, Real
 
 STRENGTHS = (0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)  # λ, in squared levels of 0–255
+PEAK = 255  # of what a PSNR is
+ROUNDING = 1e-9  # squared levels per value: with less, an image is perfect
 TIE = (
     1e-11  # λ is at least this fraction of the error, so that models that are equal in a cell follow a_global
 )
@@ -32,6 +35,7 @@ class LeastSquares(Binned):
 
     timed: ClassVar[bool] = True
     judged: ClassVar[bool] = True
+    selects: ClassVar[bool] = True
 
     kind: Literal["least_squares"] = "least_squares"
     strength: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
@@ -194,6 +198,45 @@ class LeaveOneOut:
             TIE,
         )
         return errors
+
+
+class Subsets:
+    """Fits to subsets of the models, of which each image is held out in turn.
+
+    What "auto" chooses is chosen for each subset anew, as in an experiment with these models alone.
+
+    Parameters
+    ----------
+    everything : Statistics
+        Statistics of the reference, fold by fold.
+    settings : dict
+        The section of the configuration, as plain data.
+
+    Raises
+    ------
+    InputError
+        The reference is a single image.
+    """
+
+    def __init__(self, everything: Statistics, settings: dict[str, Any]):
+        self.strengths = strengths_of(settings)
+        widths = widths_tried(settings["bin_width"], everything.bin_width)
+        self.cells = [LeaveOneOut(cells_of(everything, {**settings, "bin_width": width})) for width in widths]
+
+    def held_out(self, models: Sequence[int]) -> HeldOut:
+        """Fit to the models with these numbers, ascending."""
+        least = np.inf
+        for cells in self.cells:
+            errors = cells.errors(models, self.strengths)
+            of_strengths = losses(errors, cells.count)
+            best = int(of_strengths.argmin())
+            if of_strengths[best] < least:
+                least, chosen = of_strengths[best], (errors[:, best], cells, self.strengths[best])
+        errors, cells, strength = chosen
+        psnr = np.full(len(errors), np.inf)
+        wrong = errors > ROUNDING * cells.count
+        psnr[wrong] = decibels(PEAK**2 * cells.count[wrong] / errors[wrong])
+        return HeldOut(psnr, cells.bin_width, strength)
 
 
 def solve(

@@ -6,6 +6,7 @@ from typing import Any
 
 from ensir import registry
 from ensir.planning.reads import Read, Reads, flat, sampled
+from ensir.scoring import selection
 
 
 class FigureReads:
@@ -36,6 +37,7 @@ class FigureReads:
             "reference": lambda: self.reads.reference(experiment),
             "test": lambda: self.reads.predicted(dataset, section.models),
             "statistics": lambda: self.reads.statistics(experiment, method),
+            "selection": lambda: self.layout.selection(experiment, method),
             "lut": lambda: self.layout.lut(experiment, method),
         }
         return {
@@ -61,6 +63,8 @@ class FigureReads:
                     read.results[word] = sampled(source)
                 case "reference" | "test":
                     read.results[word] = flat(source)
+                case "selection":
+                    read.files[word] = selection.files(source)
                 case _:
                     read.results[word] = source
         return read

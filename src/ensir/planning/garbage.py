@@ -19,7 +19,7 @@ DIGESTED = (
     "luts",
     "fused",
 )  # for other rules to compare
-OTHERS = ("denoisers", "refiners", "images", "scores", "seconds", "figures", "sources")
+OTHERS = ("denoisers", "refiners", "images", "scores", "seconds", "selections", "figures", "sources")
 
 
 def needed(plan: Plan) -> set[Path]:
@@ -67,6 +67,8 @@ def needed(plan: Plan) -> set[Path]:
                     results.add(layout.estimate_seconds(name, method, shard))
             if options.made == "fit":
                 results |= {layout.fit(name, method), layout.fit_seconds(name, method)}
+            if options.selects:
+                results.add(layout.selection(name, method))
             for dataset in experiment.tests:
                 add_fused(name, dataset, method)
                 results.add(layout.images(name, dataset, method))
@@ -88,9 +90,10 @@ def garbage(layout: Layout, plans: list[Plan]) -> Iterator[Path]:
     digests = {Path(layout.digest(str(path))) for path in kept}
     kept |= digests | {layout.origin_of(digest) for digest in digests}
     kept |= {
-        Path(layout.digest(layout.figures(name))).with_suffix("")
+        Path(layout.digest(folder)).with_suffix("")
         for plan in plans
-        for name in plan.config.experiments
+        for name, experiment in plan.config.experiments.items()
+        for folder in (layout.figures(name), *(layout.selection(name, m) for m in experiment.methods))
     }
     above = {parent for path in kept for parent in path.parents}
     kinds = (*DIGESTED, *OTHERS)

@@ -14,6 +14,7 @@ from ensir.networks.sections import Refiner
 from ensir.planning.code import stage_code
 from ensir.planning.networks import Refinement
 from ensir.planning.plan import Plan
+from ensir.planning.selections import Selections
 from ensir.planning.targets import Targets
 
 Parts = list[tuple[str, list[str]]]  # each part of a dataset, and the parts of the models' predictions
@@ -53,7 +54,7 @@ class Reads:
 
     def __init__(self, plan: Plan):
         self.plan, self.config, self.layout = plan, plan.config, plan.layout
-        self.targets = Targets(plan)
+        self.targets, self.selections = Targets(plan), Selections(plan)
 
     def method(self, experiment: str, method: str) -> CombiningMethod:
         """Return the section of a method."""
@@ -307,7 +308,11 @@ class Reads:
                     files += [self.layout.estimate_seconds(name, method, shard) for shard in shards]
         return files
 
-    # ── report ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── select, report ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def select(self) -> Read:
+        """Select: the statistics."""
+        return Read({"statistics": sorted({asked["statistics"][1] for asked in self.selections.asked()})})
 
     def experiments(self) -> dict[str, Any]:
         """Report: the sections of all experiments, as plain data, without what figures show and what is kept."""
@@ -350,13 +355,14 @@ class Reads:
         ]
 
     def report(self) -> Read:
-        """Report: the samples, the tables of scores, the curves of trained refiners."""
+        """Report: the samples, the tables of scores, the curves of trained refiners, the selections."""
         return Read(
             {"results": [path for sample in self.samples() for path in sampled(sample)]},
             {
                 "scores": self.layout.all_scores,
                 "summary": self.layout.summary,
                 "curves": [path for curves in self.curves().values() for path in curves.values()],
+                "selections": self.selections.files(),
             },
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ensir.cells.support import Support
 from ensir.drawing.pictures import Window
+from ensir.report.selection import Shown
 from ensir.scoring.scores import Table
 
 
@@ -95,3 +96,4 @@ class Experiment:
     occupancy: dict[str, str]
     fits: dict[str, dict[str, str]]
     training: str
+    selections: list[Shown]

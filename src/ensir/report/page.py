@@ -16,7 +16,7 @@ from ensir.drawing import pictures, style
 from ensir.drawing.pictures import QUALITIES, Quality, Window
 from ensir.figures import calibration, gain, occupancy
 from ensir.figures.calibration import Tally
-from ensir.report import findings, made, tables, training
+from ensir.report import findings, made, selection, tables, training
 from ensir.report.content import Experiment, Picture, TestSet, Weighing
 from ensir.scoring.scores import Scores, Table, direction, first_metric, metrics_of
 from ensir.storage import provenance, reading
@@ -36,6 +36,7 @@ def page(
     scores: Scores,
     samples: list[dict[str, Any]],
     curves: dict[str, dict[str, str]],
+    selections: dict[str, dict[str, str]],
     title: str,
     megabytes: int,
     threads: int,
@@ -52,9 +53,16 @@ def page(
     left_out = tables.left_out(samples)
     content = [
         _experiment(
-            name, experiments[name], scores, shown[name], fitted.get(name, {}), curves[name], left_out[name]
+            name,
+            section,
+            scores,
+            shown[name],
+            fitted.get(name, {}),
+            curves[name],
+            selections[name],
+            left_out[name],
         )
-        for name in experiments
+        for name, section in experiments.items()
     ]
     return _page(title, content)
 
@@ -66,6 +74,7 @@ def _experiment(
     tests: list[TestSet],
     fitted: dict[str, str | None],
     curves: dict[str, str],
+    selections: dict[str, str],
     left_out: list[str],
 ) -> Experiment:
     luts = {method: lut.load(path) for method, path in fitted.items() if path and path.endswith(".lut")}
@@ -89,6 +98,7 @@ def _experiment(
         },
         made.summaries(section["methods"], fitted),
         style.inline(training.drawing(curves), salt=f"{name}/training") if curves else "",
+        selection.shown(name, selections),
     )
 
 

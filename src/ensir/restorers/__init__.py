@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from ensir.images.codes import Header
 from ensir.section import Context, Problem, Section, check_inputs, shown
@@ -25,14 +26,28 @@ if TYPE_CHECKING:
 class RestorerModel(Section):
     """What all models have."""
 
+    seconds: float | None = Field(
+        None,
+        ge=0,
+        description="how long it takes for one image of the reference, where it runs; without, what its jobs here took",
+    )
+
     restores_inputs: ClassVar[bool] = True
     """Whether it restores the inputs of a dataset, which must then have some."""
+
+    one_by_one: ClassVar[bool] = False
+    """Whether it restores one image after the other, unless it is told to take a `batch`."""
 
     adopted: ClassVar[bool] = False
     """Whether its predictions are stored elsewhere, and parts refer to them."""
 
     gives_features: ClassVar[bool] = False
     """Whether it is a network whose features can guide a refiner."""
+
+    @property
+    def traced(self) -> dict[str, Any]:
+        """What predictions depend on; not how long they take."""
+        return {key: value for key, value in super().traced.items() if key != "seconds"}
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:

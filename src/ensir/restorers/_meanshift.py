@@ -24,6 +24,7 @@ class MeanShiftModel(Computed, RestorerModel):
     precision: Precision = "float32"
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the noise of the steps")
 
+    one_by_one: ClassVar[bool] = True
     untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device"})
 
     @classmethod

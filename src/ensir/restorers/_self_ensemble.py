@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -44,6 +44,8 @@ class TurnableModel(RestorerModel):
     orientation: Name | None = Field(
         None, description="restore each image mirrored, then turned by so many degrees, and turn it back"
     )
+
+    one_by_one: ClassVar[bool] = True
 
     @property
     def traced(self) -> dict[str, Any]:

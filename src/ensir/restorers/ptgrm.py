@@ -35,6 +35,7 @@ class PtgrmModel(Refiner, NetworkModel, RestorerModel):
     base: Name = Field(description="name of the model whose predictions are refined")
 
     refines: ClassVar[str] = "base"
+    one_by_one: ClassVar[bool] = True
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:

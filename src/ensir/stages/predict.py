@@ -18,7 +18,7 @@ from ensir.images.colours import replicated
 from ensir.images.cropping import cropped
 from ensir.images.depth import to_integers, unit
 from ensir.restorers._self_ensemble import oriented
-from ensir.storage import digests, provenance, reading, writing
+from ensir.storage import digests, origin, provenance, reading, writing
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def predict(
     device: str = "auto",
     batch: int = 1,
     base_part: str | None = None,
+    base_digest: str | None = None,
 ) -> None:
     """Run a base model over the images of a part.
 
@@ -65,8 +66,8 @@ def predict(
         Where the network runs.
     batch : int
         Images or pieces of one size that go through the network at once.
-    base_part : str or None
-        The part with the predictions that a refiner refines.
+    base_part, base_digest : str or None
+        The part with the predictions that a refiner refines, and its digest file.
 
     Raises
     ------
@@ -95,11 +96,15 @@ def predict(
         "versions": provenance.versions("numpy"),
         **reading.identity(part),
     }
-    origins = files or [f"model {model}, image {name!r}" for name in part.names]
+    where = files or [f"model {model}, image {name!r}" for name in part.names]
     images = ahead(_degraded(part, base, with_input=not files))
+    seconds = _seconds_of(base, base_digest)
     predictions = iter(oriented(restorer, settings, images))
+    if not files:
+        one_by_one = registry.section("restorers", settings["kind"]).one_by_one and batch == 1
+        predictions = timed(predictions, seconds, model, one_by_one)
     started = time.monotonic()
-    _write(place, attributes, part, predictions, origins, files, crop, progress)
+    _write(place, attributes, part, predictions, seconds, where, files, crop, progress)
     next(predictions, None)  # lets the restorer delete what it kept in case the job was killed
     speed = len(part.names) / (time.monotonic() - started)
     log.info("%.3g images per second, peak memory %s", speed, devices.peak_memory())
@@ -113,6 +118,33 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
         while (item := upcoming.result()) is not end:
             upcoming = thread.submit(next, iterator, end)
             yield item  # type: ignore[misc]  # the end is not yielded
+
+
+def timed(
+    items: Iterator[Item], seconds: dict[str, float | None], name: str, one_by_one: bool
+) -> Iterator[Item]:
+    """Yield items, and write under a name the seconds that all of them so far took to be made.
+
+    Libraries load for the first: where items are made one by one, it counts as much as the mean of the others.
+    """
+    taken, end = list[float](), object()
+    while True:
+        started = time.perf_counter()
+        item = next(items, end)
+        if item is end:
+            return
+        taken.append(time.perf_counter() - started)
+        counted = taken[1:] if one_by_one and len(taken) > 1 else taken
+        seconds[name] = sum(counted) / len(counted) * len(taken)
+        yield item  # type: ignore[misc]  # the end is not yielded
+
+
+def _seconds_of(base: reading.Part | None, digest: str | None) -> dict[str, float | None]:
+    """Return the seconds of all models that ran for what is refined, by name; None where they are not known."""
+    if base is None or digest is None:
+        return {}
+    recorded: dict[str, float | None] = origin.read(digest).get("seconds", {base.attributes["model"]: None})
+    return recorded
 
 
 def _degraded(
@@ -143,18 +175,22 @@ def _write(
     attributes: dict[str, Any],
     part: reading.Part,
     predictions: Iterator[np.ndarray],
-    origins: Sequence[str],
+    seconds: dict[str, float | None],
+    where: Sequence[str],
     files: list[str],
     crop: str | None,
     progress: Progress,
 ) -> None:
-    """Write predictions as they come, as integers of the target's depth; origins name them in error messages."""
+    """Write predictions as they come, as integers of the target's depth; `where` names them in error messages."""
     size = part.value.size * part.dtype.itemsize
-    with writing.new_group(place, attributes, size) as group:
+    measured = {"seconds": seconds} if seconds else {}
+    with writing.new_group(place, attributes, size, measured) as group:
         writer = writing.ImageWriter(group, part.names, part.shapes, part.dtype)
-        for i, (shape, origin) in enumerate(zip(part.shapes, origins, strict=True)):
-            prediction = _fit(next(predictions), shape, crop, origin, part.attributes.get("grey") is not None)
-            writer.append(writing.flatten(to_integers(prediction, part.dtype, origin)))
+        for i, (shape, from_there) in enumerate(zip(part.shapes, where, strict=True)):
+            prediction = _fit(
+                next(predictions), shape, crop, from_there, part.attributes.get("grey") is not None
+            )
+            writer.append(writing.flatten(to_integers(prediction, part.dtype, from_there)))
             progress(i + 1, len(part.names))
         writer.close()
         if files:

@@ -20,6 +20,7 @@ def report(
     summary: str,
     samples: list[dict[str, Any]],
     curves: dict[str, dict[str, str]],
+    selections: dict[str, dict[str, str]],
     title: str,
     megabytes: int,
     threads: int,
@@ -41,6 +42,8 @@ def report(
         method) and `files` (how many images are tested, of how many there are).
     curves : dict
         For each experiment, the CSV files of its refiners' trainings, by name.
+    selections : dict
+        For each experiment, the folders of its selections of models, by method.
     title : str
         Heading of the page.
     megabytes : int
@@ -50,6 +53,8 @@ def report(
     progress : callable
         Gets the number of finished samples.
     """
-    text = page(experiments, read(scores, summary), samples, curves, title, megabytes, threads, progress)
+    text = page(
+        experiments, read(scores, summary), samples, curves, selections, title, megabytes, threads, progress
+    )
     with written(place) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -8,20 +8,23 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from ensir.errors import InputError
 from ensir.storage import digests, failures, origin, stop_request
 from ensir.storage.layout import Place
 
 LONGEST = 160  # bytes of a file name: with host (64), process number and `.old` they are fewer than 255
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def written(place: Place, size: int = 0) -> Iterator[Path]:
+def written(place: Place, size: int = 0, measured: Mapping[str, Any] = NOTHING) -> Iterator[Path]:
     """Write a result under a partial name, then rename it to its place.
 
     Holds a lock on the place meanwhile: another process that writes the same result waits. What killed writers left
@@ -32,6 +35,8 @@ def written(place: Place, size: int = 0) -> Iterator[Path]:
     place : Place
     size : int
         Estimated size in bytes; checked against the free space before anything is written.
+    measured : mapping
+        For the record beside the digest; may be filled while the result is written.
 
     Yields
     ------
@@ -53,7 +58,7 @@ def written(place: Place, size: int = 0) -> Iterator[Path]:
             try:
                 yield partial
                 stop_request.check()
-                _swap_in(partial, place)
+                _swap_in(partial, place, measured)
             finally:
                 remove(partial)
 
@@ -99,7 +104,7 @@ def _short(name: str) -> str:
     return name if len(encoded) <= LONGEST else hashlib.sha256(encoded).hexdigest()
 
 
-def _swap_in(partial: Path, place: Place) -> None:
+def _swap_in(partial: Path, place: Place, measured: Mapping[str, Any]) -> None:
     text = digests.digests(partial, name=place.path.name)
     if partial.is_file():
         _to_disk(partial)
@@ -114,22 +119,22 @@ def _swap_in(partial: Path, place: Place) -> None:
         remove(old)
     else:
         os.replace(partial, place.path)
-    _vouch(place, text, checksums)
+    _vouch(place, text, checksums, measured)
 
 
 def vouch(place: Place) -> None:
     """Write the digest of a result that is in its place already, where it has one."""
-    _vouch(place, digests.digests(place.path), digests.checksums(place.path))
+    _vouch(place, digests.digests(place.path), digests.checksums(place.path), NOTHING)
 
 
-def _vouch(place: Place, text: str, checksums: dict[str, str]) -> None:
+def _vouch(place: Place, text: str, checksums: dict[str, str], measured: Mapping[str, Any]) -> None:
     if place.digest is None:
         return
     place.digest.parent.mkdir(parents=True, exist_ok=True)
     with replaced(place.digest) as unfinished:
         unfinished.write_text(text)
         _to_disk(unfinished)  # a store's chunks carry checksums, and its metadata a digest: this one
-        origin.write(place.digest, checksums)
+        origin.write(place.digest, checksums, measured)
 
 
 def _to_disk(file: Path) -> None:

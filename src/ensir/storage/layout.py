@@ -135,6 +135,10 @@ class Layout:
         """The table of the mean scores."""
         return f"{self.root}/summary.csv"
 
+    def selection(self, experiment: str, method: str) -> str:
+        """Return the folder of what each subset of the models is worth, combined by a method."""
+        return f"{self.root}/selections/{experiment}/{method}"
+
     @property
     def tables(self) -> str:
         """The folder of the tables of a paper."""

@@ -1,4 +1,5 @@
-"""The record beside each digest: where, when and with which code a result was made, and the checksums of its chunks.
+"""The record beside each digest: where, when and with which code a result was made, and the checksums of its chunks;
+of predictions, how long they took.
 
 No digest covers it, so it holds one of itself; where that differs, it counts as missing.
 """
@@ -18,7 +19,7 @@ from ensir.storage.layout import Layout
 CHECKSUMS, OWN = "checksums", "sha256"
 
 
-def write(digest: Path, checksums: Mapping[str, str]) -> None:
+def write(digest: Path, checksums: Mapping[str, str], measured: Mapping[str, Any]) -> None:
     """Write the record of a result.
 
     Parameters
@@ -27,8 +28,10 @@ def write(digest: Path, checksums: Mapping[str, str]) -> None:
         Its digest file.
     checksums : mapping
         The CRC-32C that each of its chunks ends with, in hexadecimal, by name.
+    measured : mapping
+        What was measured when it was made.
     """
-    record = {**provenance.origin(), CHECKSUMS: dict(checksums)}
+    record = {**provenance.origin(), **measured, CHECKSUMS: dict(checksums)}
     text = json.dumps({**record, OWN: _digest(record)})
     Layout.origin_of(digest).write_text(text)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ensir.storage import formats, packing
-from ensir.storage.atomic import written
+from ensir.storage.atomic import NOTHING, written
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ DIGEST = "SHA-256 of the image's values, whatever file held them"
 
 
 @contextmanager
-def new_group(place: Place, attributes: dict[str, Any], size: int = 0) -> Iterator[zarr.Group]:
+def new_group(
+    place: Place, attributes: dict[str, Any], size: int = 0, measured: Mapping[str, Any] = NOTHING
+) -> Iterator[zarr.Group]:
     """Write a Zarr group, whole or not at all: yields it empty, and consolidates its metadata at the end.
 
     Parameters
@@ -33,12 +35,14 @@ def new_group(place: Place, attributes: dict[str, Any], size: int = 0) -> Iterat
         no host), so that a rebuild gives the same digests.
     size : int
         Estimated size in bytes.
+    measured : mapping
+        See `written`.
     """
     import warnings
 
     import zarr
 
-    with written(place, size) as partial:
+    with written(place, size, measured) as partial:
         group = zarr.open_group(partial, mode="w", zarr_format=3)
         group.update_attributes({**attributes, "format_version": formats.version(attributes.get("kind"))})
         yield group

@@ -1,0 +1,99 @@
+"""Select: statistics of the reference → the held-out PSNR of every subset of the models, and what each model adds."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from ensir import registry
+from ensir.scoring.selection import HeldOut, Selection, explore, files, selection
+from ensir.storage import origin
+from ensir.storage.layout import Layout
+
+if TYPE_CHECKING:
+    from ensir.storage.progress import Progress
+
+
+def select(layout: Layout, selections: list[dict[str, Any]], threads: int, progress: Progress) -> None:
+    """Compare the subsets of the models, and write what was found.
+
+    Parameters
+    ----------
+    layout : Layout
+    selections : list of dict
+        For each experiment and method, the `folder` of its tables; `settings`, `statistics`, `predictions` and `given`
+        as for `selected`.
+    threads : int
+    progress : callable
+    """
+    for asked in selections:
+        folder, source = asked["folder"], {name: value for name, value in asked.items() if name != "folder"}
+        found = selected(layout, **source, threads=threads, progress=progress)
+        found.save(map(layout.place, files(folder)))
+
+
+def selected(
+    layout: Layout,
+    settings: dict[str, Any],
+    statistics: tuple[str, str],
+    predictions: Mapping[str, Sequence[str]],
+    given: Mapping[str, float],
+    threads: int,
+    progress: Progress,
+) -> Selection:
+    """Compare the subsets of the models of one method.
+
+    Parameters
+    ----------
+    layout : Layout
+    settings : dict
+        The method's section of the configuration, as plain data.
+    statistics : (str, str)
+        The module and the store of the statistics of the reference.
+    predictions : dict
+        The parts of each model's predictions for the reference, whose records tell how long they took.
+    given : dict
+        Seconds per image of models, where they are known better.
+    threads : int
+    progress : callable
+        Gets the number of subsets that were tried, and of those in sight.
+    """
+    everything, attributes = importlib.import_module(statistics[0]).load(statistics[1])
+    folds = len(set(everything.fold))
+    if folds < 2:
+        return Selection([], [], [], [])
+    subsets = registry.module("methods", settings["kind"]).Subsets(everything, settings)
+    names = sorted(attributes["image"])
+    done = 0
+
+    def fitted(asked: Sequence[tuple[int, ...]]) -> Iterator[HeldOut]:
+        nonlocal done
+        in_sight = done + len(asked)
+        for found in pool.map(subsets.held_out, asked):
+            done += 1
+            progress(done, in_sight)
+            yield found
+
+    with ThreadPoolExecutor(threads) as pool:  # the kernel works outside Python's lock
+        tried = explore(len(everything.models), fitted)
+    images = names if len(names) == folds else [f"fold {fold + 1}" for fold in range(folds)]
+    return selection(everything.models, images, tried, runs(layout, predictions, given, len(names)))
+
+
+def runs(
+    layout: Layout, predictions: Mapping[str, Sequence[str]], given: Mapping[str, float], images: int
+) -> dict[str, dict[str, float]]:
+    """Return, for each model, the seconds per image of what has to run, by name; NaN where they are not known."""
+    found: dict[str, dict[str, float]] = {}
+    for model, parts in predictions.items():
+        found[model] = {}
+        for part in parts:
+            seconds = origin.read(layout.digest(part)).get("seconds", {model: None})
+            for name, value in seconds.items():
+                so_far = found[model].get(name, 0.0)
+                found[model][name] = so_far + (math.nan if value is None else value / images)
+        found[model] |= {name: given[name] for name in found[model] if name in given}
+    return found
