@@ -22,6 +22,7 @@ with silent():  # for a second or two
 
     from ensir.cli import (
         check,
+        compare,
         denoisers,
         folders,
         init,
@@ -128,6 +129,7 @@ for command in (
     results.gc,
     results.table,
     select.select,
+    compare.compare,
     reference.reference,
 ):
     app.command()(command)

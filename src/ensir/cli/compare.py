@@ -1,0 +1,102 @@
+"""`ensir compare`: two runs side by side."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ensir.errors import InputError
+from ensir.storage.layout import Layout
+
+MOST = 40  # lines of a list
+
+Before = Annotated[Path, typer.Argument(metavar="RESULTS_A", help="a results folder")]
+After = Annotated[Path, typer.Argument(metavar="RESULTS_B", help="another one")]
+
+
+def compare(before: Before, after: After) -> None:
+    """Print what differs between two runs: how they were made, their results bit by bit, their scores.
+
+    Example: ensir compare runs/monday runs/today
+    """
+    from ensir.scoring import comparison, scores
+
+    typer.echo(f"A: {before}\nB: {after}")
+    layouts = [Layout(str(folder)) for folder in (before, after)]
+    records = [_record(layout) for layout in layouts]
+    _differences(comparison.of_records(records[0]["run"], records[1]["run"]))
+    _results(comparison.of_results(records[0]["results"], records[1]["results"]))
+    read = [scores.read(layout.all_scores, layout.summary) for layout in layouts]
+    equal, changes, *only = comparison.of_scores(*read)
+    typer.echo(f"scores: {_rows(equal)} equal to the bit, {len(changes)} different")
+    _changes(changes)
+    for run, rows in zip("AB", only, strict=True):
+        if rows:
+            typer.echo(f"only in {run}: {_rows(len(rows))}")
+            _listed([" ".join(row) for row in rows])
+
+
+def _record(layout: Layout) -> dict[str, Any]:
+    from ensir.storage.digests import check_before_reading
+
+    path = Path(layout.provenance)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; name the results folder of a run that has ended")
+    check_before_reading(str(path))
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def _differences(found: list[Any]) -> None:
+    typer.echo("made alike" if not found else "made differently:")
+    _listed([f"{difference.key}: {difference.before} → {difference.after}" for difference in found])
+
+
+def _results(counted: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("results", "only in A", "only in B", "different", "equal to the bit")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for kind, counts in counted.items():
+        numbers = (counts.only_before, counts.only_after, counts.different, counts.equal)
+        table.add_row(kind, *map(str, numbers))
+    Console().print(table)
+
+
+def _changes(changes: list[Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not changes:
+        return
+    table = Table("experiment", "test set", "method", "metric", "A", "B", "difference", "95 % interval", "n")
+    for column in table.columns[4:]:
+        column.justify = "right"
+    for change in changes:
+        low, high = change.difference[1:]
+        interval = "–" if math.isnan(low) else f"{_signed(low)} … {_signed(high)}"
+        values = (f"{change.before:.4f}", f"{change.after:.4f}", _signed(change.difference.mean))
+        table.add_row(*change.key, *values, interval, str(change.images))
+    Console(width=max(Console().width, 110)).print(table)
+
+
+def _signed(value: float) -> str:
+    """Print a difference; of one that four decimals would not show, the order of magnitude."""
+    return f"{value:+.4f}" if abs(value) >= 5e-5 or not value else f"{value:+.0e}"
+
+
+def _listed(lines: list[str]) -> None:
+    for line in lines[:MOST]:
+        typer.echo(f"  {line}")
+    if len(lines) > MOST:
+        typer.echo(f"  and {len(lines) - MOST} more")
+
+
+def _rows(number: int) -> str:
+    return f"{number} row" + ("" if number == 1 else "s")

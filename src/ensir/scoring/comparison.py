@@ -1,0 +1,144 @@
+"""Two runs side by side: what differs in how they were made, in their results, and in their scores."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ensir.scoring.bootstrap import Interval, intervals
+from ensir.scoring.scores import Scores
+
+ABSENT = "–"
+PASSING = ("time", "host", "config_files")  # of the record of a run: they say nothing about its results
+
+
+class Difference(NamedTuple):
+    """A value that differs: its dotted key, and what it is in both runs."""
+
+    key: str
+    before: str
+    after: str
+
+
+@dataclass
+class Counts:
+    """Results of one kind: how many are equal to the bit, differ, or are in one run only."""
+
+    equal: int = 0
+    different: int = 0
+    only_before: int = 0
+    only_after: int = 0
+
+
+class Change(NamedTuple):
+    """A score that differs: its mean over the images of both runs, and the paired difference."""
+
+    key: tuple[str, ...]
+    before: float
+    after: float
+    difference: Interval
+    images: int
+
+
+def of_records(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
+    """Return what differs between the records of two runs: commit, machine, packages, configuration.
+
+    Parameters
+    ----------
+    before, after : dict
+        The `run` of a `provenance.json`.
+    """
+    one, other = ({k: v for k, v in run.items() if k not in PASSING} for run in (before, after))
+    # A package that one environment lacks is none that a run needs.
+    shared = one["packages"].keys() & other["packages"].keys()
+    for run in (one, other):
+        run["packages"] = {name: version for name, version in run["packages"].items() if name in shared}
+    return _differences("", one, other)
+
+
+def _differences(key: str, before: Any, after: Any) -> list[Difference]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = dict.fromkeys([*before, *after])
+        return [
+            difference
+            for name in names
+            for difference in _differences(
+                f"{key}.{name}".lstrip("."), before.get(name, ABSENT), after.get(name, ABSENT)
+            )
+        ]
+    return [] if before == after else [Difference(key, _text(before), _text(after))]
+
+
+def _text(value: Any) -> str:
+    """Return a value in one line; a section that one run lacks, by its kind."""
+    if isinstance(value, dict):
+        return str(value.get("kind", "a section"))
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def of_results(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Counts]:
+    """Count the results of each kind (datasets, predictions, …) by their digests.
+
+    Parameters
+    ----------
+    before, after : dict
+        The `results` of a `provenance.json`: what is told of each, by its path.
+    """
+    one, other = map(_digests, (before, after))
+    kinds: dict[str, Counts] = defaultdict(Counts)
+    for path in dict.fromkeys([*one, *other]):
+        counts = kinds[path.split("/")[0]]
+        counts.only_after += path not in one
+        counts.only_before += path not in other
+        counts.equal += path in one and one.get(path) == other.get(path)
+        counts.different += path in one and path in other and one[path] != other[path]
+    return dict(kinds)
+
+
+def _digests(results: dict[str, Any]) -> dict[str, str]:
+    """Return the digests by path below the results folder."""
+    root = os.path.commonpath(results) if len(results) > 1 else ""
+    return {os.path.relpath(path, root or "."): told["sha256"] for path, told in results.items()}
+
+
+def of_scores(
+    before: Scores, after: Scores
+) -> tuple[int, list[Change], list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Compare the scores of images that both runs have; times are left out.
+
+    Returns
+    -------
+    equal : int
+        How many rows (experiment, dataset, method, metric) have the same value of every image.
+    changes : list of Change
+        The others.
+    only_before, only_after : list
+        Rows of one run only.
+    """
+    one, other = (
+        {key: v for key, v in run.values.items() if not key[3].endswith("seconds")} for run in (before, after)
+    )
+    changes, equal = [], 0
+    for key in (key for key in one if key in other):
+        if one[key] == other[key]:
+            equal += 1
+            continue
+        images = [
+            image
+            for image in one[key]
+            if image in other[key] and math.isfinite(one[key][image]) and math.isfinite(other[key][image])
+        ]
+        x, y = (np.array([run[key][image] for image in images]) for run in (one, other))
+        before_mean, after_mean = (float(value.mean()) if images else math.nan for value in (x, y))
+        changes.append(Change(key, before_mean, after_mean, intervals((y - x)[None])[0], len(images)))
+    return (
+        equal,
+        changes,
+        [key for key in one if key not in other],
+        [key for key in other if key not in one],
+    )

@@ -1,0 +1,99 @@
+"""`ensir compare`: what differs between two runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ensir.cli import app
+
+PACKAGES = {"numpy": "2.4.6", "zarr": "3.1.6"}
+SCORES = {
+    ("denoise", "set5", "average", "psnr"): {"baby": 30.0, "bird": 31.0},
+    ("denoise", "set5", "ensir", "psnr"): {"baby": 30.5, "bird": 31.2},
+}
+
+
+def run(folder: Path, packages: dict[str, str], bin_width: int, scores: dict, **results: str) -> Path:
+    """Write what a run leaves of itself."""
+    folder.mkdir()
+    config = {"experiments": {"denoise": {"methods": {"ensir": {"kind": "ensir", "bin_width": bin_width}}}}}
+    record = {
+        "run": {
+            "host": folder.name,
+            "time": folder.name,
+            "commit": "ab12",
+            "packages": packages,
+            "config": config,
+        },
+        "results": {f"{folder}/{path.replace('__', '/')}": {"sha256": sha} for path, sha in results.items()},
+    }
+    (folder / "provenance.json").write_text(json.dumps(record))
+    header = ["experiment", "dataset", "method", "metric"]
+    rows = [(*key, image, value) for key, values in scores.items() for image, value in values.items()]
+    write(folder / "scores.csv", [*header, "image", "value"], rows)
+    means = [(*key, sum(values.values()) / len(values)) for key, values in scores.items()]
+    write(folder / "summary.csv", [*header, "mean"], means)
+    return folder
+
+
+def write(path: Path, header: list[str], rows: list[tuple[Any, ...]]) -> None:
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def compared(*folders: Path, code: int = 0) -> str:
+    done = CliRunner().invoke(app, ["compare", *map(str, folders)])
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Path:
+    return run(tmp_path / "a", PACKAGES, 32, SCORES, datasets__x="1", luts__x="2", fused__y="3")
+
+
+def test_what_differs(before: Path, tmp_path: Path):
+    """A change of a setting, a version, a LUT and a score; a method more; one image less."""
+    scores = {key: dict(values) for key, values in SCORES.items()}
+    scores["denoise", "set5", "ensir", "psnr"] = {"baby": 30.9, "butterfly": 28.0}
+    scores["denoise", "set5", "zzpm", "psnr"] = {"baby": 30.0}
+    packages = {"numpy": "2.4.7", "zarr": "3.1.6", "pytest": "9"}
+    after = run(tmp_path / "b", packages, 16, scores, datasets__x="1", luts__x="other", luts__z="4")
+    printed = compared(before, after)
+    for line in (
+        "made differently:",
+        "  packages.numpy: 2.4.6 → 2.4.7",
+        "  config.experiments.denoise.methods.ensir.bin_width: 32 → 16",
+        "scores: 1 row equal to the bit, 1 different",
+        "only in B: 1 row",
+        "  denoise set5 zzpm psnr",
+    ):
+        assert line in printed.splitlines()
+    assert "packages.pytest" not in printed
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if line[:1] == "│"
+    ]
+    assert ["datasets", "0", "0", "0", "1"] in rows
+    assert ["luts", "0", "1", "1", "0"] in rows
+    assert ["fused", "1", "0", "0", "0"] in rows
+    # Over the image that both have, of which no interval can be.
+    assert ["denoise", "set5", "ensir", "psnr", "30.5000", "30.9000", "+0.4000", "–", "1"] in rows
+
+
+def test_equal_runs(before: Path, tmp_path: Path):
+    after = run(tmp_path / "b", PACKAGES, 32, SCORES, datasets__x="1", luts__x="2", fused__y="3")
+    printed = compared(before, after)
+    assert "made alike" in printed
+    assert "scores: 2 rows equal to the bit, 0 different" in printed
+
+
+def test_a_folder_without_a_run(before: Path, tmp_path: Path):
+    assert "no such file; name the results folder of a run that has ended" in compared(
+        before, tmp_path, code=2
+    )
