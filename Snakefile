@@ -31,35 +31,30 @@ include: "workflow/rules/9_figures.smk"
 rule all:
     default_target: True
     input:
-        layout.summary,
-        layout.tables,
-        layout.report,
-        layout.provenance,
-        reads.targets.sealed_stores(),
-        reads.targets.image_folders(),
+        collected("all", reads.targets.all()),
         lambda w: layout.renewed if made_of.to_renew() else [],
 
 
 # Partial targets, each a stage of the whole: snakemake predictions, snakemake luts, snakemake scores
 rule predictions:
     input:
-        reads.targets.sealed_predictions(),
+        collected("predictions", reads.targets.sealed_predictions()),
 
 
 rule luts:
     input:
-        reads.targets.luts(),
+        collected("luts", reads.targets.luts()),
 
 
 rule scores:
     input:
-        layout.summary,
+        collected("scores", [layout.summary]),
 
 
 # Figures as files, all or one kind: snakemake figures, snakemake gain
 rule figures:
     input:
-        [file for files in reads.targets.figures().values() for file in files],
+        collected("figures", [file for files in reads.targets.figures().values() for file in files]),
 
 
 for figure, files in reads.targets.figures().items():
@@ -68,7 +63,7 @@ for figure, files in reads.targets.figures().items():
         name:
             figure
         input:
-            files,
+            collected(figure, files),
 
 
 # Snakemake refuses to cache a rule with a benchmark, and has no public way to define one only when not caching.

@@ -11,6 +11,7 @@ ORDER = ("ingest", "train", "predict", "partition", "estimate", "fit", "merge", 
 # Rules of one stage are counted together; any other rule is a stage of its own.
 STAGES = {
     "renew_sources": "ingest",
+    "repair": "ingest",
     "seal_dataset": "ingest",
     "train_denoiser": "train",
     "train_refiner": "train",

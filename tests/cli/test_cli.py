@@ -466,7 +466,7 @@ def test_verify_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for torn in ("", "0123"):  # as a power cut may leave it
         digest.write_text(torn)
         assert (
-            "x.lut.sha256: is no digest file; move it and its result away"
+            "x.lut.sha256: is no digest file; type `ensir verify --repair PATH/x.lut`"
             in ensir("verify", "x.lut", code=1).stderr
         )
         with pytest.raises(InputError, match="is no digest file"):

@@ -333,7 +333,7 @@ STOPPED = {  # where a command is stopped
     "ptgrm train": "ensir.networks.refiner_training.train",
     "ptgrm show": "ensir.networks.refiner.read",
     "publish": "ensir.storage.upload.upload",
-    "verify": "ensir.storage.digests.verify",
+    "verify": "ensir.storage.verification.verify",
     "gc": "ensir.config.reading.load",
     "table": "ensir.cli.score_table.show",
 }

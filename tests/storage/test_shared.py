@@ -27,7 +27,7 @@ from ensir.errors import InputError
 from ensir.planning.parts import assign
 from ensir.stages import seal
 from ensir.stages.adopt import adopt
-from ensir.storage import digests, reading, writing
+from ensir.storage import reading, verification, writing
 from ensir.storage.layout import Layout
 from ensir.storage.shared import SharedStore, objects_at
 from ensir.storage.upload import upload
@@ -153,7 +153,7 @@ def test_predictions_are_read_wherever_they_are(
     consumer.check()
     consumer.seal()
     assert ("source" in consumer.predictions()[0].attributes) is not fetch
-    assert not any(dict(digests.verify(consumer.layout.root, consumer.layout)).values())
+    assert not any(one.problems for one in verification.verify(consumer.layout.root, consumer.layout))
     theirs = {n: d for p in publisher.predictions() for n, d in zip(p.names, p.column("digest"), strict=True)}
     for part in consumer.predictions():
         assert [theirs[name] for name in part.names] == part.column("digest").tolist()

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from ensir.errors import InputError
 from ensir.networks import named_weights
 from ensir.stages import seal
-from ensir.storage import digests, origin, reading, writing
-from ensir.storage.atomic import vouch, written
+from ensir.storage import digests, origin, reading, verification, writing
+from ensir.storage.atomic import locked, vouch, written
 from ensir.storage.layout import Layout, Place
 
 
@@ -88,7 +88,7 @@ def test_xarray_opens_a_part_without_a_warning(layout: Layout):
     pixels = slice(int(second.offset), int(second.offset + second.height * second.width))
     image = part["value"][:, pixels].values.T.reshape(3, 4, 3)
     np.testing.assert_array_equal(image, images["image1"])
-    assert dict(digests.verify(layout.root, layout)) == {place.path: []}
+    assert {one.result: one.problems for one in verification.verify(layout.root, layout)} == {place.path: []}
 
 
 def test_a_rebuild_has_the_same_digests(layout: Layout, tmp_path: Path):
@@ -118,7 +118,7 @@ def test_a_failure_leaves_the_old_result_and_no_rubbish(layout: Layout):
     with pytest.raises(RuntimeError, match="in the middle"):
         fail()
     assert place.digest.read_text() == before
-    assert digests.check(place.path, place.digest) == []
+    assert verification.check(place.path, place.digest) == []
     assert [p.name for p in place.partial.iterdir() if p.suffix != ".lock"] == []
 
 
@@ -166,7 +166,7 @@ def test_damage_is_named(layout: Layout, damaged: str, how: str):
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-30])
-    ((result, problems),) = digests.verify(layout.root, layout)
+    ((result, problems, _),) = verification.verify(layout.root, layout)
     assert result == place.path
     assert problems == [f"{damaged}: {'missing' if how == 'delete' else 'changed'}"]
 
@@ -177,7 +177,9 @@ def test_a_damaged_chunk_is_never_read(layout: Layout, how: str):
     write_part(place, some_images([(50, 60)]))
     chunk = place.path / "value/c/0/0"
     damage_byte(chunk) if how == "flip" else chunk.unlink()
-    with pytest.raises(InputError, match=r"chunk 0 is damaged .*; move .* away and run again"):
+    with pytest.raises(
+        InputError, match=r"chunk 0 is damaged .*; type `ensir verify --repair .*`, then run again"
+    ):
         reading.Part(place.path).image("image0")
 
 
@@ -226,7 +228,8 @@ def test_weights_that_are_not_what_was_trained_are_refused(layout: Layout):
     place = layout.place(layout.denoiser("small"))
     for _ in range(2):  # the second training takes the place of the first
         named_weights.write(place.path, torch.nn.Linear(2, 3), {"kind": "dae"})
-        vouch(place)
+        with locked(place) as slug:
+            vouch(place, slug)
     assert named_weights.read(place.path)[0].keys() == {"weight", "bias"}
     named_weights.write(place.path, torch.nn.Linear(2, 3), {"kind": "dae"})  # others, and sound
     with pytest.raises(InputError, match="is not what was written there"):
@@ -251,7 +254,7 @@ def test_a_sealed_store_opens_as_a_whole(layout: Layout):
         root = zarr.open_group(sealed, mode="r")
         assert sorted(name for name, _ in root.groups()) == ["000000000001", "000000000002"]
         assert root["000000000002/value"].shape == (3, 12)
-    assert all(not problems for _, problems in digests.verify(sealed, layout))
+    assert not any(one.problems for one in verification.verify(sealed, layout))
 
 
 def test_grey_and_rgb_parts_are_not_sealed(layout: Layout):

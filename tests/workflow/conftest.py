@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ensir.images import image_files
+from ensir.planning.garbage import DIGESTED
 from ensir.storage import sources
 from ensir.storage.layout import Layout
 
@@ -85,7 +86,7 @@ class Run:
         """Return every digest file and table, by path; without how long things took, which differs."""
         results = self.folder / "results"
         files = [
-            *results.glob("digests/**/*.sha256"),
+            *(file for kind in (*DIGESTED, "scores") for file in results.glob(f"digests/{kind}/**/*.sha256")),
             *results.glob("*.csv"),
             *results.glob("scores/**/*.csv"),
         ]

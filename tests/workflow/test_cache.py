@@ -11,7 +11,7 @@ import pytest
 from conftest import Run, prepare
 
 from ensir.images import image_files
-from ensir.storage import digests, reading
+from ensir.storage import reading, verification
 from ensir.storage.layout import Layout
 from ensir.storage.upload import upload
 
@@ -46,7 +46,7 @@ def test_a_second_folder_gets_its_results_from_the_cache(cached: Run, tmp_path: 
     assert ran(second) == set()
     assert second.digests() == cached.digests()
     results = second.folder / "results"
-    verified = dict(digests.verify(results, Layout(str(results))))
+    verified = {one.result: one.problems for one in verification.verify(results, Layout(str(results)))}
     assert len(verified) > len(EXPENSIVE)
     assert not any(verified.values())
 

@@ -13,7 +13,7 @@ from conftest import Run
 from ensir.cells import lut, statistics
 from ensir.errors import InputError
 from ensir.scoring import scores
-from ensir.storage import digests, reading
+from ensir.storage import digests, reading, verification
 from ensir.storage.layout import Layout
 
 ROUNDS = 12  # damaged places per kind of result and of damage
@@ -96,7 +96,7 @@ def test_damage_is_named_and_never_read(finished: Run, tmp_path: Path, kind: str
     for file in random.permutation(np.array(files, dtype=object))[:ROUNDS]:
         content = file.read_bytes()
         damage(file, random)
-        (named,) = [problems for path, problems in digests.verify(result, layout) if path == result]
+        (named,) = [one.problems for one in verification.verify(result, layout) if one.result == result]
         assert named
         try:
             found = read(str(result))

@@ -14,7 +14,7 @@ from ensir.config import reading
 from ensir.errors import InputError
 from ensir.planning.garbage import DIGESTED, needed
 from ensir.planning.plan import Plan
-from ensir.storage import digests
+from ensir.storage import digests, verification
 from ensir.storage.layout import Layout
 
 
@@ -74,7 +74,7 @@ def test_gc_removes_what_a_smaller_configuration_leaves(
     assert "deleted" in collected("config.yaml", "--remove")
     assert not (run.folder / "results/predictions/test/f.zarr").exists()
     run.run()
-    assert not any(dict(digests.verify("results", Layout("results"))).values())
+    assert not any(one.problems for one in verification.verify("results", Layout("results")))
     assert "0 results" in collected("config.yaml")
 
 

@@ -15,7 +15,8 @@ import pytest
 from conftest import Run
 from stops import Stops
 
-from ensir.storage import digests
+from ensir.storage import verification
+from ensir.storage.atomic import remove
 from ensir.storage.layout import Layout
 
 # What a stage writes, below results/; a test deletes it with all that follows, so that the run starts with that stage.
@@ -34,10 +35,9 @@ STAGES = {
 def rewind(run: Run, stage: str) -> None:
     """Delete what a stage and all later ones wrote."""
     results = run.folder / "results"
-    for path in [path for later in list(STAGES)[list(STAGES).index(stage) :] for path in STAGES[later]]:
-        shutil.rmtree(results / path) if (results / path).is_dir() else (results / path).unlink(
-            missing_ok=True
-        )
+    wanted = [path for later in list(STAGES)[list(STAGES).index(stage) :] for path in STAGES[later]]
+    for path in [*wanted, *(f"digests/{path}{end}" for path in wanted for end in ("", ".sha256"))]:
+        remove(results / path)
     shutil.rmtree(results / "logs")
 
 
@@ -155,7 +155,10 @@ def test_an_orphaned_job_and_its_rerun_do_not_mix(finished: Run, tmp_path: Path)
     assert rerun.returncode == 0, output
     assert run.digests() == finished.digests()
     assert run.planned() == []
-    verified = dict(digests.verify(run.folder / "results", Layout(str(run.folder / "results"))))
+    verified = {
+        one.result: one.problems
+        for one in verification.verify(run.folder / "results", Layout(str(run.folder / "results")))
+    }
     assert verified
     assert not any(verified.values())
 

@@ -8,7 +8,7 @@ from conftest import Run
 from typer.testing import CliRunner
 
 from ensir.cli import app
-from ensir.storage import digests
+from ensir.storage import verification
 from ensir.storage.layout import Layout
 
 
@@ -28,7 +28,7 @@ def test_fused_images_are_removed_once_they_are_scored_and_written(finished: Run
         assert sorted(names) == ["t1", "t2", "t3"]
     scores = {name: text for name, text in finished.digests().items() if name.startswith("scores")}
     assert scores == {name: text for name, text in fresh.digests().items() if name.startswith("scores")}
-    assert not any(problems for _, problems in digests.verify(results, Layout(str(results))))
+    assert not any(one.problems for one in verification.verify(results, Layout(str(results))))
     assert fresh.planned() == []
     monkeypatch.chdir(fresh.folder)
     found = CliRunner().invoke(app, ["gc", "config.yaml"])

@@ -14,7 +14,7 @@ import xarray as xr
 from conftest import Run, write_dataset
 
 from ensir.images import image_files
-from ensir.storage import digests, reading
+from ensir.storage import reading, verification
 from ensir.storage.layout import Layout
 
 
@@ -71,7 +71,7 @@ def test_the_lut_opens_in_xarray(published: Run):
 
 def test_everything_is_verified(published: Run):
     results = published.folder / "results"
-    verified = dict(digests.verify(results, Layout(str(results))))
+    verified = {one.result: one.problems for one in verification.verify(results, Layout(str(results)))}
     kinds = {path.relative_to(results).parts[0] for path in verified}
     assert kinds == {"datasets", "predictions", "statistics", "weights", "luts", "fused"}
     assert not any(verified.values())

@@ -94,3 +94,31 @@ checkpoint renew_sources:
         "compare files that have other dates with what results were made from, and renew the records"
     script:
         "../scripts/renew_sources.py"
+
+
+# What was made and is missing or damaged now, though its descendants are there; see `collected`.
+checkpoint repair:
+    input:
+        results=to_repair,
+        digests=lambda w: lost.declared_digests(to_repair(w)),
+    output:
+        layout.repaired("{target}", "{level}"),
+    log:
+        layout.log("repair/{target}/{level}"),
+    benchmark:
+        layout.benchmark("repair/{target}/{level}")
+    localrule: True
+    conda:
+        environment
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=5,
+    params:
+        results_folder=results_folder,
+        results=lambda w: to_repair(w),
+        source=stage_code("repair"),
+    message:
+        "list what was lost of {wildcards.target} and is made again, step {wildcards.level}"
+    script:
+        "../scripts/repair.py"

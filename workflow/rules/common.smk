@@ -15,6 +15,7 @@ from ensir.networks.shipped import SHIPPED_DAES
 from ensir.planning import check
 from ensir.planning.code import figure_code, functions_code, stage_code
 from ensir.planning.figure_reads import FigureReads
+from ensir.planning.lost import Lost
 from ensir.planning.made_of import MadeOf
 from ensir.planning.memory import Memory
 from ensir.planning.reads import Read, Reads
@@ -42,6 +43,7 @@ settings, layout = plan.config, plan.layout
 reads = Reads(plan)
 figure_reads = FigureReads(reads)
 made_of = MadeOf(reads)
+lost = Lost(reads)
 memory = Memory(plan)
 
 # With --sdm conda, an environment holds the libraries; the package itself is the one that plans. Where that is installed
@@ -69,6 +71,8 @@ wildcard_constraints:
     statistics=NAME,
     part="[0-9a-f]{12}",
     shard=r"\d+",
+    level=r"\d+",
+    target=NAME,
 
 
 def growing(megabytes):
@@ -93,6 +97,32 @@ def reading(read):
         return {**results, "digests": digests, **found.files, **sources}
 
     return inputs
+
+
+def collected(target, files):
+    """The input of a target: what is lost of what it is made of is made again first, and all is planned after that.
+
+    Snakemake alone does not see that a result is missing whose descendants are there, or a file in a folder; and what it
+    makes counts as changed until all is planned again, whatever its content.
+    """
+
+    def inputs(wildcards):
+        let_content_decide()
+        if workflow.is_main_process and (levels := lost.levels(target, files)):
+            workflow.dag.forcefiles.update(result for level in levels for result in level)
+            checkpoints.repair.get(target=target, level=len(levels) - 1)
+        return files
+
+    return inputs
+
+
+def to_repair(wildcards):
+    """What is lost of a target and needs nothing else that is, once what it needs is there again."""
+    if not workflow.is_main_process:
+        return []
+    if level := int(wildcards.level):
+        checkpoints.repair.get(target=wildcards.target, level=level - 1)
+    return lost.levels(wildcards.target)[level]
 
 
 @cache

@@ -45,6 +45,7 @@ def _because(reason: str) -> str:
         "Updated input files": "files that they read have changed",
         "Set of input files has changed": "they read more, or fewer, files",
         "Input files updated by another job": FOLLOWS,
+        "Forced execution": "they are missing, or not what was written",
     }.items():
         if begins in reason:
             _, _, values = reason.partition("across all output: ")

@@ -62,20 +62,30 @@ def verify(
             "--sources", help="also compare the files that results were made from, as seen from here"
         ),
     ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="remove what is damaged, with its digests; the next run makes it again"
+        ),
+    ] = False,
 ) -> None:
-    """Compare results with their digests, byte by byte, and name what is damaged.
+    """Compare results with their digests, byte by byte, and name what is missing, changed or unexpected.
 
-    Examples: ensir verify results/predictions/set5/IMDN.zarr; ensir verify --sources
+    What must be there, seals say, and the record of the last run; given a configuration, all that it makes.
+
+    Examples: ensir verify results/predictions/set5/IMDN.zarr; ensir verify mine.yaml --repair; ensir verify --sources
     """
     good = bad = 0
-    for result, problems, fix in _verified(results_folder(path)):
+    for result, problems, fix in _verified(path, repair):
         good += not problems
         bad += bool(problems)
         for problem in problems:
             typer.echo(f"{result}: {problem}", err=True)
         if problems:
-            typer.echo(f"  fix: {fix}", err=True)
+            typer.echo(f"  {fix}", err=True)
     typer.echo(f"{good + bad} results checked, {bad} damaged")
+    if repair and bad:
+        typer.echo("what was damaged is removed; run again, and that is made again")
     if not good + bad:
         typer.echo(f"{path}: there are no digests of anything here", err=True)
     sound = not sources or _verify_sources(results_folder(path))
@@ -106,26 +116,74 @@ def _verify_sources(path: str) -> bool:
     return good > 0 and not bad
 
 
-def _verified(path: str) -> Iterator[tuple[str, list[str], str]]:
-    """Yield each result, or each part of a shared store, its problems, and how to fix them."""
-    from ensir.storage import digests
+def _verified(path: str, repair: bool) -> Iterator[tuple[str, list[str], str]]:
+    """Yield each result, or each part of a shared store, its problems, and what is done about them."""
     from ensir.storage.shared import ROOT, SharedStore, is_url
 
-    layout = None if is_url(path) else layout_of(Path(path))
+    folder = results_folder(path)
+    layout = None if is_url(folder) else layout_of(Path(folder))
     if layout:
-        for result, problems in digests.verify(path, layout):
-            yield str(result), problems, f"move {result} away, then run the workflow again"
-    elif is_url(path) or Path(path, ROOT).is_file():
-        shared = SharedStore(path)
+        yield from _verified_results(path, folder, layout, repair)
+    elif is_url(folder) or Path(folder, ROOT).is_file():
+        if repair:
+            raise InputError(
+                f"{path}: a shared store is repaired by whoever published it, by `ensir publish`"
+            )
+        shared = SharedStore(folder)
         for part in shared.parts:
             yield (
-                f"{path}: part {part}",
+                f"{folder}: part {part}",
                 shared.problems(part),
-                "whoever published it runs `ensir publish` again",
+                "fix: whoever published it runs `ensir publish` again",
             )
     else:
         raise InputError(
             f"{path}: is no shared store, and belongs to no results folder (none above it has a folder `digests`)"
+        )
+
+
+def _verified_results(
+    path: str, folder: str, layout: Layout, repair: bool
+) -> Iterator[tuple[str, list[str], str]]:
+    from ensir.storage import verification
+
+    if repair:
+        _refuse_while_running(layout)
+    for finding in verification.verify(folder, layout, _planned(path) if folder != path else ()):
+        if repair and finding.problems:
+            finding.remove()
+        if not finding.remains:
+            fix = (
+                "fix: run again"
+                if finding.problems == [verification.GONE]
+                else "fix: remove it, where nobody needs it"
+            )
+        elif repair:
+            fix = "removed: " + ", ".join(map(str, finding.remains))
+        else:
+            fix = f"fix: ensir verify --repair {finding.result}, then run again"
+        yield str(finding.result), finding.problems, fix
+
+
+def _planned(config: str) -> list[str]:
+    """Return the results that a configuration makes, without figures, which are drawn when they are asked for."""
+    from ensir.config import reading
+    from ensir.planning.jobs import jobs
+    from ensir.planning.plan import Plan
+    from ensir.planning.reads import Reads
+
+    plan = Plan(reading.load(config))
+    plan.check()
+    figures = f"{plan.layout.root}/figures/"
+    return [result for job in jobs(Reads(plan)) for result in job.results if not result.startswith(figures)]
+
+
+def _refuse_while_running(layout: Layout) -> None:
+    """Raise an InputError where a workflow is at work in a results folder."""
+    folders = (Path.cwd(), Path(layout.root).absolute().parent)
+    if any(lock for folder in folders for lock in (folder / ".snakemake/locks").glob("*")):
+        raise InputError(
+            f"{layout.root}: a workflow is running there, or was killed; end it, or type `ensir resume`"
         )
 
 
@@ -179,11 +237,7 @@ def gc(
     for path, size in zip(paths, sizes, strict=True):
         typer.echo(f"{size / 1e6:10,.2f} MB  {path}")
     if remove:
-        folders = (Path.cwd(), Path(layout.root).absolute().parent)
-        if any(lock for folder in folders for lock in (folder / ".snakemake/locks").glob("*")):
-            raise InputError(
-                f"{layout.root}: a workflow is running there, or was killed; end it, or type `ensir resume`"
-            )
+        _refuse_while_running(layout)
         garbage.clear(paths)
     state = "deleted" if remove else "not needed; delete with --remove" if paths else "not needed"
     typer.echo(f"{len(paths)} results, {sum(sizes) / 1e6:,.2f} MB: {state}")

@@ -33,6 +33,12 @@ class Targets:
             for method in experiment.methods
         ]
 
+    def all(self) -> list[str]:
+        """Return what a whole run is made for."""
+        layout = self.layout
+        tables = [layout.summary, layout.tables, layout.report, layout.provenance]
+        return [*tables, *self.sealed_stores(), *self.image_folders()]
+
     def sealed_predictions(self) -> list[str]:
         """Return the seals of all prediction stores."""
         stores = {self.layout.predictions(d, m) for _, d, models in self.plan.used() for m in models}

@@ -39,7 +39,7 @@ def train_denoiser(
     device : "auto", "cpu" or "cuda"
     progress : callable
     """
-    with locked(place):
+    with locked(place) as slug:
         dae_training.train(
             place.path,
             checkpoint=Path(checkpoint),
@@ -51,4 +51,4 @@ def train_denoiser(
             restart=True,
         )
         for made in (place, curve):
-            vouch(made)
+            vouch(made, slug)

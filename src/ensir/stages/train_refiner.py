@@ -48,7 +48,7 @@ def train_refiner(
     device : "auto", "cpu" or "cuda"
     progress : callable
     """
-    with locked(place):
+    with locked(place) as slug:
         refiner_training.train(
             place.path,
             checkpoint=Path(checkpoint),
@@ -64,4 +64,4 @@ def train_refiner(
             restart=True,
         )
         for made in (place, curve):
-            vouch(made)
+            vouch(made, slug)

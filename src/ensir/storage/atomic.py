@@ -53,7 +53,7 @@ def written(place: Place, size: int = 0, measured: Mapping[str, Any] = NOTHING) 
             if not stale.name.endswith(".lock"):
                 remove(stale)
         ensure_space(place, size)
-        partial = place.partial / f"{slug}.{socket.gethostname()}.{os.getpid()}"
+        partial = place.partial / _own(slug)
         with failures.naming(place.path, partial):
             try:
                 yield partial
@@ -119,22 +119,30 @@ def _swap_in(partial: Path, place: Place, measured: Mapping[str, Any]) -> None:
         remove(old)
     else:
         os.replace(partial, place.path)
-    _vouch(place, text, checksums, measured)
+    _vouch(place, partial.name, text, checksums, measured)
 
 
-def vouch(place: Place) -> None:
-    """Write the digest of a result that is in its place already, where it has one."""
-    _vouch(place, digests.digests(place.path), digests.checksums(place.path), NOTHING)
+def vouch(place: Place, slug: str) -> None:
+    """Write the digest of a result that is in its place already, under the name that `locked` gives."""
+    made = digests.digests(place.path), digests.checksums(place.path)
+    _vouch(place, _own(slug), *made, NOTHING)
 
 
-def _vouch(place: Place, text: str, checksums: dict[str, str], measured: Mapping[str, Any]) -> None:
-    if place.digest is None:
-        return
-    place.digest.parent.mkdir(parents=True, exist_ok=True)
-    with replaced(place.digest) as unfinished:
+def _vouch(
+    place: Place, partial: str, text: str, checksums: dict[str, str], measured: Mapping[str, Any]
+) -> None:
+    if place.digest:
+        place.digest.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = place.partial / f"{partial}.sha256"
         unfinished.write_text(text)
         _to_disk(unfinished)  # a store's chunks carry checksums, and its metadata a digest: this one
         origin.write(place.digest, checksums, measured)
+        os.replace(unfinished, place.digest)
+
+
+def _own(slug: str) -> str:
+    """Return the name of this process's work in progress."""
+    return f"{slug}.{socket.gethostname()}.{os.getpid()}"
 
 
 def _to_disk(file: Path) -> None:

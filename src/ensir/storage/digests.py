@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from ensir.errors import InputError
@@ -14,6 +13,7 @@ from ensir.storage.layout import Layout
 
 LINE = re.compile(r"[0-9a-f]{64}  .+")
 CHUNK = re.compile(r"(^|/)c(/\d+)*$")  # the key of a chunk, in Zarr's version 3
+TOUCHED = 2 * 10**9  # nanoseconds within which Snakemake gives a file that a job has made a new date
 CHECKSUM = 4  # bytes: the CRC-32C that each of our chunks ends with
 TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, inside every directory output
 
@@ -51,29 +51,6 @@ def checksums(path: Path) -> dict[str, str]:
     return found
 
 
-def verify(path: str | Path, layout: Layout) -> Iterator[tuple[Path, list[str]]]:
-    """Compare results with their digests, byte by byte.
-
-    Parameters
-    ----------
-    path : path
-        A results folder, a store, a part, a LUT, or any folder in between.
-    layout : Layout
-        The results folder that holds it.
-
-    Yields
-    ------
-    (Path, list of str)
-        Each result, and its problems; an empty list where it is intact.
-    """
-    asked = Path(os.path.abspath(path))
-    for digest in sorted((Path(layout.root) / "digests").rglob("*.sha256")):
-        result = layout.result_of(digest)
-        place = Path(os.path.abspath(result))
-        if asked == place or asked in place.parents or place in asked.parents:
-            yield result, check(result, digest)
-
-
 def check_before_reading(result: str | Path) -> Chunks | None:
     """Compare a result's file, or the metadata of a store, with its digest; chunks are compared when they are read.
 
@@ -102,9 +79,7 @@ def check_before_reading(result: str | Path) -> Chunks | None:
             continue
         file = (result if store else result.parent) / name
         if not file.is_file() or sha256(file) != sha:
-            raise InputError(
-                f"{file}: is not what was written there (its digest differs); move {result} away and run again"
-            )
+            raise InputError(f"{file}: is not what was written there (its digest differs); {fix(result)}")
     return Chunks(listed, origin.read(digest).get(origin.CHECKSUMS, {})) if store else None
 
 
@@ -155,24 +130,38 @@ def read(digest: str | Path) -> dict[str, str]:
     """
     lines = Path(digest).read_text(errors="replace").splitlines()
     if not lines or not all(LINE.fullmatch(line) for line in lines):
-        raise InputError(f"{digest}: is no digest file; move it and its result away, and run again")
+        result = Path(digest).name.removesuffix(".sha256")
+        raise InputError(f"{digest}: is no digest file; {fix(f'PATH/{result}')}")
     return {name: sha for sha, name in (line.split("  ", 1) for line in lines)}
 
 
-def check(result: Path, digest: Path) -> list[str]:
-    """Return what differs between a result and its digest file."""
-    if not result.exists():
-        return ["missing"]
+def suspects(result: str, digest: str) -> list[str] | None:
+    """Return the files of a result that may not be what was written, by their dates alone; None where any is missing.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no digest.
+    """
+    vouched = os.stat(digest).st_mtime_ns
     try:
-        expected = read(digest)
-    except InputError as error:
-        return [str(error)]
-    folder = result if result.is_dir() else result.parent
-    problems = [f"{name}: missing" for name in expected if not (folder / name).is_file()]
-    problems += [
-        f"{n}: changed" for n, sha in expected.items() if (folder / n).is_file() and sha256(folder / n) != sha
-    ]
-    if result.is_dir():
-        known = {folder / name for name in expected}
-        problems += [f"{file.relative_to(result)}: unexpected" for file in files(result) if file not in known]
-    return problems
+        if not os.path.isdir(result):
+            return [result] if os.stat(result).st_mtime_ns > vouched + TOUCHED else []
+        files = [f"{result}/{name}" for name in read(digest)]
+        return [file for file in files if os.stat(file).st_mtime_ns > vouched]
+    except (FileNotFoundError, NotADirectoryError, InputError):
+        return None
+
+
+def fix(result: str | Path) -> str:
+    """Say how a damaged result is made again."""
+    return f"type `ensir verify --repair {result}`, then run again"
+
+
+def are_as_written(result: str, digest: str, files: list[str]) -> bool:
+    """Compare some files of a result with its digest."""
+    try:
+        expected, folder = read(digest), result if os.path.isdir(result) else os.path.dirname(result)
+        return all(sha256(file) == expected.get(os.path.relpath(file, folder)) for file in files)
+    except (OSError, InputError):
+        return False

@@ -195,6 +195,10 @@ class Layout:
         """The list of the results whose files were found to have changed when they were compared last."""
         return f"{self.root}/sources/renewed.json"
 
+    def repaired(self, target: str, level: str | int) -> str:
+        """Return the list of what was lost, and was made again before anything else."""
+        return f"{self.root}/logs/repair/{target}/{level}.json"
+
     @staticmethod
     def origin_of(digest: str | os.PathLike) -> Path:
         """Return the file beside a digest that records where, when and with which code its result was made."""

@@ -50,8 +50,7 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
         group = zarr.open_group(store, mode="r")
     except Exception as error:
         raise InputError(
-            f"{path}: cannot be opened ({error}); "
-            f"{failures.fix(error, '`ensir verify` shows more; where it is damaged, move it away and run again')}"
+            f"{path}: cannot be opened ({error}); {failures.fix(error, digests.fix(path))}"
         ) from error
     version, held = group.attrs.get("format_version"), group.attrs.get("kind")
     if version != formats.version(held):
@@ -89,7 +88,7 @@ def _read_whole(array: zarr.Array, path: str | Path) -> np.ndarray:
 def _damaged(what: str, error: Exception, path: str | Path) -> InputError:
     if failures.errno_of(error) is not None:
         return InputError(f"{what} cannot be read ({error}); {failures.fix(error, '')}")
-    return InputError(f"{what} is damaged ({error}); move {path} away and run again")
+    return InputError(f"{what} is damaged ({error}); {digests.fix(path)}")
 
 
 class Part:
