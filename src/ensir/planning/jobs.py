@@ -35,6 +35,8 @@ def jobs(reads: Reads) -> Iterator[Job]:
     tables = partial(Read, files={"scores": layout.all_scores, "summary": layout.summary})
     yield Job((layout.all_scores, layout.summary), reads.summarize)
     yield Job((layout.tables,), tables)
+    if selections := reads.selections.files():
+        yield Job(tuple(selections), reads.select)
     yield Job((layout.report,), reads.report)
     yield Job((layout.provenance,), tables)
     figures = FigureReads(reads)
