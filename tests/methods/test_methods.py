@@ -343,3 +343,17 @@ def test_zzpm(literal):
     plain = 1 / error if literal else np.exp(1 / (1e-3 + error))
     found = method_of({"kind": "zzpm", "literal": literal}, None).weights(x).ravel()
     np.testing.assert_allclose(found, plain / plain.sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_zzpm_by_runs_of_pixels_is_that_of_the_image(bits):
+    x = np.random.default_rng(0).integers(0, 2**bits, (3, 3, 70, 300)).astype(f"uint{bits}")
+    method = method_of({"kind": "zzpm", "literal": False}, None)
+    runs = [x[:, :, :50], x[:, :, 50:]]
+    of_image = method.summed(sum(method.sums(run) for run in runs), bits)
+    fused = np.concatenate([of_image.fuse(run) for run in runs], axis=1)
+    np.testing.assert_array_equal(fused, method.fuse(x))
+    total = x.sum(axis=0, dtype=np.int64)
+    np.testing.assert_array_equal(
+        method.sums(x), [*[((3 * m.astype(np.int64) - total) ** 2).sum() for m in x], total.size]
+    )

@@ -39,7 +39,8 @@ from ensir.storage.layout import Layout
 
 stage, where, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 module = import_module(f"ensir.stages.{stage}")
-getattr(module, stage)(Layout("results").place(where), *arguments, lambda done, total: None)
+options = {"pointwise": True} if stage == "fuse" else {}
+getattr(module, stage)(Layout("results").place(where), *arguments, lambda done, total: None, **options)
 print(devices.peak_memory())
 """
 

@@ -132,7 +132,7 @@ def weight_map(weights: Float[np.ndarray, "height width"]) -> str:
     picture = Image.fromarray(levels)
     picture.putpalette(_palette().ravel().tolist())
     buffer = io.BytesIO()
-    picture.save(buffer, "png", optimize=True)
+    picture.save(buffer, "png", compress_level=6)
     return _uri("image/png", buffer)
 
 

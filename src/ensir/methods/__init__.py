@@ -16,7 +16,7 @@ the reference. Such a module also has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import (
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ensir.planning.networks import Networks
     from ensir.storage.reading import Part
 
+BLOCK = 2**15  # values
 WIDTHS = (8, 16, 32, 64, 128)  # the choices of a bin width of "auto"
 
 
@@ -98,7 +99,8 @@ class CombiningMethod(Section):
     """Whether it tells the expected squared error of each fused value; see `ExpectsErrors`."""
 
     pointwise: ClassVar[bool] = False
-    """Whether each value is fused from its own predictions alone, so that no whole image need be in memory."""
+    """Whether no whole image need be in memory: each value is fused from its own predictions, and from nothing else but
+    what `SumsUp` describes."""
 
     timed: ClassVar[bool] = False
     """Whether estimates of a run know its time: that of fusing, and of a LUT."""
@@ -306,6 +308,19 @@ class ExpectsErrors(Protocol):
 
 
 @runtime_checkable
+class SumsUp(Protocol):
+    """A pointwise method that needs sums over all of an image's pixels first."""
+
+    def sums(self, x: Shaped[np.ndarray, "model channel height width"]) -> Int[np.ndarray, " sum"]:
+        """Return integers that add up over runs of pixels."""
+        ...
+
+    def summed(self, sums: Int[np.ndarray, " sum"], bits: int) -> Method:
+        """Return the method for the image of 8 or 16 bit with these sums."""
+        ...
+
+
+@runtime_checkable
 class UsesInput(Protocol):
     """A method that needs the degraded input of an image, too."""
 
@@ -329,7 +344,24 @@ def weighted_sum(
     weights: Float[np.ndarray, " model"], x: Shaped[np.ndarray, "model channel *pixels"]
 ) -> Float[np.ndarray, " channel *pixels"]:
     """Return Σ w_m x_m as float32, summed in float64 in the order of the models."""
-    total = np.zeros(x.shape[1:])
-    for weight, prediction in zip(weights, x, strict=True):
-        total += weight * prediction
-    return total.astype(np.float32)
+
+    def combined(block: Shaped[np.ndarray, "model value"]) -> Float[np.ndarray, " value"]:
+        total = np.zeros(block.shape[1])
+        for weight, prediction in zip(weights, block, strict=True):
+            total += weight * prediction
+        return total
+
+    return by_blocks(combined, x)
+
+
+def by_blocks(
+    combine: Callable[[Shaped[np.ndarray, "model value"]], Float[np.ndarray, " value"]],
+    x: Shaped[np.ndarray, "model channel *pixels"],
+) -> Float[np.ndarray, " channel *pixels"]:
+    """Combine values as float32, so many at once that what is computed stays in a core's cache."""
+    fused = np.empty(x.shape[1:], np.float32)
+    predictions, values = x.reshape(len(x), -1), fused.reshape(-1)
+    for start in range(0, len(values), BLOCK):
+        block = slice(start, start + BLOCK)
+        values[block] = combine(predictions[:, block])
+    return fused

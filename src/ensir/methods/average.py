@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ensir.methods import CombiningMethod
+from ensir.methods import CombiningMethod, by_blocks
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
@@ -29,8 +29,7 @@ class Method:
 
     def fuse(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, " channel *pixels"]:
         """Return the mean over the models."""
-        total = x.sum(axis=0, dtype=np.uint32)
-        return (total / len(x)).astype(np.float32)
+        return by_blocks(lambda block: block.sum(axis=0, dtype=np.uint32) / len(block), x)
 
     def weights(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Float[np.ndarray, "model ..."]:
         """Return 1/M, with axes of length one."""

@@ -25,6 +25,8 @@ from ensir.storage import digests, packing, provenance, reading, writing
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
     from ensir.storage.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -152,18 +154,15 @@ class Task:
 
     def fused(self, run: Run) -> Fused:
         """Return a run of pixels fused."""
-        combiner, part, predictions = _opened(self)
-        height, width, channels = part.shapes[run.image]
-        x = np.empty((len(predictions), channels, run.stop - run.start), predictions[0].dtype)
-        first = part.offsets[run.image]
-        for prediction, values in zip(predictions, x, strict=True):
-            values[...] = prediction.pixels(first + run.start, first + run.stop)
-        if self.pointwise:
-            height, width = 1, run.stop - run.start
+        combiner, part, _ = _opened(self)
+        summing = 0.0
+        if isinstance(combiner, methods.SumsUp):
+            combiner, summing = _summed(self, run.image)
+        x = self.predicted(run)
         combine = _combine(self, methods.for_image(combiner, part, run.image))
         started = time.perf_counter()
-        fused, expected = combine(x.reshape(len(x), channels, height, width))
-        seconds = time.perf_counter() - started
+        fused, expected = combine(x)
+        seconds = time.perf_counter() - started + (0.0 if run.start else summing)
         rows = len(fused), -1
         return Fused(
             fused.reshape(rows),
@@ -171,6 +170,18 @@ class Task:
             seconds,
             support.of_sample(combiner, x.reshape(*x.shape[:2], -1)) if _has_counts(combiner) else Support(),
         )
+
+    def predicted(self, run: Run) -> Shaped[np.ndarray, "model channel height width"]:
+        """Read a run of pixels of all predictions."""
+        _, part, predictions = _opened(self)
+        height, width, channels = part.shapes[run.image]
+        x = np.empty((len(predictions), channels, run.stop - run.start), predictions[0].dtype)
+        first = part.offsets[run.image]
+        for prediction, values in zip(predictions, x, strict=True):
+            values[...] = prediction.pixels(first + run.start, first + run.stop)
+        if self.pointwise:
+            height, width = 1, run.stop - run.start
+        return x.reshape(len(x), channels, height, width)
 
 
 @dataclass(frozen=True)
@@ -184,12 +195,15 @@ class Run:
 
 def _runs(part: reading.Part, pointwise: bool) -> list[Run]:
     """Return what is fused at once, in order."""
-    runs = []
-    for i, (height, width, _) in enumerate(part.shapes):
-        pixels = height * width
-        step = PIXELS if pointwise else pixels
-        runs += [Run(i, start, min(start + step, pixels)) for start in range(0, pixels, step)]
-    return runs
+    return [run for i in range(len(part.names)) for run in _runs_of(part, i, pointwise)]
+
+
+def _runs_of(part: reading.Part, image: int, pointwise: bool) -> list[Run]:
+    """Return those of one image."""
+    height, width, _ = part.shapes[image]
+    pixels = height * width
+    step = PIXELS if pointwise else pixels
+    return [Run(image, start, min(start + step, pixels)) for start in range(0, pixels, step)]
 
 
 def check_disjoint(part: reading.Part, made: Any, allowed: list[str]) -> None:
@@ -286,6 +300,19 @@ def _opened(task: Task) -> tuple[Any, reading.Part, list[reading.Part]]:
         first = np.stack([prediction.pixels(0, WARM_UP)[:, None] for prediction in predictions])
         _combine(task, combiner)(first)
     return combiner, part, predictions
+
+
+@lru_cache(maxsize=1)
+def _summed(task: Task, image: int) -> tuple[methods.Method, float]:
+    """Return a method that needs sums over an image, for that image, and the seconds that they took."""
+    combiner, part, _ = _opened(task)
+    sums, seconds = [], 0.0
+    for run in _runs_of(part, image, task.pointwise):
+        x = task.predicted(run)
+        started = time.perf_counter()
+        sums.append(combiner.sums(x))
+        seconds += time.perf_counter() - started
+    return combiner.summed(np.sum(sums, axis=0), part.bits), seconds
 
 
 def _combine(task: Task, method: methods.Method) -> Callable[[Any], tuple[Any, Any]]:

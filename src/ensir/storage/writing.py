@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,7 +69,6 @@ def _create(
     shape: Sequence[int],
     dtype: Any,
     dims: Sequence[str],
-    shuffle: Literal["bitshuffle"] | None = None,
 ) -> zarr.Array:
     from zarr.codecs import BloscCodec, Crc32cCodec
 
@@ -91,7 +90,7 @@ def _create(
             BloscCodec(
                 cname="lz4",
                 clevel=5,
-                shuffle=shuffle or ("noshuffle" if text or np.dtype(dtype).itemsize == 1 else "shuffle"),
+                shuffle="noshuffle" if text or np.dtype(dtype).itemsize == 1 else "shuffle",
             ),
             Crc32cCodec(),
         ],
@@ -145,7 +144,7 @@ class PixelWriter:
 
         def create(size: int) -> zarr.Array:
             dims = (f"{prefix}channel", f"{prefix}pixel")
-            array = _create(group, name, (channels, size), dtype, dims, "bitshuffle" if packed else None)
+            array = _create(group, name, (channels, size), dtype, dims)
             array.update_attributes({"long_name": meaning, **(packing.ATTRIBUTES if packed else {})})
             return array
 
