@@ -71,7 +71,7 @@ test-browser: $(INSTALLED_FOR_TESTS)  ## click through the pages in Chromium (ne
 test-faults: $(INSTALLED_FOR_TESTS)  ## kill jobs, and Snakemake with them, in every stage
 	$(PYTEST) -m faults
 
-test-faults-all: $(INSTALLED_FOR_TESTS)  ## the same at three moments of every stage (minutes)
+test-faults-all: $(INSTALLED_FOR_TESTS)  ## the same at every call that touches the disk, of every stage (half an hour)
 	$(PYTEST) -m "faults or faults_all"
 
 test-pythons: $(INSTALLED)  ## the default run from the wheel, in an empty environment for each Python that works (10 GB)

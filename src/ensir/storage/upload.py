@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ensir.errors import InputError
 from ensir.storage import digests
 from ensir.storage.failures import reason
-from ensir.storage.shared import ROOT, get, objects_at, remedy
+from ensir.storage.shared import ROOT, get, is_url, objects_at, remedy
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -78,8 +79,19 @@ def upload(store: str, location: str, progress: Progress) -> Uploaded:
             progress(len(sizes), len(files))
     digest = hashlib.sha256(text).hexdigest()
     sizes.append(_put(objects, location, store, {ROOT: digest}, there, ROOT))
+    if not is_url(location):
+        _remove_unfinished(Path(location), [*files, ROOT])
     sent = [size for size in sizes if size]
     return Uploaded(len(sent), sum(sent), len(sizes) - len(sent), digest)
+
+
+def _remove_unfinished(folder: Path, keys: list[str]) -> None:
+    """Delete what a killed upload to a folder left beside its objects, under names that obstore gives."""
+    for key in keys:
+        path = folder / key
+        for other in path.parent.glob(f"{glob.escape(path.name)}#*"):
+            if other.name.removeprefix(f"{path.name}#").isdigit():
+                other.unlink(missing_ok=True)
 
 
 def _check_growing(objects: ObjectStore, location: str, files: dict[str, str]) -> None:
