@@ -3,14 +3,51 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
+from ensir.scoring.bootstrap import Interval, intervals
+from ensir.scoring.scores import read
+
 PAGE = Path(__file__).with_name("results.md")
-TABLES = Path("results/tables")
+RESULTS = Path("results")
 SLOT = re.compile(r"(<!-- table: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+OURS = ("local_filters", "best")
+RIVALS = {  # the average, the best base model, and what is combined without neighbours
+    ("derain", "rain100h_test"): ("average", "BRN", "ensir_joint", "least_squares", "hgbt"),
+    ("sr_x4", "set5"): ("average", "CRAFT", "ensir_joint", "least_squares", "hgbt"),
+    ("denoise", "set14"): ("average", "DAE", "ensir_joint", "least_squares", "hgbt"),
+}
+
+scores = read(str(RESULTS / "scores.csv"), str(RESULTS / "summary.csv"))
+
+
+def difference(interval: Interval) -> str:
+    """Return a mean difference with its interval."""
+    mean, low, high = (f"{value:+.3f}".replace("-", "−") for value in interval)
+    return f"{mean} [{low}, {high}]{' n.s.' if interval.holds_zero else ''}"
+
+
+def against_rivals() -> str:
+    """Return the table of how far our methods are above others, in PSNR, image by image."""
+    lines = [
+        "| test set | method | − average | − best base model | − ensir_joint | − least_squares | − hgbt |"
+    ]
+    lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    for (experiment, dataset), rivals in RIVALS.items():
+        for method in OURS:
+            gains = [scores.gain((experiment, dataset, method, "psnr"), rival) for rival in rivals]
+            images = sorted(gains[0])
+            found = intervals(np.array([[gain[image] for image in images] for gain in gains]))
+            lines.append(f"| {dataset} | {method} | {' | '.join(map(difference, found))} |")
+    return "\n".join(lines) + "\n"
 
 
 def filled(slot: re.Match[str]) -> str:
     """Return a slot of the page with its table."""
-    table = (TABLES / f"{slot['name']}.md").read_text(encoding="utf-8")
+    if slot["name"] == "against-rivals":
+        table = against_rivals()
+    else:
+        table = (RESULTS / "tables" / f"{slot['name']}.md").read_text(encoding="utf-8")
     return f"{slot[1]}\n{table}\n{slot[3]}"
 
 
