@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 
@@ -47,7 +48,10 @@ def filled(slot: re.Match[str]) -> str:
     if slot["name"] == "against-rivals":
         table = against_rivals()
     else:
-        table = (RESULTS / "tables" / f"{slot['name']}.md").read_text(encoding="utf-8")
+        text = (RESULTS / "tables" / f"{slot['name']}.md").read_text(encoding="utf-8")
+        table = (
+            "\n".join(line if line.startswith("|") else fill(line, 120) for line in text.splitlines()) + "\n"
+        )
     return f"{slot[1]}\n{table}\n{slot[3]}"
 
 
