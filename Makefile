@@ -7,6 +7,8 @@ RESULTS ?=
 # The build of PyTorch: cpu or cuda (5 GB); without it, the one that the package index gives.
 TORCH ?=
 VENV ?= .venv
+# How many files of garbage `make test-fuzz` makes.
+CASES ?= 20000
 BIN := $(VENV)/bin
 # The first Python that will do.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
@@ -77,8 +79,8 @@ test-faults-all: $(INSTALLED_FOR_TESTS)  ## the same at every call that touches 
 test-pythons: $(INSTALLED)  ## the default run from the wheel, in an empty environment for each Python that works (10 GB)
 	$(BIN)/python tests/pythons.py 3.11 3.12 3.13
 
-test-fuzz: $(INSTALLED_FOR_TESTS)  ## feed garbage to everything that reads files: 10,000 cases
-	$(BIN)/python tests/fuzz/fuzz.py
+test-fuzz: $(INSTALLED_FOR_TESTS)  ## feed garbage to everything that reads files: CASES=20000
+	$(BIN)/python tests/fuzz/fuzz.py $(CASES)
 
 test-gpu: $(INSTALLED_FOR_TESTS)  ## the tests that need a CUDA GPU; without one they are skipped
 	$(BIN)/pytest -rs tests/gpu

@@ -3,7 +3,8 @@
 `python tests/fuzz/fuzz.py [CASES] [SEED] [KIND...]`: so many cases in all, drawn from the seed, of all kinds or of some.
 Each is a sound file that was damaged, or one that was made to do harm: it passes if it is read, or refused with an
 InputError that names the file. Of the last kinds (depth, orientation, photometric, range, links, stale) it is known what
-a file holds, or whether it has changed: it passes if just that is read or noticed, or if it is refused.
+a file holds, or whether it has changed: it passes if just that is read or noticed, or if it is refused. `strangers` has
+those that mean harm: shared stores, and HDF5 files that reach for others.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ import tifffile
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import strangers
 from pictures import SHORT, chunk, exif, packed, png, scaled, subsampled, tiff, upright
 
 from ensir import registry, restorers
@@ -522,6 +524,8 @@ KNOWN: dict[str, tuple[Callable[[np.random.Generator, Path], str], int]] = {
     "range": (value_range, 8),
     "links": (links, 6),
     "stale": (stale, 6),
+    "shared stores": (partial(strangers.stores, damaged=damaged), 12),
+    "HDF5 links": (partial(strangers.hdf5_files, damaged=damaged), 12),
 }
 
 
@@ -585,7 +589,7 @@ def main() -> None:
     logging.disable()  # libraries tell of each damaged tag, warn, and fail to close what they could not open
     warnings.simplefilter("ignore")
     sys.unraisablehook = lambda _: None
-    total, seed = (int(n) for n in [*sys.argv[1:3], *["10000", "0"][len(sys.argv[1:3]) :]])
+    total, seed = (int(n) for n in [*sys.argv[1:3], *["20000", "0"][len(sys.argv[1:3]) :]])
     failures = 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
