@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 
 from ensir.methods import CombiningMethod
 from ensir.planning.headers import Headers
+from ensir.planning.selections import Selections
+from ensir.scoring.selection import MOST_MODELS
 
 FACTOR = 3  # estimates are within this factor, either way, on processors of our days
 JOB = 0.6  # seconds: the start of a job
 # Seconds for a million values, without the start of the job, measured on frames of 1280×720; of PSNR and SSIM the mean.
 INGEST, PREDICT, COUNT, FUSE, SCORE, WRITE_PNG = 0.013, 0.015, 0.012, 0.035, 0.012, 0.011
 ESTIMATE = 3.0  # seconds: EM, or least squares, of a LUT
+SELECT = 1e-3  # seconds, times 3^M: subsets of M models, b = 32, a dozen images
 FUSED, FUSED_DEEP = 2, 4  # bytes of a fused value of 8-bit images, and of deeper ones
 
 
@@ -78,6 +81,9 @@ def estimate(headers: Headers) -> Estimate:
     for experiment in plan.config.experiments:
         _add_experiment(total, headers, experiment)
     total.untimed = list(dict.fromkeys(total.untimed))
+    if selections := Selections(plan).files():
+        models = [len(experiment.models) for experiment in plan.config.experiments.values()]
+        total.add(selections[0], SELECT * sum(3.0 ** min(number, MOST_MODELS) for number in models))
     total.add(plan.layout.report, 5.0, 3.0, jobs=4)
     return total
 

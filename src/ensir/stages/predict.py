@@ -183,7 +183,7 @@ def _write(
 ) -> None:
     """Write predictions as they come, as integers of the target's depth; `where` names them in error messages."""
     size = part.value.size * part.dtype.itemsize
-    measured = {"seconds": seconds} if seconds else {}
+    measured = {} if files else {"seconds": seconds}
     with writing.new_group(place, attributes, size, measured) as group:
         writer = writing.ImageWriter(group, part.names, part.shapes, part.dtype)
         for i, (shape, from_there) in enumerate(zip(part.shapes, where, strict=True)):
