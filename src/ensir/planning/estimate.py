@@ -82,8 +82,8 @@ def estimate(headers: Headers) -> Estimate:
         _add_experiment(total, headers, experiment)
     total.untimed = list(dict.fromkeys(total.untimed))
     if selections := Selections(plan).files():
-        models = [len(experiment.models) for experiment in plan.config.experiments.values()]
-        total.add(selections[0], SELECT * sum(3.0 ** min(number, MOST_MODELS) for number in models))
+        counted = [len(experiment.models) for experiment in plan.config.experiments.values()]
+        total.add(selections[0], SELECT * sum(3.0 ** min(number, MOST_MODELS) for number in counted))
     total.add(plan.layout.report, 5.0, 3.0, jobs=4)
     return total
 
