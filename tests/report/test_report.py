@@ -25,6 +25,7 @@ from ensir.metrics.psnr import Psnr
 from ensir.report.page import _encoded, _rows
 from ensir.scoring import scores
 from ensir.scoring.rows import COLUMNS, write_csv
+from ensir.scoring.selection import HeldOut, Selection, files, selection
 from ensir.stages.estimate import estimate
 from ensir.stages.fuse import fuse
 from ensir.stages.ingest import ingest
@@ -568,3 +569,28 @@ def test_the_page_tells_which_way_is_better() -> None:
     printed = experiment["score"]["metrics"]["ssim"]["printed"] | {"label": "", "higher_is_better": False}
     experiment["score"]["metrics"]["lpips"] = {"kind": "function", "function": "x:y", "printed": printed}
     assert scores.direction(experiment) == "; lower is better in lpips"
+
+
+def test_the_page_says_which_models_are_worth_running(
+    page: str, made: dict[str, Any], tmp_path: Path
+) -> None:
+    assert "Which models are worth running?" not in page  # no method of the run tells
+    images = ["x", "y", "z"]
+    psnr = {(0,): [28, 29, 30], (1,): [30, 31, 33], (0, 1): [30, 32, 33.0]}
+    tried = {models: HeldOut(np.array(values, float), 32, 1e3) for models, values in psnr.items()}
+    for name, seconds in (("timed", 0.25), ("untimed", float("nan"))):
+        found = selection(["a", "b"], images, tried, {"a": {"a": 0.5}, "b": {"b": seconds}})
+        found.save(map(Place.beside, files(str(tmp_path / name))))
+    Selection([], [], [], []).save(map(Place.beside, files(str(tmp_path / "single"))))
+    path = tmp_path / "report.html"
+    folders = {name: str(tmp_path / name) for name in ("timed", "untimed", "single")}
+    report(Place.beside(path), **made | {"selections": {"sr_x2": folders}}, progress=quiet)
+    text = path.read_text(encoding="utf-8")
+    section = text[text.index("Which models are worth running?") :]
+    assert section.count("of 3 subsets of the models: mean PSNR of the 3 reference\nimages") == 2
+    assert "seconds per image, all models of a subset" in section
+    assert "models in a subset" in section
+    assert "give them by <code>seconds</code>" in section
+    rows = [[text for text, *_ in row] for table_ in Tables(section).tables[:2] for row in table_]
+    assert ["b", "31.33", "−0.333 [−1.000, 0.000] n.s.", "0.250", "✓"] in rows
+    assert ["a", "29.00", "+0.333 [0.000, +1.000] n.s.", "+0.333 [0.000, +1.000] n.s.", "0.500"] in rows
