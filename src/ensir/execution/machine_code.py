@@ -168,8 +168,8 @@ def _passed(argument: Any, dtype: np.dtype | None) -> Any:
 
 def in_threads(function: Callable[[Any], None], items: Sequence[Any]) -> None:
     """Call a function of each item, in as many threads as Numba would use: for what holds no lock of Python."""
-    threads = min(len(items), int(os.environ.get("NUMBA_NUM_THREADS") or len(os.sched_getaffinity(0))))
-    if threads == 1:
+    threads = min(len(items), int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1))
+    if threads <= 1:
         for item in items:
             function(item)
         return
