@@ -436,3 +436,21 @@ def test_a_results_folder_that_cannot_be_one(folder):
     done = run("--results", "/proc/results", raw=config())
     assert done.exit_code == 2 or os.geteuid() == 0  # who may write anywhere is told by the run
     assert (folder / "file").read_text() == "precious"
+
+
+def test_methods_that_hold_images_out_need_two(folder):
+    raw = config()
+    raw["datasets"]["ref"]["exclude"] = ["ref1", "ref2"]
+    methods = {
+        "least_squares": {},
+        "fixed": {"kind": "least_squares", "strength": 10.0},
+        "local_filters": {},
+        "best": {},
+    }
+    raw["experiments"]["one"]["methods"] |= methods
+    told = "chooses on images of the reference that are held out in turn, and ref has a single one; add images to it"
+    assert mistakes(raw) == [
+        f"experiments.one.methods.best: {told}, or leave the method out",
+        f'experiments.one.methods.least_squares: {told}, or give a number instead of "auto", or leave the method out',
+        f"experiments.one.methods.local_filters: {told}, or leave the method out",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -204,8 +205,8 @@ def test_predictions_of_the_test_alone(tmp_path: Path, monkeypatch):
     np.save("data/out/c.npy", np.zeros(3))
     done = init("data")
     raw = made()
-    assert raw["datasets"]["reference"]["target"] == "data/test/gt/{image,2}.png"
-    assert raw["datasets"]["test"]["exclude"] == ["2"]
+    assert raw["datasets"]["reference"]["target"] == "data/test/gt/{image,1|3}.png"
+    assert raw["datasets"]["test"]["exclude"] == ["1", "3"]
     told = "names of files that say nothing of their set, 6 in all, the first data/out/a/1.png: taken to belong to test"
     assert told in done.stdout
     assert "data/train/gt/{image}.png: not all of the models have predictions for train" in done.stdout
@@ -321,3 +322,16 @@ def test_names_lose_their_accents_and_a_reference_must_be_there(tmp_path: Path, 
     )
     init("data")
     assert sorted(made()["models"]) == ["Res", "Unet"]
+
+
+@pytest.mark.parametrize(("images", "reference", "kinds"), [("12", 1, 3), ("123", 2, 6), ("123456789", 3, 6)])
+def test_methods_that_hold_images_out_get_two(
+    tmp_path: Path, monkeypatch, images: str, reference: int, kinds: int
+):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("gt", "A", "B"):
+        write(tmp_path, *(f"data/{folder}/{image}.png" for image in images))
+    init("data")
+    assert len(made()["experiments"]["mine"]["methods"]) == kinds
+    checked = CliRunner().invoke(app, ["check", "mine.yaml"]).stdout
+    assert re.search(rf"^  reference +{reference} image", checked, re.MULTILINE), checked

@@ -132,6 +132,11 @@ class CombiningMethod(Section):
         """Return the settings with which statistics are counted once for several methods."""
         return {}
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether it chooses something on images of the reference that are held out in turn, and so needs two."""
+        return self.chooses or "auto" in self.model_dump().values()
+
     def instance(self, option: str, value: Any) -> Self:
         """Return the instance that a value of a swept option makes."""
         return self.model_copy(update={option: value})

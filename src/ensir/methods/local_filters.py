@@ -48,6 +48,11 @@ class LocalFilters(CombiningMethod):
     expects_errors: ClassVar[bool] = True
     judged: ClassVar[bool] = True
 
+    @property
+    def holds_out(self) -> bool:
+        """See `CombiningMethod`: it chooses its table."""
+        return True
+
 
 Method = FilterMethod
 

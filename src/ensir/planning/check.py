@@ -77,6 +77,7 @@ def check(path: str, results: str | None = None) -> Checked:
     lines = [
         *map(": ".join, problems),
         *_results_folder(planned.layout.root),
+        *_single_references(planned),
         *(line for line in of_files if line.partition(": ")[0] not in keys),
         *shared_images(planned),
     ]
@@ -120,6 +121,25 @@ def _results_folder(root: str) -> Iterator[str]:
         yield f"results: {there} is no folder; name another, or move it away"
     elif there != path and not os.access(there, os.W_OK):
         yield f"results: {root} cannot be made, since {there} cannot be written; name a folder of yours"
+
+
+def _single_references(plan: Plan) -> Iterator[str]:
+    """Report methods that hold images of the reference out, where it has a single one."""
+    for name, experiment in plan.config.experiments.items():
+        try:
+            images = sum(map(len, plan.parts(experiment.reference).values()))
+        except (InputError, KeyError):  # reported elsewhere
+            continue
+        for method, section in experiment.methods.items():
+            if images == 1 and section.holds_out:
+                number = (
+                    ', or give a number instead of "auto"' if "auto" in section.model_dump().values() else ""
+                )
+                yield (
+                    f"experiments.{name}.methods.{method}: chooses on images of the reference that are held out in "
+                    f"turn, and {experiment.reference} has a single one; add images to it{number}, or leave the method "
+                    "out"
+                )
 
 
 def _functions(plan: Plan) -> Iterator[str]:

@@ -60,8 +60,25 @@ def _lines(proposal: Proposal, command: str) -> Iterator[str]:
     if proposal.scale > 1:
         yield f"    # score: {{space: y, crop: {proposal.scale}}}   # as in most papers on super-resolution"
     yield "    methods:"
-    for method in ("average: {}", "zzpm: {}", "ensir: {bin_width: 32}", "least_squares: {bin_width: 32}"):
+    for method in ("average: {}", "zzpm: {}", "ensir: {bin_width: 32}"):
         yield f"      {method}"
+    single = _references(proposal) == 1
+    if single:
+        yield "      # With two images of a reference, or more:"
+    for method in (
+        "least_squares: {bin_width: 32}",
+        "local_filters: {}",
+        "best: {}   # chooses one of the others",
+    ):
+        yield f"      {'# ' * single}{method}"
+
+
+def _references(proposal: Proposal) -> int:
+    """Return the number of images of the reference."""
+    if len(proposal.sets) == 1:
+        chosen = reference_part(proposal.sets[0])
+        return sum(name[0] in chosen for name in proposal.sets[0].targets)
+    return next(len(one.targets) for one in proposal.sets if one.name == proposal.reference)
 
 
 def _halves(proposal: Proposal, one: ImageSet) -> Iterator[str]:

@@ -378,9 +378,11 @@ def reference_part(one: ImageSet) -> list[str]:
     Returns
     -------
     list of str
-        Values of the first part of the names: at most a third of the images and about `FEW`, but at least one.
+        Values of the first part of the names: at most a third of the images and about `FEW`, but two images where
+        there are three, as some methods hold one out.
     """
     firsts = sorted({name[0] for name in one.targets})
     per_first = len(one.targets) / len(firsts)
-    number = max(1, min(round(FEW / per_first), len(firsts) // 3))
+    least = 2 if len(firsts) == len(one.targets) > 2 else 1
+    number = max(least, min(round(FEW / per_first), len(firsts) // 3))
     return [firsts[len(firsts) * (2 * i + 1) // (2 * number)] for i in range(number)]
