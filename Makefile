@@ -24,7 +24,7 @@ PINNED := pyproject.toml envs/constraints.txt envs/set_up.py
 SET_UP = test "$(PYTHON)" || { echo "found no Python 3.11, 3.12 or 3.13; install one, or name it: make PYTHON=…" >&2; exit 1; }; \
 	$(PYTHON) envs/set_up.py "$(VENV)" --torch "$(TORCH)"
 
-.PHONY: help set-up run check dry-run resume figures workflow-report screenshot recording test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
+.PHONY: help set-up run check dry-run resume figures workflow-report screenshot recording test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-processors test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
 
 # Two tests at a time, with one thread each; those that share something stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
@@ -59,7 +59,7 @@ recording: $(INSTALLED_FOR_TESTS)  ## record the default run on a terminal for t
 	$(BIN)/python docs/record.py docs/run.svg $(BIN)/ensir run
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
-	$(PYTEST) -m "not cluster and not cluster_all and not slow and not faults and not faults_all and not pretrained and not browser and not meanshift"
+	$(PYTEST) -m "not cluster and not cluster_all and not slow and not faults and not faults_all and not pretrained and not browser and not meanshift and not processors"
 
 test-long: $(INSTALLED_FOR_TESTS)  ## test-slow, -faults, -browser, -pretrained and -meanshift in one, which share whole runs
 	$(PYTEST) -rs -m "(slow or faults or browser or pretrained or meanshift) and not cluster and not cluster_all and not faults_all"
@@ -90,6 +90,9 @@ test-pretrained: $(INSTALLED_FOR_TESTS)  ## run published networks on whole data
 
 test-meanshift: $(INSTALLED_FOR_TESTS)  ## restore with the published denoising autoencoders, beside known traces (minutes)
 	$(BIN)/pytest -m meanshift
+
+test-processors: $(INSTALLED_FOR_TESTS)  ## compare with libraries and compilers made for many other processors (minutes)
+	$(BIN)/pytest -m processors
 
 test-cluster: $(INSTALLED_FOR_TESTS)  ## run the workflow on a Slurm of two nodes, and kill them (needs root and the packages of Slurm)
 	$(ISOLATED) $(BIN)/pytest -m cluster

@@ -63,7 +63,7 @@ def pictures_to_restore(folder: Path, data: Path) -> None:
 
 # The pages whose commands are run, one after the other, in one folder; and what has to lie in it.
 NEWCOMERS: dict[tuple[str, ...], Callable[[Path, Path], None]] = {
-    ("README.md", "docs/operations.md"): three_folders,
+    ("README.md", "docs/local-filters.md", "docs/operations.md"): three_folders,
     ("docs/meanshift.md",): pictures_to_restore,
 }
 

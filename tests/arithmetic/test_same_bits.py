@@ -45,13 +45,19 @@ def test_other_libraries(here):
     assert results(FAR | dict.fromkeys(THREADS, "3")) == here
 
 
-@pytest.mark.slow
+@pytest.mark.processors
 @pytest.mark.parametrize("processor", OTHERS, ids=str)
 def test_more_libraries(here, processor):
     assert results(processor) == here
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("processor", COMPILED_FOR_OTHERS, ids=str)
+@pytest.mark.parametrize(
+    "processor",
+    [
+        *(pytest.param(processor, marks=pytest.mark.processors) for processor in COMPILED_FOR_OTHERS[:-1]),
+        pytest.param(COMPILED_FOR_OTHERS[-1], marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_compiled_for_other_processors(here, processor, tmp_path):
     assert results(processor | {"NUMBA_CACHE_DIR": str(tmp_path)}) == here
