@@ -15,6 +15,7 @@ import pytest
 from conftest import Run
 from stops import Stops
 
+from ensir.planning.garbage import DIGESTED
 from ensir.storage import verification
 from ensir.storage.atomic import remove
 from ensir.storage.layout import Layout
@@ -42,8 +43,9 @@ def rewind(run: Run, stage: str) -> None:
 
 
 def completed(run: Run) -> dict[Path, int]:
-    """Return the digests that are there, with their dates."""
-    return {file: file.stat().st_mtime_ns for file in (run.folder / "results/digests").rglob("*.sha256")}
+    """Return the digests that other jobs read and that are there, with their dates."""
+    folders = (run.folder / "results/digests" / kind for kind in DIGESTED)
+    return {file: file.stat().st_mtime_ns for folder in folders for file in folder.rglob("*.sha256")}
 
 
 def redone(complete: dict[Path, int]) -> list[Path]:

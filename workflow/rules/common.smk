@@ -43,7 +43,7 @@ settings, layout = plan.config, plan.layout
 reads = Reads(plan)
 figure_reads = FigureReads(reads)
 made_of = MadeOf(reads)
-lost = Lost(reads)
+lost = Lost(reads, lambda results: workflow.persistence._filter_incomplete_keys(results))
 memory = Memory(plan)
 
 # With --sdm conda, an environment holds the libraries; the package itself is the one that plans. Where that is installed

@@ -7,7 +7,7 @@ planned, by size of folders and dates alone; where a date is later than that of 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -45,10 +45,12 @@ class Lost:
     Parameters
     ----------
     reads : Reads
+    unfinished : callable
+        Returns which of some results Snakemake was making when it was killed, though a job may have finished them.
     """
 
-    def __init__(self, reads: Reads):
-        self.reads, self.layout = reads, reads.layout
+    def __init__(self, reads: Reads, unfinished: Callable[[list[str]], set[str]] = lambda results: set()):
+        self.reads, self.layout, self.unfinished = reads, reads.layout, unfinished
         self._left = READ_AT_MOST
         self._sealed = cache(known.sealed)
         self._levels: dict[str, list[list[str]]] = {}
@@ -82,6 +84,10 @@ class Lost:
         ]
         if not damaged:
             return []
+        unfinished = self.unfinished(
+            list(self._maker)
+        )  # Snakemake asks for these once only, before all is known
+        damaged = sorted({*damaged, *(self._maker[result] for result in unfinished)})
         readers: dict[int, list[int]] = {}
         for number, upstream in enumerate(self._upstream):
             for maker in upstream:
