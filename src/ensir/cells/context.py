@@ -119,6 +119,30 @@ def features_of(
     return keys, features
 
 
+def coefficients(
+    filters: Float64[np.ndarray, "cell feature"], models: int, channels: int
+) -> Float64[np.ndarray, "cell term"]:
+    """Return filters of features, and m, as those of terms that take less to compute.
+
+    The terms of a value are, of its own channel, each model, the sum of its four axial and that of its four diagonal
+    neighbours; then, where there are several channels, sums over all channels: of each model, and of the axial and the
+    diagonal neighbours of all models.
+    """
+    own, axial, diagonal = (filters[:, start : start + models] for start in (0, models - 1, 2 * models - 1))
+    own = np.pad(own[:, : models - 1], ((0, 0), (0, 1)))
+    mean = (1 - own.sum(axis=1) - axial.sum(axis=1) - diagonal.sum(axis=1)) / models
+    own = own + mean[:, None]
+    if channels == 1:
+        return np.concatenate([own, axial / 4, diagonal / 4], axis=1)
+    others = np.pad(filters[:, 3 * models - 1 : 4 * models - 2], ((0, 0), (0, 1)))
+    rings = filters[:, 4 * models - 2 :]
+    others = (others - (others.sum(axis=1) + rings.sum(axis=1))[:, None] / models) / (channels - 1)
+    rings = rings / (4 * models * (channels - 1))
+    return np.concatenate(
+        [own - others, axial / 4 - rings[:, :1], diagonal / 4 - rings[:, 1:], others, rings], axis=1
+    )
+
+
 def filtered(
     x: Shaped[np.ndarray, "model channel height width"], filters: Float64[np.ndarray, "key feature"]
 ) -> Float32[np.ndarray, "channel height width"]:
@@ -133,10 +157,11 @@ def filtered(
     from ensir.cells import filtering
 
     models, channels = x.shape[:2]
-    features = filters.shape[1]
-    pairs = np.zeros((-(-features // 2), KEYS, 2), np.float32)
-    scaled = (filters / scale(models, channels)).T
-    pairs[:, :, 0], pairs[: features // 2, :, 1] = scaled[::2], scaled[1::2]
+    found = coefficients(filters, models, channels)
+    table = np.zeros((KEYS, -(-found.shape[1] // 4), 4), np.float32)
+    table.reshape(KEYS, -1)[:, : found.shape[1]] = found
+    looked_up = np.ascontiguousarray(table.swapaxes(0, 1)).view(np.complex128)[:, :, 0]
     fused = np.empty(x.shape[1:], np.float32)
-    filtering.filtered(x, *limits(x), features, pairs.view(np.uint64)[:, :, 0], fused)
+    middle = (depth.white(x.itemsize * 8) + 1) // 2
+    filtering.filtered(x, *limits(x), middle, looked_up, fused)
     return fused

@@ -18,34 +18,41 @@ def _five(values, result):
     last = len(values) - 1
     for j in range(REACH, last - REACH + 1):
         result[j] = np.int32(values[j - 2] + values[j - 1] + values[j] + values[j + 1] + values[j + 2])
-    for j in range(last + 1):
-        if j < REACH or j > last - REACH:
+    for edge in range(min(REACH, last + 1)):
+        for j in (edge, last - edge):
             result[j] = 0
             for k in range(j - REACH, j + REACH + 1):
                 result[j] += values[min(max(k, 0), last)]
 
 
 @njit(nogil=True, cache=True)
-def _add_levels(a, b, c, d, e, thresholds, weight, levels):
-    """Sum five rows, and add `weight` to a pixel's level for each threshold that its sum reaches."""
+def _add_levels(box, thresholds, weight, levels):
+    """Add `weight` to a pixel's level for each threshold that its sum reaches."""
     for j in range(len(levels)):
-        box = np.int32(a[j] + b[j] + c[j] + d[j] + e[j])
         level = np.int32(0)
         for t in range(len(thresholds)):
-            level = np.int32(level + (box >= thresholds[t]))
+            level = np.int32(level + (box[j] >= thresholds[t]))
         levels[j] += np.uint16(weight * level)
+
+
+@njit(nogil=True, cache=True)
+def _slide(box, added, left):
+    """Move sums over rows by a row."""
+    for j in range(len(box)):
+        box[j] = np.int32(box[j] + added[j] - left[j])
 
 
 @njit(nogil=True, cache=True)
 def _add(values, sums):
     for j in range(len(sums)):
-        sums[j] += np.int32(values[j])
+        sums[j] = np.int32(sums[j] + np.int32(values[j]))
 
 
 @njit(nogil=True, cache=True)
 def _add_difference(values, others, sums):
     for j in range(len(sums)):
-        sums[j] += np.int32(max(values[j], others[j])) - np.int32(min(values[j], others[j]))
+        larger = max(values[j], others[j]) - min(values[j], others[j])
+        sums[j] = np.int32(sums[j] + np.int32(larger))
 
 
 @njit(nogil=True, cache=True)
@@ -82,16 +89,20 @@ def levels_of_pixels(x, first, last, disagreement, change, levels):
         if 0 < i < height - 1:
             _add_difference(total[i - top + 1], total[i - top - 1], row)
         _five(row, changing[i - top])
+    boxes = np.zeros((2, width), np.int32)
+    for i in range(first - REACH, first + REACH + 1):
+        near = min(max(i, 0), height - 1) - top
+        _add(differing[near], boxes[0])
+        _add(changing[near], boxes[1])
     for i in range(first, last):
-        a, b = max(i - 2, 0) - top, max(i - 1, 0) - top
-        d, e = min(i + 1, height - 1) - top, min(i + 2, height - 1) - top
+        if i > first:
+            added, left = min(i + REACH, height - 1) - top, max(i - REACH - 1, 0) - top
+            _slide(boxes[0], differing[added], differing[left])
+            _slide(boxes[1], changing[added], changing[left])
         own = levels[i - first]
         own[:] = 0
-        for rows, thresholds, weight in (
-            (differing, disagreement, LEVELS_OF_CONTEXT**2),
-            (changing, change, LEVELS_OF_CONTEXT),
-        ):
-            _add_levels(rows[a], rows[b], rows[i - top], rows[d], rows[e], thresholds, weight, own)
+        _add_levels(boxes[0], disagreement, LEVELS_OF_CONTEXT**2, own)
+        _add_levels(boxes[1], change, LEVELS_OF_CONTEXT, own)
 
 
 @njit(nogil=True, cache=True)
@@ -228,45 +239,110 @@ def keys_of_row(levels, total, step, keys):
         keys[j] = levels[j] + np.int64((np.float64(total[j]) + 0.5) / step)
 
 
+@njit(nogil=True, cache=True)
+def terms_of_row(x, i, middle, total, own, shared):
+    """Write what one row is filtered from; see `context.coefficients`.
+
+    Parameters
+    ----------
+    x : (model, channel, height, width)
+    i : int
+    middle : int
+        A code value that is taken off each prediction first, so that float32 rounds less.
+    total : float32 array, (channel, width), to be written
+        Sums over the models.
+    own : float32 array, (channel, 3 model, width), to be written
+        Each model, its four axial and its four diagonal neighbours.
+    shared : float32 array, (model + 2, width), to be written
+        Sums over the channels: of each model, and of the axial and the diagonal neighbours of all models.
+    """
+    models, channels, height, width = x.shape
+    above, below, last = max(i - 1, 0), min(i + 1, height - 1), width - 1
+    one, four = np.float32(middle), np.float32(4 * middle)
+    beside = np.empty(width, np.float32)
+    shared[:] = 0
+    for c in range(channels):
+        sums = total[c]
+        sums[:] = np.float32(models * middle)
+        for m in range(models):
+            up, here, down = x[m, c, above], x[m, c, i], x[m, c, below]
+            value, axial, diagonal = own[c, m], own[c, models + m], own[c, 2 * models + m]
+            for j in range(width):
+                value[j] = np.float32(here[j]) - one
+                sums[j] += value[j]
+                beside[j] = np.float32(up[j]) + np.float32(down[j]) - four
+            for j in range(1, last):
+                axial[j] = beside[j] + np.float32(here[j - 1]) + np.float32(here[j + 1])
+                diagonal[j] = beside[j - 1] + beside[j + 1] + four
+            for j in (0, last):
+                left, right = max(j - 1, 0), min(j + 1, last)
+                axial[j] = beside[j] + np.float32(here[left]) + np.float32(here[right])
+                diagonal[j] = beside[left] + beside[right] + four
+            all_values, all_axial, all_diagonal = shared[m], shared[models], shared[models + 1]
+            for j in range(width):
+                all_values[j] += value[j]
+                all_axial[j] += axial[j]
+                all_diagonal[j] += diagonal[j]
+
+
+@njit(nogil=True, cache=True)
+def _term(n, own, shared, none):
+    """Return the row of a term: those of the channel, then those that all channels share, then zeros."""
+    if n < len(own):
+        return own[n]
+    return shared[n - len(own)] if n < len(own) + len(shared) else none
+
+
 @njit(nogil=True, cache=True, parallel=True)
-def filtered(x, disagreement, change, step, features, table, fused):
-    """Write m + W·f of every value.
+def filtered(x, disagreement, change, step, middle, table, fused):
+    """Write the filtered predictions.
 
     Parameters
     ----------
     x : (model, channel, height, width)
     disagreement, change, step
         See `add_products`.
-    features : int
-        Their number.
-    table : uint64 array, (pair of features, key)
-        W, divided by `scale`: two float32 in each word, which are looked up at once.
+    middle
+        See `terms_of_row`.
+    table : complex128 array, (four terms, key)
+        Coefficients: four float32 in each, which are looked up at once.
     fused : float32 array, (channel, height, width), to be written
     """
     models, channels, height, width = x.shape
     blocks = (height + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE
     for block in prange(blocks):
         total = np.empty((channels, width), np.float32)
-        around = np.empty((2, models + 1, channels, width), np.float32)
-        row = np.zeros((2 * len(table), width), np.float32)
-        keys, words = np.empty(width, np.int64), np.empty(width, np.uint64)
-        weights = words.view(np.float32)
+        own = np.empty((channels, 3 * models, width), np.float32)
+        shared, none = np.empty((models + 2, width), np.float32), np.zeros(width, np.float32)
+        keys, found = np.empty(width, np.int64), np.empty(width, np.complex128)
+        weights = found.view(np.float32)
         sums = np.empty(width, np.float32)
         start, stop = block * ROWS_AT_ONCE, min((block + 1) * ROWS_AT_ONCE, height)
         levels = np.empty((stop - start, width), np.uint16)
         levels_of_pixels(x, start, stop, disagreement, change, levels)
         for i in range(start, stop):
-            sums_of_row(x, i, total, around)
+            terms_of_row(x, i, middle, total, own, shared)
             for c in range(channels):
-                features_of_row(x, i, c, total, around, row[:features])
                 keys_of_row(levels[i - start], total[c], step, keys)
-                for j in range(width):
-                    sums[j] = total[c, j] / np.float32(models)
+                sums[:] = np.float32(middle)
                 for n in range(len(table)):
-                    pairs, first, second = table[n], row[2 * n], row[2 * n + 1]
+                    four = table[n]
+                    first, second = (
+                        _term(4 * n, own[c], shared, none),
+                        _term(4 * n + 1, own[c], shared, none),
+                    )
+                    third, fourth = (
+                        _term(4 * n + 2, own[c], shared, none),
+                        _term(4 * n + 3, own[c], shared, none),
+                    )
                     for j in range(width):
-                        words[j] = pairs[keys[j]]
+                        found[j] = four[keys[j]]
                     for j in range(width):
-                        sums[j] = sums[j] + weights[2 * j] * first[j] + weights[2 * j + 1] * second[j]
+                        k = 4 * j
+                        sums[j] = (
+                            sums[j]
+                            + (weights[k] * first[j] + weights[k + 1] * second[j])
+                            + (weights[k + 2] * third[j] + weights[k + 3] * fourth[j])
+                        )
                 for j in range(width):
                     fused[c, i, j] = sums[j]
