@@ -236,6 +236,16 @@ def test_weights_that_are_not_what_was_trained_are_refused(layout: Layout):
         named_weights.read(place.path)
 
 
+def test_a_copy_by_hard_links_is_written_to_without_the_original(layout: Layout, tmp_path: Path):
+    a, _ = two_models(layout)
+    shutil.copytree(layout.root, tmp_path / "copy", copy_function=os.link)
+    copied = Layout(str(tmp_path / "copy"))
+    write_part(copied.place(layout.part(copied.predictions("set5", "a"), "0" * 12)), some_images([(9, 9)]))
+    assert reading.Part(a).image("image0").shape == (50, 60, 3)
+    for one in (layout, copied):
+        assert not any(found.problems for found in verification.verify(one.root, one))
+
+
 def test_something_else_is_no_part(tmp_path: Path):
     with pytest.raises(InputError, match="cannot be opened"):
         reading.Part(tmp_path)

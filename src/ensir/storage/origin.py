@@ -33,7 +33,9 @@ def write(digest: Path, checksums: Mapping[str, str], measured: Mapping[str, Any
     """
     record = {**provenance.origin(), **measured, CHECKSUMS: dict(checksums)}
     text = json.dumps({**record, OWN: _digest(record)})
-    Layout.origin_of(digest).write_text(text)
+    path = Layout.origin_of(digest)
+    path.unlink(missing_ok=True)  # it may be a hard link, of a copy of the results
+    path.write_text(text)
 
 
 def read(digest: str | os.PathLike) -> dict[str, Any]:
