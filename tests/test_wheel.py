@@ -25,4 +25,4 @@ def test_the_workflow_is_in_the_wheel(wheel: Path):
         }
     assert inside == expected
     source = (path.relative_to(ROOT / "src") for path in (ROOT / "src/ensir").rglob("*") if path.is_file())
-    assert package == {str(path) for path in source if path.suffix not in (".pyc", ".nbi", ".nbc")}
+    assert package == {str(path) for path in source if path.suffix not in (".pyc", ".nbi", ".nbc", ".o")}

@@ -7,11 +7,22 @@ from dataclasses import dataclass, field
 
 from snakemake_logger_plugin_ensir.job_log import JobLog
 
-ORDER = ("ingest", "train", "predict", "partition", "estimate", "fit", "merge", "fuse", "score", "report")
+ORDER = (
+    "repair",
+    "ingest",
+    "train",
+    "predict",
+    "partition",
+    "estimate",
+    "fit",
+    "merge",
+    "fuse",
+    "score",
+    "report",
+)
 # Rules of one stage are counted together; any other rule is a stage of its own.
 STAGES = {
     "renew_sources": "ingest",
-    "repair": "ingest",
     "seal_dataset": "ingest",
     "train_denoiser": "train",
     "train_refiner": "train",

@@ -40,7 +40,8 @@ def kernel(tmp_path):
         )
         path = os.pathsep.join([str(tmp_path), *sys.path])
         process = subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path, **environment},
+            # Python itself takes a file of the same size and second for unchanged.
+            [sys.executable, "-B", "-c", code], env={**os.environ, "PYTHONPATH": path, **environment},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         return process.stdout.strip()

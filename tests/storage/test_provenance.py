@@ -59,7 +59,7 @@ def before(copied: Path) -> dict[str, str]:
         ("images/patterns.py", "import re", "import re as _re", ()),
         ("networks/meanshift.py", "%d steps of", "%d steps, each of", ()),
         ("section.py", "`input` or `degradation`", "an input", ()),
-        ("images/depth.py", "return 2**bits - 1", "return 2**bits", (*READING, *FITTING)),
+        ("images/depth.py", "return 2**bits - 1", "return 2**bits", (*READING, *FITTING, "ensir.stages.fit")),
     ],
 )
 def test_what_an_edit_reruns(

@@ -139,7 +139,7 @@ CASES = [
     ("removed image", remove_image, 0, ["score"], ["ingest", "predict", "partition", "fuse test"]),
     ("changed prediction", change_prediction, 1, ["predict ref with b", "partition", "merge", *FUSION], ["ingest", " a,", " f,", "by average"]),
     ("changed function", change_function, 4, ["partition"], ["ingest", " a,", " b,"]),
-    ("code edit of score", edit_source("src/ensir/images/similarity.py", "10 * np.log10(peak**2 / error)", "20 * np.log10(peak / error**0.5)"), 0, ["score"], ["ingest", "predict", "partition", "estimate", "fuse"]),
+    ("code edit of score", edit_source("src/ensir/images/similarity.py", "decibels(self.peak**2 / error)", "2 * decibels(self.peak / error**0.5)"), 0, ["score"], ["ingest", "predict", "partition", "estimate", "fuse"]),
     ("code edit of a restorer", edit_source("src/ensir/restorers/folder.py", "self.files = files", "self.files = list(files)"), 8, ["predict ref with a"], ["ingest", " f,"]),
     ("another format of fused stores", edit_source("src/ensir/storage/formats.py", "OF_FUSED = 2", "OF_FUSED = 3"), 0, ["fuse test by average", "fuse test by ensir"], ["ingest", "predict", "partition", "estimate", "merge"]),
     ("comment edit", edit_source("src/ensir/storage/formats.py", "VERSION = 1", "VERSION = 1  # the first"), 0, None, []),

@@ -44,9 +44,9 @@ def test_on_a_terminal(copied: Run, columns: int):
     assert terminal.process.returncode == 0, terminal.text
     drawn = [screen for screen in seen if any(line.startswith("all ") for line in screen)]
     assert any(re.match(r"  (make|collect) .* \d:\d\d$", line) for screen in drawn for line in screen)
-    assert all(re.match(r"(score|report|all) +━|  |  and ", line) for screen in drawn for line in screen), (
-        drawn
-    )
+    assert all(
+        re.match(r"(repair|score|report|all) +━|  |  and ", line) for screen in drawn for line in screen
+    ), drawn
     first, *rest = lines(terminal)
     assert re.fullmatch(r"(\d+) of \1 jobs in \d:\d\d", first), first
     assert not any("━ " in line or "jobs" in line for line in rest)
@@ -77,7 +77,7 @@ def test_elsewhere_a_line_for_each_job_and_an_error(copied: Run):
     output = subprocess.check_output(
         [ENSIR, *arguments], cwd=copied.folder, env=copied.environment(), text=True, stderr=subprocess.STDOUT
     )
-    done = re.findall(r"^ ?(\d+)/(\d+) (?:predict|seal) .* \d+\.\d s$", output, re.MULTILINE)
+    done = re.findall(r"^ ?(\d+)/(\d+) (?:predict|seal|list) .* \d+\.\d s$", output, re.MULTILINE)
     assert [int(number) for number, _ in done] == list(range(1, len(done) + 1)), output
     assert {total for _, total in done} == {str(len(done))}
 
