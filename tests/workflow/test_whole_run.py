@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import warnings
 from collections.abc import Callable
@@ -133,7 +134,9 @@ def test_a_damaged_chunk_stops_the_run(finished: Run, tmp_path: Path):
     chunk = next((run.folder / "results/predictions/test/a.zarr").glob("*/value/c/0/0"))
     content = bytearray(chunk.read_bytes())
     content[len(content) // 2] ^= 1
+    written = chunk.stat().st_mtime_ns
     chunk.write_bytes(content)
+    os.utime(chunk, ns=(written, written))  # with a new date, it would be made again
     shutil.rmtree(run.folder / "results/fused")
     output = run.run(ok=False)
     assert "value: chunk 0 is damaged" in output

@@ -78,7 +78,7 @@ class Memory:
             return NETWORK
         if options.pointwise:
             process = COMPILED if options.made == "fit" else PYTHON
-            return _megabytes(process, 3 * CHUNK * width * models + 16 * min(CHUNK, values) + 40)
+            return _megabytes(process, 3 * CHUNK * width * models + 9 * min(CHUNK, values) + 40)
         return _megabytes(PYTHON, (20 + width * models) * values + 2 * CHUNK * width * models)
 
     def score(self, experiment: str, dataset: str, part: str) -> int:
