@@ -46,10 +46,15 @@ class Section(BaseModel):
     untraced: ClassVar[frozenset[str]] = frozenset()
     """Fields that no result depends on: where files are (their content counts), and how the work is done."""
 
+    traced_if_set: ClassVar[frozenset[str]] = frozenset()
+    """Fields that results depend on only where they differ from their defaults, which leave results as they were."""
+
     @property
     def traced(self) -> dict[str, Any]:
         """What results depend on, as plain data: it is passed to jobs as a parameter, and recorded in stores."""
-        return self.model_dump(mode="json", exclude=set(self.untraced))
+        fields = type(self).model_fields
+        unset = {name for name in self.traced_if_set if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", exclude={*self.untraced, *unset})
 
     @property
     def functions(self) -> list[str]:

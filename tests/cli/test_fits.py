@@ -9,25 +9,14 @@ import pytest
 import tifffile
 import torch
 import xarray
-from typer.testing import CliRunner, Result
+from test_cli import ensir, given
 
 from ensir.cells.filters import FilterMethod
 from ensir.cells.tensor import TensorFilters, fuse
-from ensir.cli import app
 from ensir.images import image_files
 from ensir.storage import fits, packing
 
 MODELS = ("a", "b")
-
-
-def ensir(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
-
-
-def given(folder: Path, *models: str) -> list[str]:
-    return [word for model in models for word in ("--prediction", f"{model}={folder / model}")]
 
 
 @pytest.fixture(scope="module")

@@ -21,18 +21,20 @@ def grouped(printed: str) -> str | None:
         return None
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     messages = []
-    verbs: Counter[str] = Counter()
     for job in JOB.finditer(printed):
         messages.append(job["message"])
-        verb = job["message"].split()[0]
-        verbs[verb] += 1
-        reasons[_because(job["reason"] or "")][verb] += 1
+        reasons[_because(job["reason"] or "")][_verb(job["message"])] += 1
+    verbs = Counter(map(_verb, messages))
     total = sum(map(int, counts.values()))
     lines = [f"{total} jobs: " + ", ".join(f"{verb} {number}" for verb, number in verbs.items()), "why:"]
     for reason in sorted(reasons, key=lambda reason: (reason == FOLLOWS, -reasons[reason].total(), reason)):
         listed = ", ".join(f"{verb} {number}" for verb, number in reasons[reason].items())
         lines.append(f"  {reason}: {listed}")
     return "\n".join([*lines, "which:", *(f"  {message}" for message in messages)])
+
+
+def _verb(message: str) -> str:
+    return message.split()[0]
 
 
 def _because(reason: str) -> str:

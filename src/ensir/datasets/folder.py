@@ -50,12 +50,7 @@ class FolderDataset(Dataset):
     untraced: ClassVar[frozenset[str]] = frozenset(
         {"images_per_part", "target", "input", "target_suffix", "input_suffix", "exclude"}
     )
-
-    @property
-    def traced(self) -> dict[str, Any]:
-        """What the stored images depend on."""
-        settings = super().traced
-        return settings if self.grey else {key: value for key, value in settings.items() if key != "grey"}
+    traced_if_set: ClassVar[frozenset[str]] = frozenset({"grey"})
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Name = Literal["turn0", "turn90", "turn180", "turn270", "mirror0", "mirror90", "mirror180", "mirror270"]
 
 
-OWN = ("self_ensemble", "self_ensemble_as", "orientation")
+OWN = frozenset({"self_ensemble", "self_ensemble_as", "orientation"})
 
 
 class TurnableModel(RestorerModel):
@@ -45,14 +45,8 @@ class TurnableModel(RestorerModel):
         None, description="restore each image mirrored, then turned by so many degrees, and turn it back"
     )
 
+    traced_if_set: ClassVar[frozenset[str]] = OWN
     one_by_one: ClassVar[bool] = True
-
-    @property
-    def traced(self) -> dict[str, Any]:
-        """What predictions depend on; nothing of it where an image is restored once, as it is."""
-        settings = super().traced
-        asked = {key for key in ("self_ensemble", "orientation") if settings[key] is not None}
-        return {key: value for key, value in settings.items() if key in asked or key not in OWN}
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ensir.scoring.bootstrap import Interval, intervals
-from ensir.scoring.scores import Scores
+from ensir.scoring.scores import TIME_METRICS, Scores
 
 ABSENT = "–"
 PASSING = ("time", "host", "config_files")  # of the record of a run: they say nothing about its results
@@ -121,7 +121,7 @@ def of_scores(
         Rows of one run only.
     """
     one, other = (
-        {key: v for key, v in run.values.items() if not key[3].endswith("seconds")} for run in (before, after)
+        {key: v for key, v in run.values.items() if key[3] not in TIME_METRICS} for run in (before, after)
     )
     changes, equal = [], 0
     for key in (key for key in one if key in other):
