@@ -168,7 +168,9 @@ class LogHandler(LogHandlerBase):
         if job.log:
             self._warn(job.log.poll())
         error = job.log.error if job.log else None
-        if self.stopping and "SIGTERM" in (error or self.reason):  # it is stopped, too
+        why = error or self.reason
+        # It is stopped, too; of two jobs that end at once, Snakemake tells both reasons first, and the last is known.
+        if self.stopping and (not why or "SIGTERM" in why):
             self.reason = ""
             return True
         self.run.failed += 1

@@ -125,12 +125,14 @@ def test_a_job_that_wrote_no_error(feed: Feed, ended: str, said: str):
 
 def test_what_a_stop_stops_is_no_error(feed: Feed):
     """By a signal to all: jobs that end by it did not fail, any other did."""
-    for number in (7, 8):
+    for number in (6, 7, 8):
         feed.begin(number, f"score {number}", f"{number}.log")
     for _ in range(2):
         feed(None, "Will exit after finishing currently running jobs (scheduler).")
-    feed(LogEvent.ERROR, "Command 'x' returned non-zero exit status 143.")
-    feed(LogEvent.JOB_ERROR, **error(7, "7.log"))
+    for number in (6, 7):
+        feed(LogEvent.ERROR, f"Command '{number}' returned non-zero exit status 143.")
+    for number in (6, 7):
+        feed(LogEvent.JOB_ERROR, **error(number, f"{number}.log"))
     (feed.folder / "8.log").write_text(f"{PREFIX} ERROR no space\n")
     feed(LogEvent.JOB_ERROR, **error(8, "8.log"))
     feed(LogEvent.ERROR, "WorkflowError:\nAt least one job did not complete successfully.")

@@ -17,7 +17,7 @@ HEADERS = 64  # files of a part whose headers are read; of more, every second, t
 UNKNOWN = 8.3  # millions of pixels, where no header tells: an image of 3840×2160
 NETWORK = 16000  # whatever the network
 CHUNK = 4.2  # millions of values
-PYTHON, COMPILED = 95, 190  # MB of a process with its libraries, without Numba and with it
+PYTHON, COMPILED = 85, 190  # MB of a process with its libraries, without Numba and with it
 
 
 class Memory:
@@ -88,7 +88,7 @@ class Memory:
         kinds = [registry.module("metrics", getattr(metric, "kind", name)) for name, metric in metrics]
         whole = not all(hasattr(kind, "running") for kind in kinds)
         process = COMPILED if whole else PYTHON
-        return _megabytes(process, 6 * width * min(CHUNK, values) + 45 + 40 * whole * values)
+        return _megabytes(process, 6 * width * min(CHUNK, values) + 55 + 40 * whole * values)
 
     def write_images(self, dataset: str) -> int:
         """Write images: an image and its file, and two chunks."""
