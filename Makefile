@@ -20,11 +20,12 @@ GIVEN := $(if $(CONFIG),"$(CONFIG)") $(INTO)
 ISOLATED := unshare --net --mount --pid --uts --fork --mount-proc --kill-child
 INSTALLED := $(VENV)/.installed
 INSTALLED_FOR_TESTS := $(VENV)/.installed-for-tests
+INSTALLED_FOR_DOCS := $(VENV)/.installed-for-docs
 PINNED := pyproject.toml envs/constraints.txt envs/set_up.py
 SET_UP = test "$(PYTHON)" || { echo "found no Python 3.11, 3.12 or 3.13; install one, or name it: make PYTHON=…" >&2; exit 1; }; \
 	$(PYTHON) envs/set_up.py "$(VENV)" --torch "$(TORCH)"
 
-.PHONY: help set-up run check dry-run resume figures workflow-report screenshot recording test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-processors test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page config-docs environments clean
+.PHONY: help set-up run check dry-run resume figures workflow-report screenshot recording test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-processors test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page docs tutorials licences citation config-docs environments clean
 
 # Two tests at a time, with one thread each; those that share something stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
@@ -55,7 +56,7 @@ workflow-report: figures  ## Snakemake's own report, with the figures: results/w
 screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the README; needs chromium and chromium-driver
 	$(BIN)/python docs/screenshot.py
 
-recording: $(INSTALLED_FOR_TESTS)  ## record the default run on a terminal for the README: docs/run.svg
+recording: $(INSTALLED_FOR_TESTS)  ## record the default run on a terminal for docs/compare.md: docs/run.svg
 	$(BIN)/python docs/record.py docs/run.svg $(BIN)/ensir run
 
 test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
@@ -135,6 +136,18 @@ ptgrm-page: $(INSTALLED)  ## run config/ptgrm.yaml on ENSIR_TEST_DATA (an hour),
 	$(MAKE) run CONFIG=config/ptgrm.yaml
 	$(BIN)/python docs/fill_ptgrm.py
 
+docs: $(INSTALLED_FOR_DOCS)  ## build the documentation as a site: site/index.html; any warning fails
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/python -m mkdocs build --strict
+
+tutorials: $(INSTALLED_FOR_DOCS)  ## run the tutorials as notebooks, and keep what they print and draw
+	$(VENV)/docs/bin/python docs/tutorials/run.py
+
+licences: $(INSTALLED_FOR_DOCS)  ## list the licences of what is installed with the package: docs/reference/licences.md
+	$(VENV)/docs/bin/python docs/site/licences.py
+
+citation: $(INSTALLED_FOR_DOCS)  ## check CITATION.cff
+	$(VENV)/docs/bin/cffconvert --validate --infile CITATION.cff
+
 config-docs: $(INSTALLED)  ## generate config/schema.json and the tables of config/README.md
 	$(BIN)/python -m ensir.config.reference
 
@@ -150,4 +163,8 @@ $(INSTALLED): $(PINNED)
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
 	@$(SET_UP) --tests
+	@touch $@
+
+$(INSTALLED_FOR_DOCS): $(INSTALLED) envs/docs.txt
+	@$(SET_UP) --docs
 	@touch $@

@@ -1,4 +1,4 @@
-"""Record a run on a terminal, as an animated SVG for README.md: `make recording`."""
+"""Record a run on a terminal, as an animated SVG for docs/compare.md: `make recording`."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CONSTRAINTS = ROOT / "envs" / "constraints.txt"
+DOCS = ROOT / "envs" / "docs.txt"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 EXTRAS_FOR_TESTS = "[test,pretrained,onnx,clip,slurm]"
 SEPARATOR = {"UV_FIND_LINKS": ","}  # of lists, where it is no space
@@ -39,6 +40,11 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, help="where; what is there is brought up to date")
     parser.add_argument("--tests", action="store_true", help="with what the tests need")
     parser.add_argument(
+        "--docs",
+        action="store_true",
+        help="what makes the documentation, in FOLDER/docs, beside what is in FOLDER",
+    )
+    parser.add_argument(
         "--torch", default="", help="build of PyTorch: cpu, cuda; without it, that of the package index"
     )
     parser.add_argument("--suits", action="store_true", help="only tell whether this Python will do")
@@ -47,27 +53,50 @@ def main() -> None:
         sys.exit(f"Python {sys.version.split()[0]} will not do; {needed()}")
     if options.suits:
         return
-    python = options.folder / "bin" / "python"
-    print(f"set-up of {options.folder} with Python {sys.version.split()[0]} ({sys.executable})", flush=True)
+    folder = options.folder / "docs" if options.docs else options.folder
+    python = folder / "bin" / "python"
+    print(f"set-up of {folder} with Python {sys.version.split()[0]} ({sys.executable})", flush=True)
     if not python.exists():
-        venv.create(options.folder, with_pip=True)
-    uv = shutil.which("uv") or installed_uv(python)
+        venv.create(folder, with_pip=True)
+    uv = shutil.which("uv") or installed_uv(options.folder / "bin" / "python")
     install = [uv, "pip", "install", "--quiet", "--python", str(python), "--compile-bytecode"]
+    settings = uv_settings(
+        subprocess.run(
+            [python, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
+        ).stdout
+    )
+    if options.docs:
+        subprocess.run([*install, "--requirement", DOCS], check=True, env=settings | os.environ)
+        add_packages_of(options.folder / "bin" / "python", python)
+        return
     if options.torch:
         install += ["--torch-backend", {"cuda": "auto"}.get(options.torch, options.torch)]
     package = f"{ROOT}{EXTRAS_FOR_TESTS if options.tests else ''}"
-    settings = subprocess.run(
-        [python, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
-    ).stdout
     subprocess.run(
         [*install, "--constraint", CONSTRAINTS, "--build-constraint", CONSTRAINTS, "--editable", package],
         check=True,
-        env=uv_settings(settings) | os.environ,
+        env=settings | os.environ,
     )
     subprocess.run(
         [python, "-m", "compileall", "-qq", "-j", "0", ROOT / "src"], check=False
     )  # may be read-only
     subprocess.run([python, "-m", "ensir.cli.compile_ahead"], check=True)
+
+
+def add_packages_of(other: Path, python: Path) -> None:
+    """Let an environment import what another has, where it has no version of its own."""
+    places = [
+        subprocess.run(
+            [each, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        for each in (other, python)
+    ]
+    (Path(places[1]) / "ensir.pth").write_text(
+        f"import site; site.addsitedir({places[0]!r})\n", encoding="utf-8"
+    )
 
 
 def needed() -> str:

@@ -47,7 +47,7 @@ def three_folders(folder: Path, data: Path) -> None:
             for kind in ("gt", *(f"pred/{model}" for model in MODELS)):
                 image = image_files.read(str(root / kind / f"{stem}.png"))
                 image_files.write(folder / f"images/{name}/{kind}/{stem}.png", image[:96, :96])
-    (folder / "mine.yaml").write_text(block_of("README.md", "yaml", "# mine.yaml"))
+    (folder / "mine.yaml").write_text(block_of("docs/compare.md", "yaml", "# mine.yaml"))
 
 
 def pictures_to_restore(folder: Path, data: Path) -> None:
@@ -63,7 +63,7 @@ def pictures_to_restore(folder: Path, data: Path) -> None:
 
 # The pages whose commands are run, one after the other, in one folder; and what has to lie in it.
 NEWCOMERS: dict[tuple[str, ...], Callable[[Path, Path], None]] = {
-    ("README.md", "docs/local-filters.md", "docs/operations.md"): three_folders,
+    ("README.md", "docs/compare.md", "docs/local-filters.md", "docs/operations.md"): three_folders,
     ("docs/meanshift.md",): pictures_to_restore,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,3 +46,47 @@ def test_places_are_there(page: Path):
     missing = [path for path in named if not (ROOT / path).exists()]
     missing += [link for link in linked if not (page.parent / link).exists()]
     assert missing == []
+
+
+def code_links() -> list[tuple[Path, str, str]]:
+    """Return each link of a page to a function or class: the page, the file, the name."""
+    link = re.compile(r"\]\(([^)\s#]+\.py)#([\w.]+)\)")
+    return [(page, *found) for page in PAGES for found in link.findall(page.read_text(encoding="utf-8"))]
+
+
+def test_functions_that_pages_link_to_are_there():
+    missing = []
+    for page, file, name in code_links():
+        tree: ast.AST = ast.parse((page.parent / file).read_text(encoding="utf-8"))
+        for part in name.split("."):
+            tree = {node.name: node for node in tree.body if hasattr(node, "name")}.get(
+                part, ast.Module([], [])
+            )
+        if not hasattr(tree, "name"):
+            missing.append(f"{page.name}: {file}#{name}")
+    assert missing == []
+
+
+def test_results_in_short_are_those_of_the_tables():
+    page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    tables = {
+        name: rows for name, rows in re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", page, re.DOTALL)
+    }
+    columns = [("derain", "rain100h_test"), ("sr_x4", "set5"), ("denoise", "set14")]
+    rows = [
+        [cell.strip(" `") for cell in line.split("|")[1:-1]]
+        for line in tables["in-short"].strip().splitlines()
+    ]
+    assert len(rows) == 8
+    for method, *gains in rows[3:]:
+        for (experiment, dataset), gain in zip(columns, gains, strict=True):
+            assert f"| {dataset} | {method} | {gain} |" in tables[f"{experiment}/differences"]
+    for (experiment, dataset), gain in zip(
+        columns, rows[2][1:], strict=True
+    ):  # of the base model: the other way round
+        mean, low, high = re.findall(r"[+−][\d.]+", gain)
+        turned = [value.translate(str.maketrans("+−", "−+")) for value in (mean, high, low)]
+        assert (
+            f"| {dataset} | average | – | {turned[0]} [{turned[1]}, {turned[2]}]"
+            in tables[f"{experiment}/differences"]
+        )

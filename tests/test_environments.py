@@ -47,6 +47,27 @@ def test_versions_are_pinned_once():
     assert len(PINS) == sum("==" in line for line in (ROOT / "envs/constraints.txt").read_text().splitlines())
 
 
+def test_what_makes_the_documentation_agrees_with_the_pins():
+    """The environment of the documentation sees the packages of the other, so both must have the same ones."""
+    lines = (ROOT / "envs/docs.txt").read_text().splitlines()
+    of_docs = [re.match(r"([\w.-]+)==([\w.]+)", line) for line in lines if line[0] != "#"]
+    shared = {
+        GENERATE["normalized"](pin[1])
+        for pin in of_docs
+        if PINS.get(GENERATE["normalized"](pin[1]), pin[2]) != pin[2]
+    }
+    assert shared == {"jsonschema"}  # cffconvert wants an old one
+
+
+def test_licences_of_all_dependencies_are_listed():
+    page = (ROOT / "docs/reference/licences.md").read_text()
+    listed = {GENERATE["normalized"](name) for name in re.findall(r"^\| ([\w.-]+) +\|", page, re.MULTILINE)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(name for extra in GENERATE["EXTRAS"] for name in extras[extra])]
+    assert {GENERATE["normalized"](name) for name in wanted} <= listed, "type `make licences`"
+
+
 def test_pythons_are_the_same_everywhere():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pythons = [".".join(map(str, version)) for version in SET_UP["PYTHONS"]]
