@@ -32,8 +32,9 @@ STOPPED = "Terminating processes on user request"
 STOPPING = "Will exit after finishing"  # as it says again and again
 ENDED = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.(\w+)")
 # What Snakemake adds to a message: where in the workflow's own files the exception was raised.
-FRAME = re.compile(r'^\w+ in file ".*", line \d+:$|^  File ".*", line \d+, in .*$', re.MULTILINE)
+FRAME = re.compile(r'^\w+ in (?:rule \w+ in )?file ".*", line \d+:$|^  File ".*", line \d+, in .*$', re.MULTILINE)
 AFTER_FAILURES = ("At least one job did not complete", "Exiting because a job execution failed")
+PROTECTED = re.compile(r"^Write-protected output files.*affected files:\s+([^\n]+)", re.DOTALL | re.MULTILINE)
 LOCKED = "error: another run is at work in this folder, or was killed; if none is, run `ensir resume`"
 # Of what is neither a warning nor an error, what is shown, and in which words.
 NOTES = {
@@ -197,6 +198,11 @@ class LogHandler(LogHandlerBase):
             self.reason = _how_it_ended(*ended.groups())
         elif "cannot be locked" in message or ".snakemake/locks/" in message:  # gone while it was looked at
             self.display.say(LOCKED)
+        elif protected := PROTECTED.search(message):
+            self.display.say(
+                f"error: {protected[1]}: you may not write it; make the results folder writable for you "
+                "(`chmod -R`), or give one of your own (`--results`)"
+            )
         elif not ((self.run.failed or self.stopping) and any(text in message for text in AFTER_FAILURES)):
             lines = [line for line in FRAME.sub("", message).splitlines() if line.strip()]
             self.display.say("error: " + "\n".join(lines))

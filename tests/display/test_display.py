@@ -171,6 +171,18 @@ def test_errors_of_snakemake_lose_their_frames(feed: Feed):
     assert len(feed.shown()) == 3
 
 
+def test_results_of_somebody_else(feed: Feed):
+    feed(
+        LogEvent.ERROR,
+        'ProtectedOutputException in rule merge in file "/x/workflow/rules/5_merge.smk", line 11:\n'
+        "Write-protected output files for rule merge:\n    output: results/luts/one/ensir.lut, results/digests/…\n"
+        "    wildcards: experiment=one, method=ensir\n    affected files:\n        results/luts/one/ensir.lut\n"
+        "        results/digests/luts/one/ensir.lut.sha256",
+    )
+    (line,) = feed.shown()
+    assert line.startswith("error: results/luts/one/ensir.lut: you may not write it; ")
+
+
 def test_warnings_are_shown_once_and_notes_in_our_words(feed: Feed):
     for number in (7, 8):
         feed.begin(number, "score", f"{number}.log")

@@ -17,9 +17,8 @@ import pytest
 import yaml
 
 from ensir.images import image_files
-from ensir.planning.garbage import DIGESTED
 from ensir.storage import sources
-from ensir.storage.layout import Layout
+from ensir.storage.layout import DIGESTED, Layout
 
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")

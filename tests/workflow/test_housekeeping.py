@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from ensir.cli import app
 from ensir.config import reading
 from ensir.errors import InputError
-from ensir.planning.garbage import DIGESTED, needed
+from ensir.planning.garbage import needed
 from ensir.planning.plan import Plan
+from ensir.planning.reads import Reads
 from ensir.storage import digests, verification
-from ensir.storage.layout import Layout
+from ensir.storage.layout import DIGESTED, Layout
 
 
 def digested(run: Run) -> set[str]:
@@ -28,10 +29,8 @@ def digested(run: Run) -> set[str]:
 def test_every_result_is_needed_and_recorded(finished: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(finished.folder)
     plan = Plan(reading.load("config.yaml"), Layout("results"))
-    layout = plan.layout
-    wanted = {str(path) for path in needed(plan) if path.exists() and path.parts[1] != "sources"}
-    of_all = {layout.all_scores, layout.summary, layout.tables, layout.report, layout.provenance}
-    assert wanted | of_all == digested(finished)
+    wanted = {str(path) for path in needed(Reads(plan)) if path.exists() and path.parts[1] != "sources"}
+    assert wanted == digested(finished)
 
     record = json.loads(Path("results/provenance.json").read_text())
     assert record["results"].keys() == {path for path in wanted if path.split("/")[1] in DIGESTED}

@@ -15,10 +15,9 @@ import pytest
 from conftest import Run
 from stops import Stops
 
-from ensir.planning.garbage import DIGESTED
 from ensir.storage import verification
 from ensir.storage.atomic import remove
-from ensir.storage.layout import Layout
+from ensir.storage.layout import DIGESTED, Layout
 
 # What a stage writes, below results/; a test deletes it with all that follows, so that the run starts with that stage.
 STAGES = {

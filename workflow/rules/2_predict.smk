@@ -20,6 +20,8 @@ rule train_denoiser:
     output:
         weights=layout.denoiser("{denoiser}"),
         curve=layout.denoiser_curve("{denoiser}"),
+        digest=layout.digest(layout.denoiser("{denoiser}")),
+        curve_digest=layout.digest(layout.denoiser_curve("{denoiser}")),
     log:
         layout.log("train_denoiser/{denoiser}"),
     benchmark:
@@ -52,6 +54,8 @@ rule train_refiner:
     output:
         weights=layout.refiner("{refiner}"),
         curve=layout.refiner_curve("{refiner}"),
+        digest=layout.digest(layout.refiner("{refiner}")),
+        curve_digest=layout.digest(layout.refiner_curve("{refiner}")),
     log:
         layout.log("train_refiner/{refiner}"),
     benchmark:

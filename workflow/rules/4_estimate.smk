@@ -16,6 +16,7 @@ rule estimate:
         weights=directory(layout.weights("{experiment}", "{method}", "{shard}")),
         digest=layout.digest(layout.weights("{experiment}", "{method}", "{shard}")),
         seconds=layout.estimate_seconds("{experiment}", "{method}", "{shard}"),
+        seconds_digest=layout.digest(layout.estimate_seconds("{experiment}", "{method}", "{shard}")),
     log:
         layout.log("estimate/{experiment}/{method}/{shard}"),
     benchmark:
@@ -49,6 +50,7 @@ rule fit:
         fit=directory(layout.fit("{experiment}", "{method}")),
         digest=layout.digest(layout.fit("{experiment}", "{method}")),
         seconds=layout.fit_seconds("{experiment}", "{method}"),
+        seconds_digest=layout.digest(layout.fit_seconds("{experiment}", "{method}")),
     log:
         layout.log("fit/{experiment}/{method}"),
     benchmark:

@@ -99,7 +99,7 @@ rule report:
 
 rule provenance:
     input:
-        unpack(reading(lambda w: Read(files={"scores": layout.all_scores, "of_results": all_digests()}))),
+        unpack(reading(what_is_recorded)),
     output:
         record=layout.provenance,
     log:
@@ -115,7 +115,7 @@ rule provenance:
     params:
         results_folder=results_folder,
         config=reads.used_sections(),
-        results=reads.targets.digested(),
+        results=lambda w: results_to_record(),
         files=lambda w, output: list(map(str, config_files)),  # as with results_folder, other names rerun nothing
         source=stage_code("provenance"),
     message:

@@ -15,6 +15,7 @@ from ensir.networks.shipped import SHIPPED_DAES
 from ensir.planning import check
 from ensir.planning.code import figure_code, functions_code, stage_code
 from ensir.planning.figure_reads import FigureReads
+from ensir.planning.jobs import digested
 from ensir.planning.lost import Lost
 from ensir.planning.made_of import MadeOf
 from ensir.planning.memory import Memory
@@ -156,8 +157,15 @@ def dask_settings():
     return json.dumps({**settings.dask.model_dump(), "logs": layout.worker_logs})
 
 
-def all_digests():
-    return [layout.digest(path) for path in reads.targets.digested()]
+@cache
+def results_to_record():
+    return digested(reads)
+
+
+def what_is_recorded(wildcards):
+    """Provenance: the digests of all results, once there are scores."""
+    digests = [layout.digest(result) for result in results_to_record()]
+    return Read(files={"scores": layout.all_scores, "of_results": digests})
 
 
 def experiment_of(wildcards):

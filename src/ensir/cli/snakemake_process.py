@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shlex
@@ -18,8 +19,11 @@ import typer
 from ensir.execution.stopping import Terminated, exit_code, make_is_interrupted
 
 SECONDS_BETWEEN_LOOKS = 0.5  # at make
-PROFILES = re.compile(
-    r"^Using (?:workflow specific )?profile .* for setting default command line arguments\.\n", re.M
+# What it says while all is well.
+BEGINNING = re.compile(
+    r"^(?:Using (?:workflow specific )?profile .* for setting default command line arguments\."
+    r"|Assuming unrestricted shared filesystem usage\.|Building DAG of jobs\.\.\.)\n",
+    re.M,
 )
 
 
@@ -49,16 +53,17 @@ def execute(arguments: Sequence[str], captured: bool, unfinished: Path | None) -
         It failed.
     """
     with _python() as python:
-        command = [python, "-m", "snakemake"]
+        command, environment = [python, "-m", "snakemake"], _environment()
         if captured:
             with tempfile.TemporaryFile() as file:
                 process = subprocess.Popen(
-                    [*command, *arguments], process_group=0, text=True, stdout=subprocess.PIPE, stderr=file
-                )
+                    [*command, *arguments],
+                    process_group=0, env=environment, text=True, stdout=subprocess.PIPE, stderr=file,
+                )  # fmt: skip
                 printed, stop = _wait(process)
-                said = _said(file)
+                said = BEGINNING.sub("", printed) + _said(file)  # a dry run tells of errors there, too
         elif unfinished is None:
-            process = subprocess.Popen([*command, *arguments], process_group=0, text=True)
+            process = subprocess.Popen([*command, *arguments], process_group=0, env=environment, text=True)
             printed, stop = _wait(process)
             said = ""
         else:
@@ -67,8 +72,9 @@ def execute(arguments: Sequence[str], captured: bool, unfinished: Path | None) -
                 number = terminal.fileno()
                 shown = ("--logger", "ensir", "--logger-ensir-terminal", str(number))
                 process = subprocess.Popen(
-                    [*command, *shown, *arguments], process_group=0, text=True, stderr=file, pass_fds=[number]
-                )
+                    [*command, *shown, *arguments],
+                    process_group=0, env=environment, text=True, stderr=file, pass_fds=[number],
+                )  # fmt: skip
                 printed, stop = _wait(process)
                 said = _said(file)
     if stop:
@@ -84,10 +90,18 @@ def execute(arguments: Sequence[str], captured: bool, unfinished: Path | None) -
     return printed
 
 
+def _environment() -> dict[str, str]:
+    """Return the environment of Snakemake, which wants a name of the user: in containers, there may be none."""
+    try:
+        return {**os.environ, "USER": getpass.getuser()}
+    except (KeyError, OSError):
+        return {**os.environ, "USER": str(os.getuid())}
+
+
 def _said(file: IO[bytes]) -> str:
-    """Return what Snakemake printed into a file, without what profiles it uses."""
+    """Return what Snakemake printed into a file, without how it begins."""
     file.seek(0)
-    return PROFILES.sub("", file.read().decode(errors="replace"))
+    return BEGINNING.sub("", file.read().decode(errors="replace"))
 
 
 def _wait(process: subprocess.Popen[str]) -> tuple[str, BaseException | None]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ensir.planning.figure_reads import FigureReads
 from ensir.planning.reads import Read, Reads
 from ensir.planning.targets import FIGURE_FILES
+from ensir.storage.layout import DIGESTED
 
 
 class Job(NamedTuple):
@@ -20,10 +21,13 @@ class Job(NamedTuple):
         The results that it makes and that stay.
     read : callable
         Returns what it reads.
+    temporary : tuple of str
+        The results that it makes and that are removed once they have been used.
     """
 
     results: tuple[str, ...]
     read: Callable[[], Read]
+    temporary: tuple[str, ...] = ()
 
 
 def jobs(reads: Reads) -> Iterator[Job]:
@@ -44,6 +48,13 @@ def jobs(reads: Reads) -> Iterator[Job]:
         stem = layout.figure(experiment, figure, "/".join(of.values()))
         read = partial(figures.read, figure, experiment, of.get("dataset", ""), of.get("method", ""))
         yield Job(tuple(stem + ending for ending in FIGURE_FILES), read)
+
+
+def digested(reads: Reads) -> list[str]:
+    """Return every result that stays and whose digest other rules may compare."""
+    root = f"{reads.layout.root}/"
+    found = {result for job in jobs(reads) for result in job.results}
+    return sorted(result for result in found if result.removeprefix(root).split("/", 1)[0] in DIGESTED)
 
 
 def _of_stores(reads: Reads) -> Iterator[Job]:
@@ -111,12 +122,12 @@ def _of_experiments(reads: Reads) -> Iterator[Job]:
 
 
 def _of_fused(reads: Reads, experiment: str, dataset: str, method: str) -> Iterator[Job]:
-    """Fuse, seal: with `fused: temporary`, parts are no results that stay."""
+    """Fuse, seal: with `fused: temporary`, most parts do not stay."""
     layout, plan = reads.layout, reads.plan
     store, lasting = layout.fused(experiment, dataset, method), plan.lasting(experiment, dataset)
     for part in plan.parts(dataset):
-        seconds = layout.fuse_seconds(experiment, dataset, method, part)
-        made = (layout.part(store, part), seconds) if part in lasting else (seconds,)
-        yield Job(made, partial(reads.fuse, experiment, dataset, method, part))
+        fused, seconds = layout.part(store, part), layout.fuse_seconds(experiment, dataset, method, part)
+        read = partial(reads.fuse, experiment, dataset, method, part)
+        yield Job((fused, seconds), read) if part in lasting else Job((seconds,), read, (fused,))
     if plan.config.experiments[experiment].fused == "keep":
         yield Job((layout.seal(store),), partial(reads.seal, store, dataset))

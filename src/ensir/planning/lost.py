@@ -12,11 +12,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from ensir.planning.garbage import DIGESTED
 from ensir.planning.jobs import Job, jobs
 from ensir.planning.reads import Reads
 from ensir.storage import digests, known
-from ensir.storage.layout import Layout
+from ensir.storage.layout import DIGESTED, Layout
 
 READ_AT_MOST = 2**28  # bytes of files with late dates, in all; what is beyond is compared when it is read
 

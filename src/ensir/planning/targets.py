@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from ensir import registry
 from ensir.figures import PaperFigure
-from ensir.planning.garbage import DIGESTED, needed
 from ensir.planning.plan import Plan
 
 FIGURE_FILES = (".svg", ".pdf", ".png", ".csv")
@@ -84,11 +82,6 @@ class Targets:
             stem = self.layout.figure(experiment, figure, "/".join(of.values()))
             files[figure] += [stem + ending for ending in FIGURE_FILES]
         return files
-
-    def digested(self) -> list[str]:
-        """Return every result that has a digest."""
-        root = Path(self.plan.layout.root)
-        return sorted(str(path) for path in needed(self.plan) if path.relative_to(root).parts[0] in DIGESTED)
 
 
 def _subjects(kind: type[PaperFigure], tests: list[str], methods: list[str]) -> list[tuple[str, ...]]:

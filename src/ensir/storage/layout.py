@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+# Folders of results whose digests are outputs of the rules that make them, for other rules to compare.
+DIGESTED = ("datasets", "predictions", "statistics", "weights", "fits", "luts", "fused")
+
 
 @dataclass(frozen=True)
 class Place:

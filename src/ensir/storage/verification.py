@@ -81,8 +81,7 @@ def _compared(result: Path, digest: Path, sealed: dict[str, str] | None) -> Find
     if not digest.exists():
         if not os.path.lexists(result):
             return Finding(result, [GONE])
-        # A result from Snakemake's cache has the digests that the cache holds.
-        return Finding(result, [] if result.is_symlink() else ["has no digest"], (result,))
+        return Finding(result, ["has no digest"], (result,))
     problems = check(result, digest)
     unexpected = [problem for problem in problems if problem.endswith(UNEXPECTED)]
     if problems and problems == unexpected:
@@ -131,5 +130,5 @@ def _files_of_none(root: Path, results: set[Path]) -> Iterator[Path]:
         )
         for name in sorted(names):
             file = path / name
-            if file not in results and name != digests.TIMESTAMP and not file.is_symlink():
+            if file not in results and name != digests.TIMESTAMP:
                 yield file
