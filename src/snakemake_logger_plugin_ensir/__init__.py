@@ -32,7 +32,9 @@ STOPPED = "Terminating processes on user request"
 STOPPING = "Will exit after finishing"  # as it says again and again
 ENDED = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.(\w+)")
 # What Snakemake adds to a message: where in the workflow's own files the exception was raised.
-FRAME = re.compile(r'^\w+ in (?:rule \w+ in )?file ".*", line \d+:$|^  File ".*", line \d+, in .*$', re.MULTILINE)
+FRAME = re.compile(
+    r'^\w+ in (?:rule \w+ in )?file ".*", line \d+:$|^  File ".*", line \d+, in .*$', re.MULTILINE
+)
 AFTER_FAILURES = ("At least one job did not complete", "Exiting because a job execution failed")
 PROTECTED = re.compile(r"^Write-protected output files.*affected files:\s+([^\n]+)", re.DOTALL | re.MULTILINE)
 LOCKED = "error: another run is at work in this folder, or was killed; if none is, run `ensir resume`"
