@@ -17,8 +17,8 @@ KERNELS = {
     (bits, models): Kernel(
         "ensir.cells.fusing_kernel",
         f"fuse_{bits}_{models}",
-        f"void(CPointer(uint{bits}), int64, int64, int64, uint32, uint32, uint32, uint32, uint32, CPointer(float32), "
-        "CPointer(float32), int64, CPointer(float32), CPointer(float32))",
+        f"void(CPointer(uint{bits}), int64, int64, int64, uint32, uint32, uint32, uint32, uint32, int64, "
+        "CPointer(float32), CPointer(float32), int64, CPointer(float32), CPointer(float32))",
     )
     for bits in (8, 16)
     for models in range(2, 9)
@@ -28,21 +28,22 @@ KERNELS = {
 def fuse(
     x: Shaped[np.ndarray, "model channel *pixels"],
     bin_width: int,
-    weights: Float32[np.ndarray, "number model"],
+    weights: Float32[np.ndarray, "number column"],
     groups: int,
     fused: Float32[np.ndarray, " channel *pixels"],
     errors: Float32[np.ndarray, " number"] | None = None,
     expected: Float32[np.ndarray, " channel *pixels"] | None = None,
 ) -> None:
-    """Write the weighted sum of each value's predictions, added in the order of the models.
+    """Write the weighted sum of each value's predictions.
 
     Parameters
     ----------
     x : uint8 or uint16 array, (model, channel, …)
         Predictions, of a number of models that `KERNELS` has.
     bin_width : int
-    weights : float32 array, (number, model)
-        Of all cells, in the order of key and channel.
+    weights : float32 array, (number, column)
+        Of all cells, in the order of key and channel: of all models, or of all but the last, whose weight is then what
+        is missing to one.
     groups : int
         Channel groups of the cells.
     fused : C-contiguous float32 array, (channel, …)
@@ -58,6 +59,7 @@ def fuse(
     def run(piece: tuple[int, int]) -> None:
         channel, start = piece
         at, group = channel * size + start, min(channel, groups - 1)
-        kernel(x, fused.size, at, min(RUN, size - start), *keys, group, weights, fused, *expecting)
+        where = fused.size, at, min(RUN, size - start)
+        kernel(x, *where, *keys, group, weights.shape[1], weights, fused, *expecting)
 
     in_threads(run, [(channel, start) for channel in range(len(fused)) for start in range(0, size, RUN)])

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 DENSE_CELLS = 2**24  # up to this number of cells, a LUT is expanded to all cells; beyond, cells are looked up
+NEAR_ONE = (
+    2e-7  # what a sum of weights may be from one: of 255 levels, half of the 1e-4 that fusing may be off
+)
 FEWEST = 100  # values of a cell; with fewer, EM does not run
 FEW, ESTIMATED, FAILED = 1, 2, 3  # status of a cell, as in `CellWeights`
 CELL_COLUMNS = ("key", "channel", "count", "iterations", "status", "expected_squared_error")  # of the file
@@ -214,7 +217,7 @@ class LutMethod:
     def fuse(
         self, x: Shaped[np.ndarray, "model channel *pixels"], dtype: type = np.float32
     ) -> Float[np.ndarray, " channel *pixels"]:
-        """Return the weighted sum of each value's predictions, summed in the order of the models.
+        """Return the weighted sum of each value's predictions.
 
         Weights and sums are of the dtype of the result: in float32, within 1e-4 levels of 0–255.
         """
@@ -259,9 +262,14 @@ class LutMethod:
             expected[...] = lut.expected_errors(numbers)
 
     @cached_property
-    def dense_weights(self) -> Float[np.ndarray, "number model"]:
-        """Weights of all cells, float32, in the order of key and channel."""
-        return self.lut.dense.astype(np.float32)
+    def dense_weights(self) -> Float[np.ndarray, "number column"]:
+        """Weights of all cells, float32, in the order of key and channel.
+
+        Without those of the last model, where they are what is missing to one.
+        """
+        dense = self.lut.dense
+        sums_to_one = np.abs(dense.sum(axis=1) - 1).max(initial=0) <= NEAR_ONE
+        return np.ascontiguousarray(dense[:, :-1] if sums_to_one else dense, np.float32)
 
     def counts(self, x: Shaped[np.ndarray, "model channel *pixels"]) -> Int[np.ndarray, " channel *pixels"]:
         """Return how many reference values are in the cell of each value, at most 100, uint8."""
