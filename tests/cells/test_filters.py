@@ -90,6 +90,14 @@ def test_without_filters_all_models_weigh_alike():
     np.testing.assert_allclose(FilterMethod({}, fit).weights(x), 1 / 3)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_filters_that_know_no_brightness_can_be_read(channels: int):
+    fit, x = filters(8, channels, 3), pictures(8, channels, 3)
+    fit.arrays["filter"][:, -2:] = 0
+    older = Fit(fit.models, 8, {**fit.arrays, "filter": fit.arrays["filter"][:, :-2]}, (), (), fit.attributes)
+    np.testing.assert_array_equal(FilterMethod({}, older).fuse(x), FilterMethod({}, fit).fuse(x))
+
+
 def test_errors_are_those_of_the_cells():
     fit, x = filters(8, 3, 3), pictures(8, 3, 3)
     fused, errors = FilterMethod({}, fit).fuse_with_error(x)

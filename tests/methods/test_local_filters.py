@@ -38,10 +38,15 @@ def statistics_of(pairs: list[tuple[np.ndarray, np.ndarray]]) -> FilterStatistic
     return counter.statistics()
 
 
-def method_of(tmp_path: Path, arrays: dict[str, np.ndarray]) -> local_filters.Method:
-    place = Layout(str(tmp_path / "results")).place(str(tmp_path / "results/fits/x/local_filters.zarr"))
+def saved(tmp_path: Path, arrays: dict[str, np.ndarray]) -> str:
+    path = tmp_path / "results/fits/x/local_filters.zarr"
+    place = Layout(str(tmp_path / "results")).place(str(path))
     fits.save(fits.Fit(MODELS, 8, arrays, (), (), {"reference": "r"}), local_filters.DIMENSIONS, place)
-    return local_filters.Method({}, str(tmp_path / "results/fits/x/local_filters.zarr"))
+    return str(path)
+
+
+def method_of(tmp_path: Path, arrays: dict[str, np.ndarray]) -> local_filters.Method:
+    return local_filters.Method({}, saved(tmp_path, arrays))
 
 
 def test_systems_are_solved():
@@ -69,6 +74,23 @@ def test_a_filter_that_is_there_is_found(tmp_path: Path):
         "cyxf,fcyx->cyx", method.filter[context.features_of(x)[0]], context.features_of(x)[1]
     )
     np.testing.assert_allclose(fused, x.mean(0) + expected / context.scale(3, 3), rtol=0, atol=1e-4)
+
+
+def test_errors_near_black_and_white_are_corrected(tmp_path: Path):
+    """Noise that was clipped makes models too dark where the picture is white, all of them alike."""
+    random = np.random.default_rng(0)
+    pairs = []
+    for _ in range(4):
+        y = np.clip(random.uniform(-60, 320, (3, 6, 5)), 0, 255).repeat(8, 1).repeat(8, 2)
+        noise = random.normal(0, 40, y.shape) + random.normal(0, 5, (3, *y.shape))
+        pairs.append((np.clip(np.rint(y + noise), 0, 255).astype(np.uint8), np.rint(y).astype(np.uint8)))
+    arrays = local_filters.fit(statistics_of(pairs[:3]), {}, silent)
+    gains = arrays["held_out"].mean(axis=0).max(axis=1)
+    assert gains[5:].max() > gains[:5].max() + 0.3
+    assert "with brightness" in local_filters.summary(fits.load(saved(tmp_path, arrays)))["chosen"]
+    (x, y), method = pairs[3], local_filters.Method({}, saved(tmp_path, arrays))
+    white = y == 255
+    assert 255 - method.fuse(x)[white].mean() < 0.7 * (255 - x.mean(0)[white].mean())
 
 
 def test_where_nothing_helps_it_is_the_average(tmp_path: Path):

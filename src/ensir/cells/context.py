@@ -2,8 +2,8 @@
 
 How far the models differ and how much the picture changes within 5×5 pixels are two levels of the key, the mean of the
 models at the value itself is the third. Features compare the predictions at a value with those around it and in the
-other channels. All are integers, so that sums of their products are the same on every machine. Beyond the edge of a
-picture its last row or column goes on.
+other channels; the last two tell where a value is between black and white. All are integers, so that sums of their
+products are the same on every machine. Beyond the edge of a picture its last row or column goes on.
 
 M models, C channels, x_j the predictions, Σ their sum, m = Σ/M their mean.
 """
@@ -30,9 +30,14 @@ def scale(models: int, channels: int) -> int:
     return 4 * models * max(channels - 1, 1)
 
 
-def number_of_features(models: int, channels: int) -> int:
-    """Return p: 4 M, or 3 M − 1 of grey images, which have no other channels to compare with."""
+def number_of_differences(models: int, channels: int) -> int:
+    """Return how many features compare: 4 M, or 3 M − 1 of grey images, which have no other channels."""
     return 4 * models if channels > 1 else 3 * models - 1
+
+
+def number_of_features(models: int, channels: int) -> int:
+    """Return p: those that compare, and the two of `m` that let the models' errors depend on how bright they are."""
+    return number_of_differences(models, channels) + 2
 
 
 def parts_of(number: Int[np.ndarray, " key"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -92,7 +97,8 @@ def features_of(
         Whole numbers, `scale` times what they mean:
         x_j − m (all models but the last); mean of the four axial neighbours of x_j, minus m; mean of the four diagonal
         ones, minus m; mean of x_j − m over the other channels (all models but the last); means over the other channels
-        of what m's axial and diagonal neighbours are above m.
+        of what m's axial and diagonal neighbours are above m; m minus the middle of its level of the key; one level of
+        0–255, which is constant.
     """
     from ensir.cells.filtering import features_of_row, keys_of_row, levels_of_pixels, sums_of_row
 
@@ -112,34 +118,42 @@ def features_of(
     for i in range(height):
         sums_of_row(x, i, total, around)
         for channel in range(channels):
-            features_of_row(x, i, channel, total, around, row)
-            features[:, channel, i] = row
             keys_of_row(levels[i], total[channel], step, own)
+            features_of_row(x, i, channel, total, around, own, step, row)
+            features[:, channel, i] = row
             keys[channel, i] = own
     return keys, features
 
 
+def middles(bits: int) -> Float64[np.ndarray, " key"]:
+    """Return the code value in the middle of the last level of each key."""
+    return (parts_of(np.arange(KEYS))[2] + 0.5) * (key.LEVELS // LEVELS * depth.unit(bits))
+
+
 def coefficients(
-    filters: Float64[np.ndarray, "cell feature"], models: int, channels: int
-) -> Float64[np.ndarray, "cell term"]:
+    filters: Float64[np.ndarray, "key feature"], models: int, channels: int, bits: int, middle: int
+) -> Float64[np.ndarray, "key term"]:
     """Return filters of features, and m, as those of terms that take less to compute.
 
     The terms of a value are, of its own channel, each model, the sum of its four axial and that of its four diagonal
     neighbours; then, where there are several channels, sums over all channels: of each model, and of the axial and the
-    diagonal neighbours of all models.
+    diagonal neighbours of all models; at last, one. All are of what predictions are above `middle`, and so is the
+    result.
     """
+    filters, level, one = filters[:, :-2], filters[:, -2], filters[:, -1]
+    constant = (level * (middle - middles(bits)) + one * depth.unit(bits))[:, None]
     own, axial, diagonal = (filters[:, start : start + models] for start in (0, models - 1, 2 * models - 1))
     own = np.pad(own[:, : models - 1], ((0, 0), (0, 1)))
     mean = (1 - own.sum(axis=1) - axial.sum(axis=1) - diagonal.sum(axis=1)) / models
-    own = own + mean[:, None]
+    own = own + (mean + level / models)[:, None]
     if channels == 1:
-        return np.concatenate([own, axial / 4, diagonal / 4], axis=1)
+        return np.concatenate([own, axial / 4, diagonal / 4, constant], axis=1)
     others = np.pad(filters[:, 3 * models - 1 : 4 * models - 2], ((0, 0), (0, 1)))
-    rings = filters[:, 4 * models - 2 :]
+    rings = filters[:, 4 * models - 2 : 4 * models]
     others = (others - (others.sum(axis=1) + rings.sum(axis=1))[:, None] / models) / (channels - 1)
     rings = rings / (4 * models * (channels - 1))
     return np.concatenate(
-        [own - others, axial / 4 - rings[:, :1], diagonal / 4 - rings[:, 1:], others, rings], axis=1
+        [own - others, axial / 4 - rings[:, :1], diagonal / 4 - rings[:, 1:], others, rings, constant], axis=1
     )
 
 
@@ -156,12 +170,12 @@ def filtered(
     """
     from ensir.cells import filtering
 
-    models, channels = x.shape[:2]
-    found = coefficients(filters, models, channels)
+    models, channels, bits = *x.shape[:2], x.itemsize * 8
+    middle = (depth.white(bits) + 1) // 2
+    found = coefficients(filters, models, channels, bits, middle)
     table = np.zeros((KEYS, -(-found.shape[1] // 4), 4), np.float32)
     table.reshape(KEYS, -1)[:, : found.shape[1]] = found
     looked_up = np.ascontiguousarray(table.swapaxes(0, 1)).view(np.complex128)[:, :, 0]
     fused = np.empty(x.shape[1:], np.float32)
-    middle = (depth.white(x.itemsize * 8) + 1) // 2
     filtering.filtered(x, *limits(x), middle, looked_up, fused)
     return fused

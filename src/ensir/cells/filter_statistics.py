@@ -200,9 +200,17 @@ def save(
 
 
 def load(path: str) -> tuple[FilterStatistics, dict[str, Any]]:
-    """Read statistics and their attributes; per-image texts are among the attributes."""
+    """Read statistics and their attributes; per-image texts are among the attributes.
+
+    Raises
+    ------
+    InputError
+        No statistics, damaged, or of another version.
+    """
     arrays, attributes = additive.load(path, DIMENSIONS)
-    statistics = FilterStatistics(
-        tuple(attributes["models"]), attributes["bits"], attributes["channels"], **arrays
-    )
-    return statistics, attributes
+    models, channels = tuple(attributes["models"]), attributes["channels"]
+    if arrays["cross"].shape[1] != context.number_of_features(len(models), channels):
+        raise InputError(
+            f"{path}: was counted by another version of local filters; run the workflow again, which makes it anew"
+        )
+    return FilterStatistics(models, attributes["bits"], channels, **arrays), attributes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ensir.cells.key import LEVELS_OF_CONTEXT
+from ensir.cells.key import LEVELS, LEVELS_OF_CONTEXT
 from ensir.execution.kernels import njit, prange
 
 REACH = 2  # pixels on each side of the middle of a box
@@ -15,9 +15,10 @@ VECTOR = 4  # products are added up so many at a time
 @njit(nogil=True, cache=True)
 def _five(values, result):
     """Sum a row over five pixels; beyond its ends, the first or last value goes on."""
-    last = len(values) - 1
-    for j in range(REACH, last - REACH + 1):
-        result[j] = np.int32(values[j - 2] + values[j - 1] + values[j] + values[j + 1] + values[j + 2])
+    last, inside = len(values) - 1, max(len(values) - 2 * REACH, 0)
+    middle, first, second, third, fourth = result[REACH:], values[1:], values[2:], values[3:], values[4:]
+    for j in range(inside):
+        middle[j] = np.int32(values[j] + first[j] + second[j] + third[j] + fourth[j])
     for edge in range(min(REACH, last + 1)):
         for j in (edge, last - edge):
             result[j] = 0
@@ -28,11 +29,10 @@ def _five(values, result):
 @njit(nogil=True, cache=True)
 def _add_levels(box, thresholds, weight, levels):
     """Add `weight` to a pixel's level for each threshold that its sum reaches."""
-    for j in range(len(levels)):
-        level = np.int32(0)
-        for t in range(len(thresholds)):
-            level = np.int32(level + (box[j] >= thresholds[t]))
-        levels[j] += np.uint16(weight * level)
+    more, none = np.uint16(weight), np.uint16(0)
+    for threshold in thresholds:
+        for j in range(len(levels)):
+            levels[j] += more if box[j] >= threshold else none
 
 
 @njit(nogil=True, cache=True)
@@ -146,8 +146,9 @@ def sums_of_row(x, i, total, around):
 
 
 @njit(nogil=True, cache=True)
-def features_of_row(x, i, c, total, around, features):
+def features_of_row(x, i, c, total, around, keys, step, features):
     """Write the features of one row and channel, (feature, width); see `context.features_of`."""
+    _place(total[c], keys, step, x.shape[1], features[-2], features[-1])
     models, channels = x.shape[:2]
     others, each, four = max(channels - 1, 1), np.float32(models), np.float32(4)
     n = 0
@@ -160,7 +161,7 @@ def features_of_row(x, i, c, total, around, features):
             n += 1
     if channels == 1:
         return
-    features[n:] = 0
+    features[n:-2] = 0
     for other in range(channels):
         if other != c:
             for m in range(models - 1):
@@ -170,6 +171,16 @@ def features_of_row(x, i, c, total, around, features):
                 _compare_more(
                     around[ring, models, other], total[other], np.float32(1), four, np.float32(1), row
                 )
+
+
+@njit(nogil=True, cache=True)
+def _place(total, keys, step, channels, above, one):
+    """Write how far each mean of the models is above the middle of its level, and what a level of 0–255 is."""
+    times, half = np.float32(4 * max(channels - 1, 1)), np.float32(step // 2)
+    for j in range(len(total)):
+        level = np.float32(keys[j] % LEVELS_OF_CONTEXT)
+        above[j] = times * (total[j] - np.float32(step) * level - half)
+        one[j] = times * np.float32(step // (LEVELS // LEVELS_OF_CONTEXT))
 
 
 @njit(nogil=True, cache=True)
@@ -218,9 +229,9 @@ def add_products(x, y, first, last, disagreement, change, step, products, count)
     for i in range(first, last):
         sums_of_row(x, i, total, around)
         for c in range(channels):
-            features_of_row(x, i, c, total, around, row[: factors - 1])
-            _compare(y[c, i], total[c], np.float32(models), np.float32(1), factor, row[factors - 1])
             keys_of_row(levels[i - first], total[c], step, keys)
+            features_of_row(x, i, c, total, around, keys, step, row[: factors - 1])
+            _compare(y[c, i], total[c], np.float32(models), np.float32(1), factor, row[factors - 1])
             for j in range(width):
                 count[keys[j]] += 1
                 sums = products[keys[j]]
@@ -235,8 +246,9 @@ def add_products(x, y, first, last, disagreement, change, step, products, count)
 @njit(nogil=True, cache=True)
 def keys_of_row(levels, total, step, keys):
     """Write the key of each value of a row; half a level is far more than what rounding may change."""
+    levels_of_one, half = np.float32(1) / np.float32(step), np.float32(0.5)
     for j in range(len(keys)):
-        keys[j] = levels[j] + np.int64((np.float64(total[j]) + 0.5) / step)
+        keys[j] = np.int32(levels[j]) + np.int32((total[j] + half) * levels_of_one)
 
 
 @njit(nogil=True, cache=True)
@@ -286,11 +298,11 @@ def terms_of_row(x, i, middle, total, own, shared):
 
 
 @njit(nogil=True, cache=True)
-def _term(n, own, shared, none):
-    """Return the row of a term: those of the channel, then those that all channels share, then zeros."""
+def _term(n, own, shared, one):
+    """Return the row of a term: those of the channel, then those that all channels share, then the constant."""
     if n < len(own):
         return own[n]
-    return shared[n - len(own)] if n < len(own) + len(shared) else none
+    return shared[n - len(own)] if n < len(own) + len(shared) else one
 
 
 @njit(nogil=True, cache=True, parallel=True)
@@ -313,7 +325,8 @@ def filtered(x, disagreement, change, step, middle, table, fused):
     for block in prange(blocks):
         total = np.empty((channels, width), np.float32)
         own = np.empty((channels, 3 * models, width), np.float32)
-        shared, none = np.empty((models + 2, width), np.float32), np.zeros(width, np.float32)
+        others = models + 2 if channels > 1 else 0
+        shared, one = np.empty((models + 2, width), np.float32), np.ones(width, np.float32)
         keys, found = np.empty(width, np.int64), np.empty(width, np.complex128)
         weights = found.view(np.float32)
         sums = np.empty(width, np.float32)
@@ -328,12 +341,12 @@ def filtered(x, disagreement, change, step, middle, table, fused):
                 for n in range(len(table)):
                     four = table[n]
                     first, second = (
-                        _term(4 * n, own[c], shared, none),
-                        _term(4 * n + 1, own[c], shared, none),
+                        _term(4 * n, own[c], shared[:others], one),
+                        _term(4 * n + 1, own[c], shared[:others], one),
                     )
                     third, fourth = (
-                        _term(4 * n + 2, own[c], shared, none),
-                        _term(4 * n + 3, own[c], shared, none),
+                        _term(4 * n + 2, own[c], shared[:others], one),
+                        _term(4 * n + 3, own[c], shared[:others], one),
                     )
                     for j in range(width):
                         found[j] = four[keys[j]]

@@ -39,7 +39,9 @@ class FilterMethod:
         self.fit = fits.load(fitted) if isinstance(fitted, str) else fitted
         arrays = self.fit.arrays
         models = len(self.fit.models)
-        features = [context.number_of_features(models, channels) for channels in (1, 3)]
+        features = [
+            context.number_of_differences(models, channels) + more for channels in (1, 3) for more in (0, 2)
+        ]
         shapes = [arrays[name].shape if name in arrays else None for name in ARRAYS]
         cells = (context.KEYS,)
         if (
@@ -50,7 +52,10 @@ class FilterMethod:
                 f"{fitted if isinstance(fitted, str) else 'the fit'}: holds no local filters of {models} models; "
                 "fit again"
             )
-        self.filter: Float64[np.ndarray, "cell feature"] = arrays["filter"]
+        found = arrays["filter"]
+        if found.shape[1] in features[::2]:  # of a version that knew no others
+            found = np.pad(found, ((0, 0), (0, 2)))
+        self.filter: Float64[np.ndarray, "cell feature"] = found
 
     @property
     def grey(self) -> bool:
@@ -68,7 +73,10 @@ class FilterMethod:
         """By how much a fused value grows with each prediction at the value itself."""
         models = len(self.fit.models)
         own, around = self.filter[:, : models - 1], self.filter[:, models - 1 : 3 * models - 1]
-        mean = (1 - own.sum(axis=1) - around.sum(axis=1)) / models  # all of these features are less the mean
+        level = self.filter[:, -2]
+        mean = (
+            1 - own.sum(axis=1) - around.sum(axis=1) + level
+        ) / models  # all other features are less the mean
         return np.pad(own, ((0, 0), (0, 1))) + mean[:, None]
 
     def fuse(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ensir.cells import context
+from ensir.cells import context, key
 from ensir.cells.filters import FilterMethod
 from ensir.cells.held_luts import lut_of
 from ensir.cells.lut import DENSE_CELLS, LUT
@@ -199,6 +199,9 @@ def _filtered(
     if channels > 1:
         rings = [ring.mean(0) - mean for ring in (axial, diagonal)]
         features += [_of_others(feature) for feature in (*(x[:-1] - mean), *rings)]
+    middle = (torch.div(total, step, rounding_mode="floor") + 0.5) * (step / models)
+    one = step / (models * key.LEVELS // context.LEVELS)
+    features += [mean - middle, torch.full_like(mean, one)]
     fused = mean
     for feature, weight in zip(features, filters.unbind(1), strict=True):
         fused = fused + weight[cell] * feature

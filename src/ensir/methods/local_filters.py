@@ -2,8 +2,9 @@
 
 A fused value is m + Wᵀf: the mean of the models and a filter of the features of its surroundings. There is a filter
 for every cell of context; see `ensir.cells.context`. They are found by least squares, drawn towards the filters of
-coarser cells; how far, and through which of them, is chosen by the images that are left out in turn. The plain average
-is one of the candidates.
+coarser cells; how far, and through which of them, is chosen by the images that are left out in turn, and also whether
+errors of the models that depend on how bright they are, as near black and white, are corrected. The plain average is
+one of the candidates.
 """
 
 from __future__ import annotations
@@ -78,6 +79,10 @@ class Sums:
         """Add up the cells of each group, in their order."""
         return Sums(*(_added(values, group, groups) for values in self.arrays()))
 
+    def of(self, features: int) -> Sums:
+        """Return the sums of the first features."""
+        return Sums(self.count, self.gram[:, :features, :features], self.cross[:, :features], self.square)
+
     def arrays(self) -> list[np.ndarray]:
         """Return all sums, in order."""
         return [getattr(self, field.name) for field in fields(self)]
@@ -106,9 +111,9 @@ def fit(statistics: FilterStatistics, settings: dict[str, Any], progress: Progre
         average = own.square.sum()
         if not average or not _something_to_learn(kept):
             continue  # what the average restores perfectly decides nothing
-        others = Solver(_weighted(kept))
+        others = _solvers(_weighted(kept))
         for number, strength in enumerate(STRENGTHS):
-            for tree, table in enumerate(others.tables(strength)):
+            for tree, table in enumerate(_tables(others, strength)):
                 gains[left_out, tree, number] = leaving_out.gain(average, _squared_error(own, table).sum())
         progress(left_out + 1, len(folds))
     mean = gains.mean(axis=0)
@@ -116,7 +121,7 @@ def fit(statistics: FilterStatistics, settings: dict[str, Any], progress: Progre
     if mean[tree, number] <= 0 or not _something_to_learn(folds):
         table = np.zeros((context.KEYS, statistics.cross.shape[1]))
     else:
-        table = list(Solver(_weighted(folds)).tables(STRENGTHS[number]))[tree]
+        table = list(_tables(_solvers(_weighted(folds)), STRENGTHS[number]))[tree]
     whole, unit = _total(folds), context.scale(len(statistics.models), statistics.channels)
     return {
         "filter": table,
@@ -175,7 +180,7 @@ class Solver:
         self.error = float(_squared_error(whole, self.all)[0] / count)
 
     def tables(self, strength: float) -> Iterator[Float64[np.ndarray, "key feature"]]:
-        """Yield the filters of all cells of context, by each tree of `TREES`."""
+        """Yield the filters of all cells of context, by each of `TREES_OF_CELLS`."""
         drawn = {name: self.drawn(name, strength, self.all)[self.groups[name]] for name in ("a", "g", "m")}
         a, g, m = drawn["a"], drawn["g"], drawn["m"]
         yield np.broadcast_to(self.all, a.shape)
@@ -210,7 +215,22 @@ class Solver:
         )
 
 
-TREES = ("global", "am from a", "ag from a", "am", "amg")
+TREES_OF_CELLS = ("global", "am from a", "ag from a", "am", "amg")
+TREES = (*TREES_OF_CELLS, *(f"{name} with brightness" for name in TREES_OF_CELLS))
+
+
+def _solvers(cells: Sums) -> list[Solver]:
+    """Return what solves for filters that only compare, and for those that know how bright a value is, too."""
+    features = cells.cross.shape[1]
+    return [Solver(cells.of(features - 2)), Solver(cells)]
+
+
+def _tables(solvers: list[Solver], strength: float) -> Iterator[Float64[np.ndarray, "key feature"]]:
+    """Yield the filters of all cells of context, by each of `TREES`."""
+    features = solvers[-1].all.shape[1]
+    for solver in solvers:
+        for table in solver.tables(strength):
+            yield np.pad(table, ((0, 0), (0, features - table.shape[1])))
 
 
 def solve(
