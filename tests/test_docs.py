@@ -64,6 +64,7 @@ def test_functions_that_pages_link_to_are_there():
             )
         if not hasattr(tree, "name"):
             missing.append(f"{page.name}: {file}#{name}")
+    assert len(code_links()) > 60
     assert missing == []
 
 
@@ -90,3 +91,14 @@ def test_results_in_short_are_those_of_the_tables():
             f"| {dataset} | average | – | {turned[0]} [{turned[1]}, {turned[2]}]"
             in tables[f"{experiment}/differences"]
         )
+
+
+def test_gains_beside_printed_ones_are_those_of_the_results():
+    results = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/papers.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- gains over the average -->")[2].strip().partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    assert len(rows) == 8
+    for method, _, derained, _, enlarged in rows:
+        assert derained == "–" or f"| rain100h_test | {method} | {derained} |" in results
+        assert f"| set5 | {method} | {enlarged} |" in results

@@ -51,6 +51,15 @@ def test_the_pages_fetch_nothing_from_elsewhere(site: Path):
     assert [page.name for page in pages if fetched.search(page.read_text(encoding="utf-8"))] == []
 
 
+@pytest.mark.slow
+def test_a_link_to_a_function_leads_to_its_code(site: Path):
+    assert 'href="source/src/ensir/cells/em.py.html#run"' in (site / "papers.html").read_text(
+        encoding="utf-8"
+    )
+    page = (site / "source/src/ensir/cells/em.py.html").read_text(encoding="utf-8")
+    assert '<h2 id="run">' in page
+
+
 @pytest.mark.browser
 def test_search_works_in_a_file(site: Path):
     from selenium import webdriver
