@@ -36,6 +36,7 @@ METHODS = [
 ]
 METHODS += [(f"zzpm_variant_{i:02d}", "zzpm") for i in range(15)]
 IMAGES = 1000
+PART = "0123456789ab"
 USUAL = {f"dataset_{i:02d}": (120, 160, 3) for i in range(10)}
 ODD = {
     "tiny": (6, 8, 3),
@@ -82,6 +83,9 @@ def make(folder: Path, megabytes: int = 30) -> Path:
         {name: {} for name in sections},
         {name: {} for name in sections},
         config.report.title,
+        {"Date": "2026-11-26 12:00:00 UTC"},
+        layout.benchmarks,
+        config.report.images,
         megabytes,
         2,
         lambda done, total: None,
@@ -128,7 +132,7 @@ def noisy(picture: np.ndarray, sigma: float, seed: int) -> np.ndarray:
 
 
 def write_part(layout: Layout, where: str, picture: np.ndarray, **attributes: Any) -> str:
-    path = layout.part(where, "0123456789ab")
+    path = layout.part(where, PART)
     with writing.new_group(
         layout.place(path), {"bits": 8, "citation": None, "licence": None, **attributes}
     ) as group:
@@ -170,12 +174,18 @@ def sample(layout: Layout, name: str, dataset: str, experiment: Any, luts: dict[
         "experiment": name,
         "dataset": dataset,
         "image": "image/0001",
-        "dataset_part": write_part(layout, layout.dataset(dataset), noisy(target, 0, 0)),
-        "predictions": predictions,
-        "fused": {m: results[i % len(results)] for i, m in enumerate(experiment.methods)},
+        "parts": {PART: ["image/0001"]},
+        "dataset_store": stored(write_part(layout, layout.dataset(dataset), noisy(target, 0, 0))),
+        "predictions": {model: stored(path) for model, path in predictions.items()},
+        "fused": {m: stored(results[i % len(results)]) for i, m in enumerate(experiment.methods)},
         "fitted": {method: luts.get(method) for method in experiment.methods},
         "files": (1, 1),
     }
+
+
+def stored(part: str) -> str:
+    """Return the store of a part."""
+    return str(Path(part).parent)
 
 
 def scores(name: str, dataset: str, names: list[str]) -> list[tuple[Any, ...]]:

@@ -9,6 +9,7 @@ from ensir.config import reading
 from ensir.images import image_files
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
+from ensir.planning.report_reads import ReportReads
 
 CONFIG = """
 datasets:
@@ -32,5 +33,5 @@ def test_how_many_of_how_many_files_are_tested(tmp_path: Path, monkeypatch: pyte
             for below in ("", "m/", "n/"):
                 image_files.write(tmp_path / f"{folder}/{below}{name}", np.full((16, 16, 3), seed, np.uint8))
     (tmp_path / "config.yaml").write_text(CONFIG)
-    samples = Reads(Plan(reading.load("config.yaml"))).samples()
+    samples = ReportReads(Reads(Plan(reading.load("config.yaml")))).samples()
     assert {sample["dataset"]: sample["files"] for sample in samples} == {"few": (1, 4), "all": (1, 1)}

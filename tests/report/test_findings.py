@@ -32,8 +32,8 @@ def found(values: dict[str, list[float]], methods: dict[str, Any] = METHODS, pri
             for row, row_values in values.items()
         },
     )
-    (finding,) = of_experiment("e", experiment, scores).values()
-    return finding
+    (finding,) = of_experiment("e", experiment, scores)
+    return finding.sentences
 
 
 def test_a_method_is_the_best():

@@ -22,7 +22,9 @@ from ensir.config.schema import Config
 from ensir.drawing import pictures
 from ensir.errors import InputError
 from ensir.metrics.psnr import Psnr
-from ensir.report.page import _encoded, _rows
+from ensir.report import scripted
+from ensir.report.choice import chosen
+from ensir.report.encoding import encode
 from ensir.scoring import scores
 from ensir.scoring.rows import COLUMNS, write_csv
 from ensir.scoring.selection import HeldOut, Selection, files, selection
@@ -138,9 +140,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "experiment": "sr_x2",
         "dataset": "test",
         "image": "rocket",
-        "dataset_part": target,
-        "predictions": predictions,
-        "fused": fused,
+        "parts": {"p": ["chelsea", "rocket"]},
+        "dataset_store": layout.dataset("test"),
+        "predictions": {model: layout.predictions("test", model) for model in models},
+        "fused": {method: layout.fused("sr_x2", "test", method) for method in methods},
         "fitted": fitted,
         "files": (2, 2),
     }
@@ -152,6 +155,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "curves": {"sr_x2": {}},
         "selections": {"sr_x2": {}},
         "title": "Ours <b> & theirs",
+        "facts": {
+            "Date": "2026-11-26 12:00:00 UTC",
+            "Commit": "0123456789abcdef",
+            "Command": "ensir run <x>",
+        },
+        "benchmarks": f"{layout.root}/benchmarks",
+        "images": 4,
         "megabytes": 30,
         "threads": 2,
     }
@@ -167,12 +177,13 @@ def page(made: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Tables(HTMLParser):
-    """Collects the rows of each table: (text, class) of each cell."""
+    """Collects the rows of each table: (text, class) of each cell, without signs and intervals."""
 
     def __init__(self, page: str):
         super().__init__()
         self.tables: list[list[list[tuple[str, str]]]] = []
         self.cell: str | None = None
+        self.beside = False
         self.feed(page)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -183,13 +194,17 @@ class Tables(HTMLParser):
         elif tag in ("td", "th"):
             self.tables[-1][-1].append(("", dict(attributes).get("class") or ""))
             self.cell = tag
+        elif tag in ("sup", "small"):
+            self.beside = True
 
     def handle_endtag(self, tag: str) -> None:
+        if tag in ("sup", "small"):
+            self.beside = False
         if tag == self.cell:
             self.cell = None
 
     def handle_data(self, data: str) -> None:
-        if self.cell:
+        if self.cell and not self.beside:
             text, kind = self.tables[-1][-1][-1]
             self.tables[-1][-1][-1] = (text + data.strip(), kind)
 
@@ -197,9 +212,9 @@ class Tables(HTMLParser):
 def test_results_table_prints_the_summary(page: str, made: dict[str, Any]) -> None:
     with open(made["summary"], newline="") as file:
         means = {(row["method"], row["metric"]): float(row["mean"]) for row in csv.DictReader(file)}
-    rows = [row for row in Tables(page).tables[0][2:] if len(row) > 1]
+    rows = [row for row in Tables(page).tables[1][2:] if len(row) > 1]
     assert [row[0][0] for row in rows] == ["input", "bicubic", "lanczos", "average", "zzpm", "ensir"]
-    for (method, _), (psnr, _), (gain, _), (ssim, _) in rows:
+    for (method, _), (psnr, _), (gain, _), (ssim, _), *_times in rows:
         assert psnr == f"{means[method, 'psnr']:.2f}"
         assert ssim == f"{means[method, 'ssim']:.4f}"
         difference = means[method, "psnr"] - means["average", "psnr"]
@@ -215,7 +230,7 @@ def test_higher_is_better(page: str) -> None:
 
 
 def test_base_models_and_methods_are_separate_groups(page: str) -> None:
-    titles = [row[0][0] for row in Tables(page).tables[0] if len(row) == 1]
+    titles = [row[0][0] for row in Tables(page).tables[1] if len(row) == 1]
     assert titles == ["Base models", "Methods"]
 
 
@@ -234,10 +249,31 @@ def test_every_picture_has_a_text_and_every_id_is_unique(page: str) -> None:
     assert set(links) <= set(ids)
 
 
+def data_of(page: str, kind: str) -> Any:
+    """Return what the page's script reads: of "pictures" or "rows"."""
+    (text,) = re.findall(rf'<script type="application/json" class="{kind}">(.*?)</script>', page)
+    return json.loads(text)
+
+
 def test_every_model_has_a_weight_map_where_weights_vary(page: str) -> None:
-    assert re.findall(r'alt="Weight of (\w+) in (\w+)', page) == [
-        (model, "ensir") for model in ("input", "bicubic", "lanczos")
-    ]
+    for image in data_of(page, "pictures")["images"]:
+        assert list(image["maps"]) == ["r5"]  # ensir
+        assert list(image["maps"]["r5"]) == ["r0", "r1", "r2"]
+        assert list(image["weights"]) == ["r3", "r4", "r5"]
+        assert image["weights"]["r3"] == {"r0": "0.333", "r1": "0.333", "r2": "0.333"}
+
+
+def test_all_pictures_of_all_chosen_images_are_there(page: str, made: dict[str, Any]) -> None:
+    images = data_of(page, "pictures")["images"]
+    assert [image["name"] for image in images] == ["rocket", "chelsea"]
+    values = scores.read(made["scores"], made["summary"]).values
+    for image in images:
+        assert list(image["pictures"]) == ["input", "target", "r0", "r1", "r2", "r3", "r4", "r5"]
+        part = Part(made["samples"][0]["fused"]["zzpm"] + "/p")
+        exact = np.asarray(decoded(image["pictures"]["r4"][0]))
+        np.testing.assert_array_equal(exact, pictures.displayed(part.image(image["name"]), 8))
+        assert image["exact"]
+        assert image["scores"]["r4"] == f"{values['sr_x2', 'test', 'zzpm', 'psnr'][image['name']]:.2f} dB"
 
 
 def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path: Path) -> None:
@@ -247,9 +283,17 @@ def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path:
     assert "2 of 2 files" not in page
     sample = made["samples"][0]
     table = lut.load(sample["fitted"]["ensir"])
-    part = Part(sample["predictions"]["input"])
-    x = np.stack([Part(path).rows(part.names.index("rocket")) for path in sample["predictions"].values()])
-    shares = support.of_values(LutMethod({}, table), x).shares
+    part = Part(f"{sample['predictions']['input']}/p")
+    shares = sum(
+        (
+            support.of_values(
+                LutMethod({}, table),
+                np.stack([Part(f"{store}/p").rows(i) for store in sample["predictions"].values()]),
+            )
+            for i in range(len(part.names))
+        ),
+        support.Support(),
+    ).shares
     told = [row for table_ in Tables(page).tables for row in table_ if row[0][0] == "ensir"][-1]
     assert [text for text, _ in told[-6:]] == [
         "–",
@@ -289,19 +333,19 @@ def test_the_page_tells_what_misleads(page: str, made: dict[str, Any], tmp_path:
     assert "test: 2 of 5 files: the others are excluded, or do not match the pattern." in text
     assert "Diamonds: mean gain over 1 images" in text
     psnr = {row[2]: float(row[-1]) for row in rows if row[3:5] == ["rocket", "psnr"]}
-    means = {row[0][0]: row[1][0] for row in Tables(text).tables[0][2:] if len(row) > 1}
+    means = {row[0][0]: row[1][0] for row in Tables(text).tables[1][2:] if len(row) > 1}
     assert means == {method: f"{value:.2f}" for method, value in psnr.items()}
     assert (
-        "<b>Warning:</b> ensir: only 25.0% of the values of held-out reference images are in cells with 100 or more "
+        "</a> ensir: only 25.0% of the values of held-out reference images are in cells with 100 or more "
         "reference values, and the weights of the others rest on fewer or none; use wider bins, or fewer models."
         in text
     )
     assert (
-        "<b>Warning:</b> ensir: only 0.0% of the values of rocket (test) are in cells with 100 or more reference "
+        "</a> ensir: only 0.0% of the values of rocket, chelsea (test) are in cells with 100 or more reference "
         "values" in text
     )
     assert (
-        "<b>Warning:</b> ensir: all predictions of input for the reference are the targets bit for bit: is the target "
+        "</a> ensir: all predictions of input for the reference are the targets bit for bit: is the target "
         "right?" in text
     )
 
@@ -314,7 +358,8 @@ def test_fusing_logs_how_many_values_have_a_cell(
     sample = made["samples"][0]
     table = lut.load(sample["fitted"]["ensir"])
     lut.save(replace(table, count=np.minimum(table.count, most)), Place.beside(tmp_path / "ensir.lut"))
-    predictions, settings = sample["predictions"], made["experiments"]["sr_x2"]["methods"]["ensir"]
+    predictions = {model: f"{store}/p" for model, store in sample["predictions"].items()}
+    settings = made["experiments"]["sr_x2"]["methods"]["ensir"]
     place, paths = Place.beside(tmp_path / "fused"), list(predictions.values())
     fitted, dask = str(tmp_path / "ensir.lut"), {"scheduler": "threads"}
     with caplog.at_level("INFO"):
@@ -323,7 +368,7 @@ def test_fusing_logs_how_many_values_have_a_cell(
             "ensir",
             settings,
             fitted,
-            sample["dataset_part"],
+            f"{sample['dataset_store']}/p",
             list(predictions),
             paths,
             [],
@@ -398,28 +443,67 @@ def test_close_up_is_where_models_disagree() -> None:
     assert pictures.disagreement(predictions[:, :20, :10]) == (0, 0, 10, 10)
 
 
-def test_the_chosen_image_is_pictured(page: str) -> None:
-    assert re.findall(r"<h3>test <small>(\w+)</small></h3>", page) == ["rocket"]
+def test_images_are_chosen_by_their_gain() -> None:
+    names = [f"image{i:02d}" for i in range(11)]
+    rows = {"average": [30.0] * 11, "zzpm": [31.0] * 11, "ensir": [32.0 + i / 10 for i in range(11)]}
+    values = {("e", "test", row, "psnr"): dict(zip(names, found, strict=True)) for row, found in rows.items()}
+    means = {key: float(np.mean(list(found.values()))) for key, found in values.items()}
+    experiment = RAW["experiments"]["sr_x2"] | {"score": {"metrics": {"psnr": {"printed": Psnr().printed}}}}
+    parts = {"p": names[:6], "q": names[6:]}
+    sample = {"experiment": "e", "dataset": "test", "image": "image03", "parts": parts}
+    found = chosen(sample, experiment, scores.Scores(means, values), 4)
+    assert found == [
+        ("image03", "p", "gain +2.300 dB"),
+        ("image00", "p", "worst gain, +2.000 dB"),
+        ("image10", "q", "best gain, +3.000 dB"),
+        ("image05", "p", "median gain, +2.500 dB"),
+    ]
+    assert [image for image, *_ in chosen(sample, experiment, scores.Scores(means, values), 1)] == ["image03"]
+    everything = chosen(sample, experiment, scores.Scores(means, values), 99)
+    assert sorted(image for image, *_ in everything) == names
+    few = sample | {"parts": {"p": names[:6]}}  # the others were temporary
+    assert {image for image, *_ in chosen(few, experiment, scores.Scores(means, values), 99)} == set(
+        names[:6]
+    )
+    assert chosen(sample, experiment, scores.Scores({}, {}), 4) == [("image03", "p", "")]
 
 
 def test_scores_of_every_image_are_in_the_page(page: str, made: dict[str, Any]) -> None:
-    (data,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
-    rows = {name: cells for name, *cells in json.loads(data)}
+    """As they are printed, and to two digits more."""
+    data = data_of(page, "rows")
     values = scores.read(made["scores"], made["summary"]).values
-    assert list(rows) == ["chelsea", "rocket"]
-    for image, cells in rows.items():
-        assert [cell.rstrip("*_") for cell in cells] == [
-            f"{values['sr_x2', 'test', method, 'psnr'][image]:.2f}"
-            for method in ("input", "bicubic", "lanczos", "average", "zzpm", "ensir")
-        ]
-        best = max(float(cell.rstrip("*_")) for cell in cells)
-        assert {float(cell.rstrip("*")) for cell in cells if cell.endswith("*")} == {best}
+    assert [name for name, *_ in data["rows"]] == ["chelsea", "rocket"]
+    assert data["pixels"] == [64 * 64] * 2
+    assert data["pictured"] == ["rocket", "chelsea"]
+    for image, *cells in data["rows"]:
+        printed = []
+        for cell, method in zip(
+            cells, ("input", "bicubic", "lanczos", "average", "zzpm", "ensir"), strict=True
+        ):
+            text, mark, finer = re.fullmatch(r"([\d.]+)([*_]?)([+-]\d+)?", cell).groups()
+            value = values["sr_x2", "test", method, "psnr"][image]
+            assert text == f"{value:.2f}"
+            assert float(text) + int(finer or 0) / 1e4 == pytest.approx(value, abs=0.50001e-4)
+            printed.append((float(text), mark))
+        assert {text for text, mark in printed if mark == "*"} == {max(text for text, _ in printed)}
 
 
-def test_names_cannot_end_the_script() -> None:
-    table = scores.Table([("", ["a"])], [("", "</script><b>", [scores.Cell("1.00", 1.0, "best")])])
-    assert "<" not in _rows(table)
-    assert json.loads(_rows(table)) == [["</script><b>", "1.00*"]]
+@pytest.mark.parametrize("name", ["</script><b>", "<!--<script>", "a & b <i>"])
+def test_names_cannot_end_the_script(name: str) -> None:
+    table = scores.Table([("", ["a"])], [("", name, [scores.Cell("1.00", 1.0, "best")])])
+    text = scripted.scores(table, {name: 5}, [name])
+    assert "<" not in text
+    assert json.loads(text) == {"rows": [[name, "1.00*"]], "pixels": [5], "pictured": [name]}
+
+
+def test_numbers_that_are_none_are_told() -> None:
+    cells = [
+        scores.Cell("–", float("nan")),
+        scores.Cell("∞", float("inf"), "best"),
+        scores.Cell("−1.00", -1.0),
+    ]
+    rows = json.loads(scripted.scores(scores.Table([], [("", "x", cells[:2])]), {}, []))["rows"]
+    assert rows == [["x", "–", "∞*"]]
 
 
 # ── size ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -430,7 +514,7 @@ def test_pictures_are_as_large_as_the_page_may_be(budget: float) -> None:
     random = np.random.default_rng(0)
     framed = {i: random.integers(0, 256, (600, 500, 3), np.uint8) for i in range(4)}
     close_up = pictures.Window(100, 120, 128, 128)
-    uris, close_ups, maps = _encoded(framed, close_up, {"map": random.random((600, 500))}, budget, 2)
+    uris, close_ups, maps, _ = encode(framed, close_up, {"map": random.random((600, 500))}, budget, 2)
     assert len(uris) == 4
     assert len(maps) == 1
     assert sum(len(uri) for kind in (uris, close_ups, maps) for uri in kind.values()) <= budget
@@ -451,7 +535,7 @@ def decoded(uri: str) -> Image.Image:
 
 def test_small_pictures_are_exact() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
-    uris, _, _ = _encoded({"a": picture}, pictures.Window(0, 0, 30, 30), {}, 1e9, 1)
+    uris, *_ = encode({"a": picture}, pictures.Window(0, 0, 30, 30), {}, 1e9, 1)
     np.testing.assert_array_equal(np.asarray(decoded(uris["a"])), picture)
 
 

@@ -1,10 +1,10 @@
-# 8 · REPORT: scores → the tables of a paper; with one test image per dataset and the LUTs → one page
+# 8 · REPORT: scores → the tables of a paper; with some images of each test set and the LUTs → one page
 #     first, SELECT: statistics → what each subset of the models is worth
 #
 # REQUIRED INPUTS
 #   select: results/statistics/{experiment}/bins.zarr
-#   results/scores.csv, results/summary.csv, of each test set the part with the pictured image and all that was made of it,
-#   the LUTs, the curves of trained refiners
+#   results/scores.csv, results/summary.csv, of each test set the parts that stay and all that was made of them, the LUTs,
+#   the curves of trained refiners
 # OUTPUTS
 #   results/selections/{experiment}/{method}/*.csv  subsets, models, gains, images; see ensir.scoring.selection
 #   results/tables/{experiment}/*.{csv,md,tex}   comparison, differences; bin_width, max_steps, runtime where they apply
@@ -65,7 +65,7 @@ rule tables:
 
 rule report:
     input:
-        unpack(reading(lambda w: reads.report())),
+        unpack(reading(lambda w: report_reads.read())),
     output:
         page=report(layout.report, category="Report", caption="../report/report.rst"),
     log:
@@ -81,10 +81,12 @@ rule report:
     params:
         results_folder=results_folder,
         experiments=reads.experiments(),
-        samples=reads.samples(),
+        samples=report_reads.samples(),
+        files=lambda w, output: list(map(str, config_files)),  # other names rerun nothing
         curves=reads.curves(),
         selections=reads.selections.folders(),
         title=settings.report.title,
+        images=settings.report.images,
         megabytes=settings.report.megabytes,
         source=stage_code(
             "report",

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import sys
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
@@ -20,7 +22,9 @@ from ensir.planning.lost import Lost
 from ensir.planning.made_of import MadeOf
 from ensir.planning.memory import Memory
 from ensir.planning.reads import Read, Reads
+from ensir.planning.report_reads import ReportReads
 from ensir.planning.targets import FIGURE_FILES
+from ensir.report.opening import COMMAND
 from ensir.storage import formats
 from ensir.storage.digests import sha256
 from ensir.storage.provenance import installed_digest, templates_digest
@@ -43,6 +47,7 @@ except InputError as error:
 settings, layout = plan.config, plan.layout
 reads = Reads(plan)
 figure_reads = FigureReads(reads)
+report_reads = ReportReads(reads)
 made_of = MadeOf(reads)
 lost = Lost(reads, lambda results: workflow.persistence._filter_incomplete_keys(results))
 memory = Memory(plan)
@@ -52,6 +57,9 @@ memory = Memory(plan)
 environment = workflow.source_path(f"../../envs/{'gpu' if settings.compute.device == 'cuda' else 'cpu'}.yaml")
 if source := workflow_files.source_folder():
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(source), os.getenv("PYTHONPATH")])))
+
+# The page tells how the run was started; jobs of this process inherit it.
+os.environ.setdefault(COMMAND, shlex.join(["snakemake", *sys.argv[1:]]))
 
 # What Snakemake calls the weights that ship with the package, wherever they are: their names and digests.
 shipped = {path: f"{name} {sha256(path)}" for name, path in SHIPPED_DAES.items()}

@@ -2,6 +2,7 @@ from ensir.execution.job import job
 from ensir.storage.layout import Layout
 
 with job(snakemake) as progress:
+    from ensir.report.opening import facts
     from ensir.stages.report import report
 
     layout = Layout(snakemake.params.results_folder)
@@ -14,6 +15,9 @@ with job(snakemake) as progress:
         curves=snakemake.params.curves,
         selections=snakemake.params.selections,
         title=snakemake.params.title,
+        facts=facts(snakemake.params.files),
+        benchmarks=layout.benchmarks,
+        images=snakemake.params.images,
         megabytes=snakemake.params.megabytes,
         threads=snakemake.threads,
         progress=progress,

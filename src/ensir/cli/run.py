@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from ensir.cli.results import table
 from ensir.cli.snakemake_process import execute
 from ensir.errors import InputError
 from ensir.execution import workflow_files
+from ensir.report.opening import COMMAND
 from ensir.storage.layout import Layout
 
 Configuration = Annotated[
@@ -73,6 +76,7 @@ class Launch:
 
     def run(self) -> None:
         """Run the workflow; print the result table, and where everything is."""
+        os.environ[COMMAND] = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
         self.snakemake(shown=True)
         if Path(self.layout.summary).exists():  # not where only some target was asked for
             table(Path(self.layout.summary))

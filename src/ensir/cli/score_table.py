@@ -132,7 +132,7 @@ def print_table(table: RichTable) -> None:
 def _head(dataset: str, name: str, images: int, printed: dict[str, Metric]) -> str:
     """Return what stands above a column: the data set, the metric with its unit, the number of images."""
     known = printed.get(name)
-    label = f"{known.label} ({known.unit})" if known and known.unit else known.label if known else name
+    label = known.heading if known else name
     return "\n".join(filter(None, [dataset, label, "" if name == "fit_seconds" else f"n = {images}"]))
 
 

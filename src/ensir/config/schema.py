@@ -99,7 +99,7 @@ class Figures(*_options_of_figures()):  # type: ignore[misc]
     images: dict[Name, str] = Field(
         {},
         title="names of images by test set",
-        description="which image of a test set is pictured; the first, where none is named",
+        description="which image of a test set is pictured; the first, where none is named. The report has others, too",
     )
 
     @classmethod
@@ -206,6 +206,13 @@ class Report(Section):
     """The report: one HTML page."""
 
     title: str = Field("Ensembles of restoration models", min_length=1, description="heading of the page")
+    images: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="how many images of each test set are pictured: the one that `figures.images` names, or the first; "
+        "those of the worst, best and median gain over the average; then others between these",
+    )
     megabytes: int = Field(
         30,
         ge=1,

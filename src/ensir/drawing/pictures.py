@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ LONGEST = 1024  # pixels of the longer side; a larger image is shown smaller
 FLATTEST = 3  # width over height, or height over width; of a longer image, the middle is shown
 LOSSLESS = 2**18  # pixels; larger pictures are compressed with loss
 COLOURS = "viridis"
+COLOUR_SCALES = {"weights": COLOURS, "error": "magma", "difference": "RdBu_r"}  # of what the page shows
 
 
 class Quality(NamedTuple):
@@ -118,34 +120,32 @@ def data_uri(image: UInt8[np.ndarray, "height width channel"], lossless: bool = 
         picture.save(buffer, "webp", quality=85, method=4)
         return _uri("image/webp", buffer)
     if picture.width * picture.height <= LOSSLESS:
-        picture.save(buffer, "webp", lossless=True, quality=80, method=4)
+        picture.save(buffer, "webp", lossless=True, quality=20, method=1)  # 3 % larger, 8 times as fast
         return _uri("image/webp", buffer)
     picture.save(buffer, "jpeg", quality=92, subsampling=0)
     return _uri("image/jpeg", buffer)
 
 
 def weight_map(weights: Float[np.ndarray, "height width"]) -> str:
-    """Encode weights, 0 to 1 (clipped beyond), as a map in the colours of `colour_bar`."""
+    """Encode weights, 0 to 1 (clipped beyond), as a map in the colours of `scale`."""
     from PIL import Image
 
     levels = np.rint(np.clip(weights, 0, 1) * 255).astype(np.uint8)
-    picture = Image.fromarray(levels)
-    picture.putpalette(_palette().ravel().tolist())
     buffer = io.BytesIO()
-    picture.save(buffer, "png", compress_level=6)
-    return _uri("image/png", buffer)
+    Image.fromarray(_palette(COLOURS)[levels]).save(buffer, "webp", quality=80, method=2)
+    return _uri("image/webp", buffer)
 
 
-def colour_bar() -> str:
-    """Return the colours of weights from 0 to 1, as a CSS gradient."""
-    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in _palette()[::15].tolist())
-    return f"linear-gradient(to right, {stops})"
+def scale(name: str) -> list[str]:
+    """Return the colours of a scale from its low to its high end, 18 of them, as CSS has them."""
+    return [f"rgb({r} {g} {b})" for r, g, b in _palette(name)[::15].tolist()]
 
 
-def _palette() -> UInt8[np.ndarray, "256 3"]:
+@cache
+def _palette(name: str) -> UInt8[np.ndarray, "256 3"]:
     from matplotlib import colormaps
 
-    return np.rint(colormaps[COLOURS](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    return np.rint(colormaps[name](np.arange(256))[:, :3] * 255).astype(np.uint8)
 
 
 def _uri(kind: str, buffer: io.BytesIO) -> str:

@@ -50,7 +50,7 @@ def drawing(name: str, experiment: dict[str, Any], dataset: str, scores: Scores)
     gain = np.array([[row.get(image, np.nan) for image in images] for row in gains])
     left_out = scores.left_out(name, dataset, metric)
     sure = intervals(gain[:, [image not in left_out for image in images]])
-    label = f"{printed.label} above {style.short(below)}{f' ({printed.unit})' if printed.unit else ''}"
+    label = printed._replace(label=f"{printed.label} above {style.short(below)}").heading
     if left_out:
         label += f"\n{len(left_out)} of {len(images)} images left out of the means (infinite)"
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ensir.planning.figure_reads import FigureReads
 from ensir.planning.reads import Read, Reads
+from ensir.planning.report_reads import ReportReads
 from ensir.planning.targets import FIGURE_FILES
 from ensir.storage.layout import DIGESTED
 
@@ -41,7 +42,7 @@ def jobs(reads: Reads) -> Iterator[Job]:
     yield Job((layout.tables,), tables)
     if selections := reads.selections.files():
         yield Job(tuple(selections), reads.select)
-    yield Job((layout.report,), reads.report)
+    yield Job((layout.report,), ReportReads(reads).read)
     yield Job((layout.provenance,), tables)
     figures = FigureReads(reads)
     for figure, experiment, of in reads.targets.drawn():

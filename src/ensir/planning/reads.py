@@ -333,7 +333,7 @@ class Reads:
         }
 
     def sample(self, experiment: str, dataset: str) -> dict[str, Any]:
-        """Report, figures: the image of a test set that is pictured, its part, and all results of it."""
+        """Figures: the image of a test set that is pictured, its part, and all results of it."""
         image, part = self.plan.pictured(experiment, dataset)
         section, layout = self.config.experiments[experiment], self.layout
         return {
@@ -345,26 +345,6 @@ class Reads:
             "fused": {m: layout.part(layout.fused(experiment, dataset, m), part) for m in section.methods},
             "fitted": {m: self.made(experiment, m) for m in section.methods},
         }
-
-    def samples(self) -> list[dict[str, Any]]:
-        """Report: the image of each test set that is pictured, and how many of how many files are tested."""
-        return [
-            self.sample(name, dataset) | {"files": self.plan.counted(dataset)}
-            for name, experiment in self.config.experiments.items()
-            for dataset in experiment.tests
-        ]
-
-    def report(self) -> Read:
-        """Report: the samples, the tables of scores, the curves of trained refiners, the selections."""
-        return Read(
-            {"results": [path for sample in self.samples() for path in sampled(sample)]},
-            {
-                "scores": self.layout.all_scores,
-                "summary": self.layout.summary,
-                "curves": [path for curves in self.curves().values() for path in curves.values()],
-                "selections": self.selections.files(),
-            },
-        )
 
     def used_sections(self) -> dict[str, Any]:
         """Provenance: the keys of the configuration that results depend on."""

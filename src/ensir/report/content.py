@@ -1,4 +1,4 @@
-"""What the page shows: experiments, their test sets, and the pictures of one image of each."""
+"""What the page shows: the run, its experiments, their test sets, and the pictures of some images of each."""
 
 from __future__ import annotations
 
@@ -6,74 +6,88 @@ from dataclasses import dataclass
 from typing import Any
 
 from ensir.cells.support import Support
-from ensir.drawing.pictures import Window
+from ensir.report.findings import Finding
+from ensir.report.opening import Stage
 from ensir.report.selection import Shown
 from ensir.scoring.scores import Table
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a test image.
+class Run:
+    """What the page tells of the run.
 
     Attributes
     ----------
-    id : str
-        Identifier on the page.
-    group, name : str
-        "Data" (input and target), "Base models" or "Methods"; what it shows.
-    score : str
-        Its score in the experiment's first metric, with unit; empty for input and target.
-    uri : str
-        The picture itself.
-    close_up : str
-        A part of it at full resolution; empty where the whole picture has that.
+    title : str
+        Heading of the page.
+    facts : dict
+        How it was made, fact by name.
+    stages : list of Stage
+        Where its time went.
     """
 
-    id: str
-    group: str
-    name: str
-    score: str
-    uri: str
-    close_up: str
+    title: str
+    facts: dict[str, str]
+    stages: list[Stage]
 
 
 @dataclass(frozen=True)
 class Weighing:
-    """How a method weighs the models in one image.
+    """How a method weighs the models in the images that are pictured.
 
     Attributes
     ----------
     method : str
-    means : dict
-        Mean weight of each model.
-    maps : dict
-        For each model, a map of its weight at every pixel; empty where it is the same everywhere.
     calibration : str
-        Its figure; empty where there are no maps.
+        Its figure; empty where weights are the same everywhere.
     support : Support or None
-        Support of the image's values; None where no LUT holds counts.
+        Support of the images' values; None where no LUT holds counts.
     """
 
     method: str
-    means: dict[str, float]
-    maps: dict[str, str]
     calibration: str
     support: Support | None
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """What the page shows of one test set."""
+    """What the page shows of one test set.
+
+    Attributes
+    ----------
+    id, name : str
+    images : list of str
+        Names of those that are pictured.
+    choices : list of (str, str, str)
+        Key, group and name of each picture of an image.
+    maps : list of (str, str)
+        Key and name of each base model, whose weights can be shown.
+    data : str
+        The pictures, as JSON for the page's script.
+    weighings : list of Weighing
+    gain_of : str
+        Whose gain over what images are chosen by, or empty.
+    plotted : list
+        Of the plot of all images: which row it shows first, minus which.
+    gain : str
+        The figure of gains.
+    compared : int
+        Over how many images means are.
+    table : Table
+        The score of every image.
+    rows : str
+        Its rows and what else is known of the images, as JSON for the page's script.
+    """
 
     id: str
     name: str
-    image: str
-    size: str
-    source: str
-    frame: Window
-    close_up: Window
-    pictures: list[Picture]
+    images: list[str]
+    choices: list[tuple[str, str, str]]
+    maps: list[tuple[str, str]]
+    data: str
     weighings: list[Weighing]
+    gain_of: str
+    plotted: list[Any]
     gain: str
     compared: int
     table: Table
@@ -86,11 +100,11 @@ class Experiment:
 
     name: str
     section: dict[str, Any]
-    findings: dict[str, str]
+    conventions: str
+    findings: list[Finding]
     results: Table
     tests: list[TestSet]
     direction: str
-    notes: list[str]
     luts: Table
     warnings: list[str]
     occupancy: dict[str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,20 @@ import numpy as np
 from ensir.cells.lut import ESTIMATED, FAILED, FEW, LUT
 from ensir.cells.support import Support, held_out_of
 from ensir.images.depth import unit
-from ensir.scoring.scores import Cell, Scores, Table, baseline, competitors, first_metric, metrics_of, ranked
+from ensir.scoring.bootstrap import Interval
+from ensir.scoring.differences import NOT_ABOVE_AVERAGE, differences
+from ensir.scoring.scores import (
+    TIME_METRICS,
+    Cell,
+    Metric,
+    Scores,
+    Table,
+    baseline,
+    competitors,
+    first_metric,
+    metrics_of,
+    ranked,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -27,9 +41,10 @@ LUT_COLUMNS = [
 
 
 def results(name: str, experiment: dict[str, Any], scores: Scores) -> Table:
-    """Return the table of means: dataset × metric, with the gain over the average in the first metric."""
+    """Return the table of means: of each test set its metrics, the gain over the average in the first, and the time."""
     average, (first, _) = baseline(experiment), first_metric(experiment)
     names = competitors(experiment)
+    found = {one[:3]: one for one in differences(name, experiment, scores)}
     columns: list[list[Cell]] = []
     groups = []
     for dataset in experiment["tests"]:
@@ -38,15 +53,71 @@ def results(name: str, experiment: dict[str, Any], scores: Scores) -> Table:
             means = {
                 method: scores.means.get((name, dataset, method, metric), math.nan) for _, method in names
             }
-            columns.append(ranked(list(means.values()), printed))
-            labels.append(printed.label)
+            compared = [found.get((method, dataset, metric)) for method in means]
+            cells = ranked(list(means.values()), printed)
+            columns.append(
+                [
+                    cell._replace(signs=one.signs if one else "")
+                    for cell, one in zip(cells, compared, strict=True)
+                ]
+            )
+            labels.append(printed.heading)
             if average and metric == first:
                 gains = [mean - means[average] for mean in means.values()]
-                columns.append([Cell(printed.gain(gain), gain) for gain in gains])
+                intervals = [one.of.get(NOT_ABOVE_AVERAGE) if one else None for one in compared]
+                columns.append(
+                    [
+                        Cell(
+                            printed.gain(gain),
+                            gain,
+                            interval=bounds(interval[1], printed) if interval else "",
+                        )
+                        for gain, interval in zip(gains, intervals, strict=True)
+                    ]
+                )
                 labels.append("gain")
         groups.append((dataset, labels))
+    for dataset, metric in times(name, experiment, scores, experiment["methods"]):
+        printed = TIME_METRICS[metric]
+        seconds = [scores.means.get((name, dataset, method, metric), math.nan) for _, method in names]
+        columns.append([Cell(printed.text(value), value) for value in seconds])
+        groups.append((dataset, [printed.heading]))
     rows = [(group, method, [column[i] for column in columns]) for i, (group, method) in enumerate(names)]
     return Table(groups, rows)
+
+
+def conventions(experiment: dict[str, Any]) -> str:
+    """Say how images are compared with their targets, as short as a heading: ``Y, crop 2``."""
+    score = experiment["score"]
+    parts = ["Y" if score["space"] == "y" else "RGB", f"crop {score['crop']}" if score["crop"] else ""]
+    return ", ".join(filter(None, [*parts, "rounded" if score["rounded"] else ""]))
+
+
+def times(
+    name: str, experiment: dict[str, Any], scores: Scores, methods: Collection[str]
+) -> list[tuple[str, str]]:
+    """Return the measured times: (dataset, metric) of fits on the reference and of fusing the test sets."""
+    wanted = [
+        (experiment["reference"], "fit_seconds"),
+        *((dataset, "seconds") for dataset in experiment["tests"]),
+    ]
+    return [
+        column for column in wanted if any((name, column[0], m, column[1]) in scores.means for m in methods)
+    ]
+
+
+def bounds(interval: Interval, printed: Metric) -> str:
+    """Print the bounds of a difference: ``[+0.292, +0.513]``; nothing where there are none."""
+    if not math.isfinite(interval.low):
+        return ""
+    return f"[{printed.gain(interval.low)}, {printed.gain(interval.high)}]"
+
+
+def difference(interval: Interval, printed: Metric, sign: int = 1) -> Cell:
+    """Print a difference with its interval; of an improvement where lower is better, with the other sign."""
+    mean, *ends = (sign * value for value in interval)
+    turned = Interval(mean, min(ends), max(ends))
+    return Cell(printed.gain(mean), mean, interval=bounds(turned, printed))
 
 
 def per_image(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) -> Table:

@@ -20,6 +20,15 @@ class Metric(NamedTuple):
     decimals: int
     higher_is_better: bool = True
 
+    @property
+    def heading(self) -> str:
+        """The label and the unit: ``PSNR (dB)``."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def with_unit(self, number: str) -> str:
+        """Return a printed number and the unit: ``31.70 dB``."""
+        return f"{number} {self.unit}" if self.unit else number
+
     def text(self, value: float) -> str:
         """Print a value; a dash where there is none."""
         if math.isnan(value):
@@ -64,11 +73,25 @@ def direction(experiment: dict[str, Any]) -> str:
 
 
 class Cell(NamedTuple):
-    """One number of a table; the mark is "best", "second" or empty."""
+    """One number of a table.
+
+    Attributes
+    ----------
+    text : str
+    value : float
+    mark : str
+        "best", "second" or empty.
+    interval : str
+        That of the number, or empty.
+    signs : str
+        Of the notes that apply to it, or empty.
+    """
 
     text: str
     value: float
     mark: str = ""
+    interval: str = ""
+    signs: str = ""
 
 
 @dataclass(frozen=True)

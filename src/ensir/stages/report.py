@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ensir.report.content import Run
+from ensir.report.opening import stages
 from ensir.report.page import page
 from ensir.scoring.scores import read
 from ensir.storage.atomic import written
@@ -22,6 +24,9 @@ def report(
     curves: dict[str, dict[str, str]],
     selections: dict[str, dict[str, str]],
     title: str,
+    facts: dict[str, str],
+    benchmarks: str,
+    images: int,
     megabytes: int,
     threads: int,
     progress: Progress,
@@ -37,15 +42,21 @@ def report(
     scores, summary : str
         The CSV files of all scores, and of their means.
     samples : list of dict
-        For each experiment and test set, the image that is pictured: `experiment`, `dataset`, `image`,
-        `dataset_part`, `predictions` (part by model), `fused` (part by method), `fitted` (LUT, fit or None by
-        method) and `files` (how many images are tested, of how many there are).
+        For each experiment and test set: `experiment`, `dataset`, `image` (the one that figures show), `parts` (names
+        of the images in each part whose results stay), `dataset_store`, `predictions` (store by model), `fused` (store
+        by method), `fitted` (LUT, fit or None by method), `files` (how many images are tested, of how many there are).
     curves : dict
         For each experiment, the CSV files of its refiners' trainings, by name.
     selections : dict
         For each experiment, the folders of its selections of models, by method.
     title : str
         Heading of the page.
+    facts : dict
+        How the run was made; see `ensir.report.opening.facts`.
+    benchmarks : str
+        The folder of what Snakemake has measured of the jobs.
+    images : int
+        How many images of each test set are pictured.
     megabytes : int
         Largest size of the page: many or large pictures are shown smaller.
     threads : int
@@ -53,8 +64,10 @@ def report(
     progress : callable
         Gets the number of finished samples.
     """
+    run = Run(title, facts, stages(benchmarks))
+    read_scores = read(scores, summary)
     text = page(
-        experiments, read(scores, summary), samples, curves, selections, title, megabytes, threads, progress
+        run, experiments, read_scores, samples, curves, selections, images, megabytes, threads, progress
     )
     with written(place) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from ensir.report.sheets import Sheet, write
-from ensir.scoring.bootstrap import Interval, intervals
+from ensir.report.tables import times
+from ensir.scoring.bootstrap import Interval
+from ensir.scoring.differences import NOT_ABOVE_AVERAGE, NOT_ABOVE_BEST, differences
 from ensir.scoring.scores import (
     TIME_METRICS,
     Cell,
@@ -34,7 +34,6 @@ from ensir.storage.layout import Place
 
 SWEPT = {"bin_width": "bin width", "max_steps": "EM steps"}
 TIMES = "Fit: seconds on the reference; Time: seconds per fused image."
-NOT_ABOVE_AVERAGE, NOT_ABOVE_BEST = "†", "‡"
 
 
 def tables(place: Place, experiments: dict[str, Any], scores: str, summary: str) -> None:
@@ -60,7 +59,7 @@ def tables(place: Place, experiments: dict[str, Any], scores: str, summary: str)
 def sheets(name: str, experiment: dict[str, Any], scores: Scores) -> Iterator[Sheet]:
     """Yield the tables of one experiment."""
     yield comparison(name, experiment, scores)
-    yield differences(name, experiment, scores)
+    yield with_intervals(name, experiment, scores)
     for option in SWEPT:
         if families(experiment, option):
             yield sweep(name, experiment, scores, option)
@@ -101,28 +100,13 @@ def compared(experiment: dict[str, Any]) -> list[tuple[str, str]]:
     return [(group, name) for group, name in competitors(experiment) if group != "Methods" or name in kept]
 
 
-def best_base_model(
-    name: str, experiment: dict[str, Any], scores: Scores, dataset: str, metric: str, printed: Metric
-) -> str:
-    """Return the base model with the best mean."""
-    sign = 1 if printed.higher_is_better else -1
-    return max(
-        experiment["models"],
-        key=lambda model: sign * scores.means.get((name, dataset, model, metric), -sign * math.inf),
-    )
-
-
 # ── the tables ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
     """Compare methods and base models: dataset × metric, marked where a method does not clearly differ."""
     names = compared(experiment)
-    marks: dict[tuple[str, str, str], str] = {}
-    for method, dataset, metric, baselines in _differences(name, experiment, scores):
-        for sign, (_, interval) in baselines.items():
-            if interval.holds_zero:
-                marks[method, dataset, metric] = marks.get((method, dataset, metric), "") + sign
+    signs = {found[:3]: found.signs for found in differences(name, experiment, scores, names)}
     columns, groups, records = [], [], []
     for dataset in experiment["tests"]:
         for metric, printed in metrics_of(experiment).items():
@@ -130,7 +114,7 @@ def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
             cells = ranked(values, printed)
             columns.append(
                 [
-                    cell._replace(text=cell.text + marks.get((method, dataset, metric), ""))
+                    cell._replace(text=cell.text + signs.get((method, dataset, metric), ""))
                     for cell, (_, method) in zip(cells, names, strict=True)
                 ]
             )
@@ -155,13 +139,13 @@ def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
     )
 
 
-def differences(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
+def with_intervals(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
     """Show how far each method is from the average and from the best base model, with intervals."""
     printed = metrics_of(experiment)
     signs = [*([NOT_ABOVE_AVERAGE] if baseline(experiment) else []), NOT_ABOVE_BEST]
     cells: dict[tuple[str, str], list[Cell]] = {}
     records = []
-    for method, dataset, metric, baselines in _differences(name, experiment, scores):
+    for method, dataset, metric, baselines in differences(name, experiment, scores, compared(experiment)):
         for sign in signs:
             if sign not in baselines:  # the average itself
                 cells.setdefault((dataset, method), []).append(Cell("–", math.nan))
@@ -184,30 +168,6 @@ def differences(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
         ["method", "baseline", "dataset", "metric", "difference", "low", "high", "significant"],
         records,
     )
-
-
-def _differences(
-    name: str, experiment: dict[str, Any], scores: Scores
-) -> Iterator[tuple[str, str, str, dict[str, tuple[str, Interval]]]]:
-    """Yield (method, dataset, metric, {mark: (baseline, interval)}) for every method."""
-    methods = [method for group, method in compared(experiment) if group == "Methods"]
-    average = baseline(experiment)
-    for dataset in experiment["tests"]:
-        for metric, printed in metrics_of(experiment).items():
-            best = best_base_model(name, experiment, scores, dataset, metric, printed)
-            pairs = [
-                (method, sign, other)
-                for method in methods
-                for sign, other in ((NOT_ABOVE_AVERAGE, average), (NOT_ABOVE_BEST, best))
-                if other is not None and other != method
-            ]
-            there = scores.values.get((name, dataset, best, metric), {}).keys()
-            images = sorted(there - scores.left_out(name, dataset, metric))
-            gains = [scores.gain((name, dataset, method, metric), other) for method, _, other in pairs]
-            computed = intervals(np.array([[gain.get(i, math.nan) for i in images] for gain in gains]))
-            for method in methods:
-                mine = {s: (o, i) for (m, s, o), i in zip(pairs, computed, strict=True) if m == method}
-                yield method, dataset, metric, mine
 
 
 def _interval_cell(interval: Interval, printed: Metric) -> Cell:
@@ -265,19 +225,6 @@ def runtime(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
         ["method", "dataset", "metric", "seconds"],
         records,
     )
-
-
-def times(
-    name: str, experiment: dict[str, Any], scores: Scores, methods: Collection[str]
-) -> list[tuple[str, str]]:
-    """Return the measured times: (dataset, metric) of fits on the reference and of fusing the test sets."""
-    wanted = [
-        (experiment["reference"], "fit_seconds"),
-        *((dataset, "seconds") for dataset in experiment["tests"]),
-    ]
-    return [
-        column for column in wanted if any((name, column[0], m, column[1]) in scores.means for m in methods)
-    ]
 
 
 def _left_out(name: str, experiment: dict[str, Any], scores: Scores) -> str:

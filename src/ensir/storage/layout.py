@@ -169,9 +169,14 @@ class Layout:
         """Return the log of a job, such as ``merge/sr_x4/ensir``."""
         return f"{self.root}/logs/{job}.log"
 
+    @property
+    def benchmarks(self) -> str:
+        """The folder of the tables of the time and memory that jobs took."""
+        return f"{self.root}/benchmarks"
+
     def benchmark(self, job: str) -> str:
         """Return the table of the time and memory that a job took."""
-        return f"{self.root}/benchmarks/{job}.tsv"
+        return f"{self.benchmarks}/{job}.tsv"
 
     @property
     def worker_logs(self) -> str:

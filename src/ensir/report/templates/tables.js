@@ -1,0 +1,190 @@
+// ── tables: filtered, sorted and copied; the rows of long ones are made as they are scrolled to ────────────────
+
+const AT_ONCE = 80;  // rows of a long table that are made at once
+const MARKS = { "*": "best", _: "second" };
+
+function numberOf(text) {
+  return Number(text.replace("−", "-").replace("∞", "Infinity").replace(/^(–|nan)$/, "NaN").replace("inf", "Infinity").replace(/[,%✓]/g, ""));
+}
+
+// A cell of a long table: what is printed, its mark, and hundredths of its last digit that are not.
+function parsed(cell) {
+  const [, text, mark, finer] = cell.match(/^(.*?)([*_]?)([+-]\d+)?$/);
+  const digits = text.split(".")[1]?.length ?? 0;
+  return { text, mark: MARKS[mark] ?? "", value: numberOf(text) + (finer ? Number(finer) / 100 / 10 ** digits : 0) };
+}
+
+function sheet(root) {
+  const table = root.querySelector("table"), body = table.tBodies[0], wide = root.querySelector(".wide"), long = root.classList.contains("long");
+  const headings = [...table.tHead.rows].flatMap((row) => [...row.cells]).filter((cell) => cell.scope === "col");
+  const order = headingsInOrder(table);
+  let groups, needle = "", made = Infinity;
+
+  function read() {
+    if (groups) return;
+    const stored = root.closest("section")?.querySelector("script.rows");
+    groups = long
+      ? [{ body, rows: JSON.parse(stored.textContent).rows.map(([name, ...cells]) => ({ name, cells: cells.map(parsed) })) }]
+      : [...table.tBodies].map((body) => ({ body, rows: [...body.rows].filter((row) => !row.classList.contains("title")).map((element) => {
+        const [name, ...cells] = [...element.cells].filter((cell) => !cell.classList.contains("bars"));
+        return { element, name: name.textContent.trim(), cells: cells.map(ofCell) };
+      }) }));
+    if (long) made = AT_ONCE;
+  }
+  function ofCell(cell) {
+    const text = cell.textContent.trim().replace(/\s+/g, " "), first = cell.querySelector("span")?.textContent ?? text;
+    const value = cell.dataset.value === undefined ? numberOf(first) : numberOf(cell.dataset.value);
+    return { text, first, value, exact: cell.dataset.value, mark: cell.className };
+  }
+  function element(row) {
+    if (!row.element) {
+      row.element = document.createElement("tr");
+      const heading = document.createElement("th");
+      heading.scope = "row";
+      heading.textContent = row.name;
+      row.element.append(heading);
+      for (const { text, mark } of row.cells) {
+        const cell = row.element.insertCell();
+        cell.textContent = text;
+        if (mark) cell.className = mark;
+      }
+    }
+    return row.element;
+  }
+  const found = ({ rows }) => needle ? rows.filter((row) => row.name.toLowerCase().includes(needle) || row.cells.some(({ text, value }) => Number.isNaN(value) && text.toLowerCase().includes(needle))) : rows;
+  function show() {
+    let count = 0, all = 0;
+    for (const group of groups) {
+      const rows = found(group), titles = [...group.body.rows].filter((row) => row.classList.contains("title"));
+      count += rows.length;
+      all += group.rows.length;
+      group.body.replaceChildren(...titles, ...rows.slice(0, made).map(element));
+      group.body.hidden = !rows.length;
+    }
+    const counter = root.querySelector(".count");
+    if (counter) counter.textContent = needle ? `${count} of ${all}` : long ? `${all} rows` : "";
+    shadow();
+  }
+  function sort(column, descending) {
+    read();
+    const text = (row) => column ? row.cells[column - 1].text : row.name;
+    const numbers = column && groups.some(({ rows }) => rows.some((row) => !Number.isNaN(row.cells[column - 1].value)));
+    for (const { rows } of groups) {
+      rows.sort((a, b) => {
+        if (!numbers) return (descending ? -1 : 1) * text(a).localeCompare(text(b), "en", { numeric: true });
+        const [x, y] = [a.cells[column - 1].value, b.cells[column - 1].value];
+        if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);  // what is missing comes last
+        return x === y ? 0 : (descending ? y > x : x > y) ? 1 : -1;
+      });
+    }
+    show();
+  }
+  function shadow() {
+    wide.classList.toggle("more-left", wide.scrollLeft > 2);
+    wide.classList.toggle("more-right", wide.scrollLeft < wide.scrollWidth - wide.clientWidth - 2);
+    wide.style.setProperty("--shift", `${wide.scrollLeft}px`);
+  }
+
+  order.forEach((heading, column) => {
+    heading.querySelector("button")?.addEventListener("click", () => {
+      const before = heading.getAttribute("aria-sort");
+      const descending = before ? before === "ascending" : column > 0;  // numbers: largest first
+      for (const other of headings) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      sort(column, descending);
+    });
+  });
+  const filter = root.querySelector(".filter");
+  filter?.addEventListener("input", () => {
+    read();
+    needle = filter.value.trim().toLowerCase();
+    if (long) [made, wide.scrollTop] = [AT_ONCE, 0];
+    show();
+  });
+  root.querySelector("button.intervals")?.addEventListener("click", (event) => {
+    const on = root.classList.toggle("with-intervals");
+    event.target.setAttribute("aria-pressed", on);
+    shadow();
+  });
+  wide.addEventListener("scroll", () => {
+    shadow();
+    if (long && groups && made < groups[0].rows.length && wide.scrollTop + wide.clientHeight > wide.scrollHeight - 600) {
+      const rows = found(groups[0]);
+      body.append(...rows.slice(made, made + AT_ONCE).map(element));
+      made += AT_ONCE;
+    }
+  }, { passive: true });
+  new ResizeObserver(shadow).observe(wide);
+  for (const button of root.querySelectorAll("[data-copy]")) {
+    button.addEventListener("click", async () => {
+      read();
+      await copy(FORMS[button.dataset.copy](columnsOf(order), groups.flatMap((group) => found(group).map((row) => [group.body.dataset.title, row]))));
+      button.classList.add("done");
+      setTimeout(() => button.classList.remove("done"), 1500);
+    });
+  }
+  return {
+    fill() { read(); show(); },
+    everything() { read(); made = Infinity; show(); },
+    search(name) { filter.value = name; filter.dispatchEvent(new Event("input")); },
+  };
+}
+
+// The headings of the columns as they stand side by side, of a head of one row or two.
+function headingsInOrder(table) {
+  const [first, second] = table.tHead.rows, below = second ? [...second.cells] : [];
+  return [...first.cells].flatMap((cell) => cell.scope === "colgroup" ? below.splice(0, cell.colSpan) : cell.scope === "col" ? [cell] : []);
+}
+const columnsOf = (headings) => headings.map((heading) => ({ group: heading.dataset.group ?? "", label: heading.textContent.trim() }));
+
+// ── copies ──
+
+const labelled = (columns) => columns.map(({ group, label }) => `${group} ${label}`.trim());
+const TEX = { "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", _: "\\_", "{": "\\{", "}": "\\}", "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
+  "−": "$-$", "–": "--", "∞": "$\\infty$", "†": "$^\\dagger$", "‡": "$^\\ddagger$", "×": "$\\times$" };
+const tex = (text) => text.replace(/[&%$#_{}\\~^−–∞†‡×]/g, (character) => TEX[character]);
+const marked = (forms, cell, text) => (forms[["best", "second"].find((mark) => cell.mark.includes(mark))] ?? ((same) => same))(text);
+const FORMS = {
+  csv(columns, rows) {
+    const quoted = (text) => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    const value = ({ value, exact, text }) => exact ?? (Number.isNaN(value) ? text : String(+value.toFixed(10)));
+    return [labelled(columns), ...rows.map(([, row]) => [row.name, ...row.cells.map(value)])].map((line) => line.map(quoted).join(",")).join("\n") + "\n";
+  },
+  markdown(columns, rows) {
+    const forms = { best: (text) => `**${text}**`, second: (text) => `<u>${text}</u>` }, escaped = (text) => text.replaceAll("|", "\\|");
+    const lines = [labelled(columns), columns.map((_, i) => i ? "---:" : "---"), ...rows.map(([, row]) => [row.name, ...row.cells.map((cell) => marked(forms, cell, escaped(cell.text)))])];
+    return lines.map((line) => `| ${line.join(" | ")} |`).join("\n") + "\n";
+  },
+  latex(columns, rows) {
+    const forms = { best: (text) => `\\textbf{${text}}`, second: (text) => `\\underline{${text}}` }, line = (cells) => `${cells.join(" & ")} \\\\`;
+    const spans = [];
+    for (const { group } of columns.slice(1)) spans.at(-1)?.group === group ? spans.at(-1).count++ : spans.push({ group, count: 1 });
+    const body = rows.flatMap(([title, row], i) => [
+      ...(i && title !== rows[i - 1][0] ? ["\\midrule"] : []), line([tex(row.name), ...row.cells.map((cell) => marked(forms, cell, tex(cell.text)))]),
+    ]);
+    return ["% needs \\usepackage{booktabs}", `\\begin{tabular}{l${"r".repeat(columns.length - 1)}}`, "\\toprule",
+      ...(spans.some(({ group }) => group) ? [line(["", ...spans.map(({ group, count }) => `\\multicolumn{${count}}{c}{${tex(group)}}`)])] : []),
+      line(columns.map(({ label }) => tex(label))), "\\midrule", ...body, "\\bottomrule", "\\end{tabular}", ""].join("\n");
+  },
+};
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {  // not allowed: the older way
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+
+const sheets = new Map([...document.querySelectorAll(".sheet")].map((root) => [root, sheet(root)]));
+for (const details of document.querySelectorAll("details.images")) {
+  details.addEventListener("toggle", () => { if (details.open && !details.querySelector("tbody").rows.length) sheets.get(details.querySelector(".sheet")).fill(); });
+}
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details")) part.open = true;
+  for (const [root, one] of sheets) if (root.classList.contains("long")) one.everything();
+});
