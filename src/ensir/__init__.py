@@ -1,20 +1,53 @@
 """EnsIR-flow: ensembles of image-restoration models over chunked Zarr stores.
 
-`ensir.tensor`, for tensors inside your own inference code, is imported when it is first used.
+lut = ensir.fit(x, y, method="least_squares", bin_width=16)  # x (model, channel, height, width), y without model
+fused = lut.fuse(x_test)
+ensir.score(y_test, fused, value_range=(0, 255))
+
+What is imported here is loaded when it is first used.
 """
 
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from ensir.errors import InputError
 
-__all__ = ["InputError", "__version__", "tensor"]
+if TYPE_CHECKING:
+    from ensir.cells import tensor
+    from ensir.library.fitting import fit
+    from ensir.library.fusing import fuse
+    from ensir.library.scores import score
+    from ensir.library.selecting import select
+    from ensir.library.statistics import Statistics, count
+    from ensir.library.table import Lut
+    from ensir.scoring.selection import Selection
+
+__all__ = [
+    "InputError", "Lut", "Selection", "Statistics", "__version__", "count", "fit", "fuse", "score", "select", "tensor",
+]  # fmt: skip
 
 __version__ = "0.1.0"
 
+MODULES = {  # that hold what is loaded later
+    "Lut": "library.table",
+    "Selection": "scoring.selection",
+    "Statistics": "library.statistics",
+    "count": "library.statistics",
+    "fit": "library.fitting",
+    "fuse": "library.fusing",
+    "score": "library.scores",
+    "select": "library.selecting",
+    "tensor": "cells.tensor",
+}
 
-def __getattr__(name: str) -> ModuleType:
-    if name == "tensor":
-        from importlib import import_module
 
-        return import_module("ensir.cells.tensor")
-    raise AttributeError(f"module 'ensir' has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    if name not in MODULES:
+        raise AttributeError(f"module 'ensir' has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"ensir.{MODULES[name]}")
+    return module if name == "tensor" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -112,7 +112,7 @@ def test_errors_are_those_of_the_cells():
 def test_a_file_holds_what_a_group_holds(tmp_path: Path):
     fit, x = filters(8, 3, 3), pictures(8, 3, 3)
     fits.save(fit, DIMENSIONS, Place.beside(tmp_path / "group.zarr"))
-    fits.save_file(fit, DIMENSIONS, Place.beside(tmp_path / "file.fit"))
+    fits.save_file(fit, DIMENSIONS, tmp_path / "file.fit")
     for path in ("group.zarr", "file.fit"):
         assert fits.is_fit(str(tmp_path / path))
         found = fits.load(str(tmp_path / path))
@@ -151,7 +151,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path):
 )
 def test_damaged_files_are_an_error(tmp_path: Path, attributes: dict, message: str):
     path = tmp_path / "x.fit"
-    fits.save_file(filters(8, 3, 3), DIMENSIONS, Place.beside(path))
+    fits.save_file(filters(8, 3, 3), DIMENSIONS, path)
     with h5netcdf.File(path, "a") as file:
         assert json.loads(file.attrs["settings"]) == {"kind": "local_filters"}
         file.attrs.update(attributes)

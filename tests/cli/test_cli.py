@@ -191,7 +191,7 @@ def test_a_target_that_is_a_prediction(folder: Path, tmp_path: Path, caplog: pyt
     reference, out = folder / "ref", tmp_path / "x.lut"
     result = ensir("fit", "--target", reference / "a", *given(reference, "b", "a"), "-o", out, code=2)
     assert result.stderr == (
-        "error: image 'r1': the target is the prediction of model a bit for bit, as for all 2 images; is --target right?\n"
+        "error: image 'r1': the target is the prediction of model a bit for bit, as for all 2 images; are the targets right?\n"
     )
     assert not out.exists()
     shutil.copytree(reference, tmp_path / "ref")

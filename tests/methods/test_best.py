@@ -151,7 +151,7 @@ def test_groups_files_and_tensors_hold_the_same(tmp_path: Path, kind: str):
     found = best.fit(candidates(pairs, *(ALL if kind == "neighbours" else ALL[:1])), {}, silent)
     fit, x = fit_of(found), pairs[0][0]
     fits.save(fit, best.DIMENSIONS, Place.beside(tmp_path / "best.zarr"))
-    fits.save_file(fit, best.DIMENSIONS, Place.beside(tmp_path / "best.fit"))
+    fits.save_file(fit, best.DIMENSIONS, tmp_path / "best.fit")
     expected, errors = best.Method({}, fit).fuse_with_error(x)
     for name in ("best.zarr", "best.fit"):
         again = best.Method({}, str(tmp_path / name))

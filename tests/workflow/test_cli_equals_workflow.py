@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from conftest import Run
 from typer.testing import CliRunner
 
+import ensir as ensir_library
 from ensir.cells import lut
 from ensir.cli import app
 from ensir.images import image_files
 from ensir.images.depth import to_integers
+from ensir.storage import packing
 from ensir.storage.layout import Layout
 from ensir.storage.reading import Part
 
@@ -66,6 +69,38 @@ def test_fit_and_fuse(finished: Run, predictions: Path, tmp_path: Path):
         for name in part.names:
             fused = image_files.read(str(tmp_path / f"fused/{name}.png"))
             np.testing.assert_array_equal(fused, to_integers(part.image(name), np.uint8, name))
+
+
+def test_arrays_give_the_same(finished: Run):
+    """The functions of `ensir`, on a generator."""
+    layout = Layout(str(finished.folder / "results"))
+    targets = parts(layout.dataset("ref"))
+    names = [name for part in targets for name in part.names]
+    stores = [parts(layout.predictions("ref", model)) for model in MODELS]
+
+    def images() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for target, *predicted in zip(targets, *stores, strict=True):
+            for i in range(len(target.names)):
+                yield np.stack([part.planes(i) for part in predicted]), target.planes(i)
+
+    table = ensir_library.fit(images(), models=MODELS, names=names, bin_width=64, reference="ref").table
+    expected = lut.load(layout.lut("one", "ensir"))
+    for column in ("key", "channel", "count", "weights", "iterations", "status", "expected_squared_error"):
+        np.testing.assert_array_equal(getattr(table, column), getattr(expected, column))
+    for name in ("reference_images", "reference_digests", "prediction_digests"):
+        assert getattr(table, name) == getattr(expected, name)
+    for name in ("options", "settled", "held_out", "reference", "model_digests"):
+        np.testing.assert_array_equal(table.attributes[name], expected.attributes[name])
+    whole = lut.LutMethod({}, expected)
+    for fused, *predicted in zip(
+        parts(layout.fused("one", "test", "ensir")),
+        *(parts(layout.predictions("test", model)) for model in MODELS),
+        strict=True,
+    ):
+        x = [np.stack([part.planes(i) for part in predicted]) for i in range(len(fused.names))]
+        for i, found in enumerate(ensir_library.fuse(x, layout.lut("one", "ensir"))):
+            np.testing.assert_array_equal(found, whole.fuse(x[i]))
+            np.testing.assert_array_equal(packing.as_stored(found.reshape(len(found), -1), 8), fused.rows(i))
 
 
 def test_score(finished: Run, predictions: Path, tmp_path: Path):

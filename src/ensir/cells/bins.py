@@ -2,7 +2,8 @@
 
 A module of statistics has `HALO`, the number of rows above and below that the cell of a value depends on; `counter`,
 which returns an object that counts pixels (`add(x, y, fold)`, with a halo also `rows`, the rows to be counted; then
-`statistics()`); `total`, which adds up; `save` and `load`.
+`statistics()`); `total`, which adds up, and takes several rows of one fold and cell as one; `save` and `load`. What has
+folds has them as a column `fold`, of which each image counted by itself is 0.
 """
 
 from __future__ import annotations

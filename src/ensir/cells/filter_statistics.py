@@ -5,7 +5,7 @@ A module of statistics, as methods declare them; see `ensir.cells.bins` and `ens
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +156,7 @@ def counter(models: Sequence[str], bits: int, channels: int, settings: dict[str,
 
 
 def total(pieces: Sequence[FilterStatistics]) -> FilterStatistics:
-    """Add up statistics of the same models.
+    """Add up statistics of the same models, each of which may hold several rows of a fold and cell.
 
     Raises
     ------
@@ -173,10 +173,20 @@ def total(pieces: Sequence[FilterStatistics]) -> FilterStatistics:
         for name in ("count", "gram", "cross", "square"):
             values = getattr(piece, name)
             held = sums.setdefault(name, np.zeros((len(occupied), *values.shape[1:]), np.int64))
-            held[own] = _sum(held[own], values)
+            for rows in _without_repetition(own):
+                held[own[rows]] = _sum(held[own[rows]], values[rows])
     first = pieces[0]
     fold, cell = np.divmod(occupied, context.KEYS)
     return FilterStatistics(first.models, first.bits, first.channels, fold, cell, **sums)
+
+
+def _without_repetition(number: Int[np.ndarray, " cell"]) -> Iterator[Int[np.ndarray, " row"]]:
+    """Yield rows, all of them in few runs, such that no number comes twice in a run."""
+    rest = np.arange(len(number))
+    while rest.size:
+        first = np.unique(number[rest], return_index=True)[1]
+        yield rest[first]
+        rest = np.delete(rest, first)
 
 
 def _sum(values: np.ndarray, more: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -286,8 +287,8 @@ class LutMethod:
 # ── on disk ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def save(lut: LUT, place: Place) -> None:
-    """Write a LUT as one NetCDF-4 file, atomically."""
+def save(lut: LUT, place: Place | Path) -> None:
+    """Write a LUT as one NetCDF-4 file, atomically; a path is that of a file outside a results folder."""
     arrays: dict[str, tuple[tuple[str, ...], Any]] = {
         "model": (("model",), lut.models),
         "image": (("image",), lut.reference_images),

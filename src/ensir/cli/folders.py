@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ensir import registry
-from ensir.cells import lut, support
+from ensir.cells import support
+from ensir.cells.lut import LUT
 from ensir.cli import plain_fits
 from ensir.cli import plain_folders as on_folders
 from ensir.cli.luts import describe
@@ -16,15 +16,10 @@ from ensir.cli.outputs import check_outputs
 from ensir.cli.progress import shown
 from ensir.config.schema import DEFAULT_METRICS, NAMED_METRICS, Score
 from ensir.errors import InputError
-from ensir.methods import CombiningMethod
+from ensir.library.options import fitted_methods
 from ensir.methods.ensir import Ensir
-from ensir.storage import fits
 
-METHODS = [
-    kind
-    for kind, section in registry.sections("methods").items()
-    if issubclass(section, CombiningMethod) and section.made and (section.statistics or section.chooses)
-]
+METHODS = fitted_methods()
 
 Predictions = Annotated[
     list[str],
@@ -112,12 +107,10 @@ def fit(
     options = {name: value for name, value in given.items() if value is not None}
     folders = _folders(predictions)
     check_outputs({"--output": output}, _read_whole(target, folders))
-    plain_fits.fit(output, target, folders, suffix, method, options, shown)
+    made = plain_fits.fit(target, folders, suffix, method, options, shown)
+    made.save(output)
     typer.echo(describe(str(output)))
-    if fits.is_fit(str(output)):
-        return
-    table = lut.load(str(output))
-    if held_out := support.held_out_of(table):
+    if isinstance(made.table, LUT) and (held_out := support.held_out_of(made.table)):
         _warn(held_out.warning("the values of held-out reference images"))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +13,7 @@ from ensir.cells import lut
 from ensir.cells.lut import LUT
 from ensir.cli.outputs import check_outputs
 from ensir.storage import fits
-from ensir.storage.atomic import replaced
 from ensir.storage.fits import Fit
-from ensir.storage.layout import Place
 
 app = typer.Typer(help="Show LUTs, and exchange them with the published code.", no_args_is_help=True)
 Lut = Annotated[
@@ -116,9 +112,7 @@ def import_(
 
     check_outputs({"--output": output}, {"FILE.pth": path})
     table = authors_format.read(path, models)
-    with tempfile.TemporaryDirectory(prefix="ensir-") as folder, replaced(output) as partial:
-        lut.save(table, Place.beside(Path(folder) / output.name))
-        shutil.copyfile(Path(folder) / output.name, partial)
+    lut.save(table, output)
     typer.echo(describe(str(output)))
 
 

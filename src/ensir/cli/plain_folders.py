@@ -1,4 +1,4 @@
-"""Plain folders of images and arrays, without a workflow: the same stages, in memory; `plain_fits` fits on such.
+"""Plain folders of images and arrays, without a workflow: fused and scored in memory; `plain_fits` fits on such.
 
 In each function, `predictions` gives the folder of each model, by name, or a pattern with named parts or wildcards; an
 image has the same name in all folders.
@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ensir import methods, registry
+from ensir import methods
 from ensir.cells import support
 from ensir.cells.lut import LUT, LutMethod
 from ensir.cli.outputs import check_files
 from ensir.errors import InputError
 from ensir.images import array_files, image_files, listing
 from ensir.images.depth import to_integers
-from ensir.storage import fits, packing, writing
+from ensir.library.table import Lut
+from ensir.storage import packing, writing
 from ensir.storage.progress import Progress
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def fuse(
     InputError
         A model or an image is missing or superfluous, images do not fit together, or errors are asked for and unknown.
     """
-    combiner, table = _opened(made)
+    lut = Lut.load(made)
+    combiner, table = lut.combiner, lut.table
     if sorted(table.models) != sorted(predictions):
         raise InputError(
             f"{made}: was fitted for the models {', '.join(table.models)}; given: {', '.join(predictions)}"
@@ -108,7 +110,7 @@ def fuse(
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
             first, *others = (files[model][name] for model in models)
-            image = _read(first)
+            image = read(first)
             images = [image, *(_read_like(image, first, path) for path in others)]
             x = np.stack([np.moveaxis(prediction, 2, 0) for prediction in images])
             if error_map:
@@ -127,24 +129,6 @@ def fuse(
                 supported += support.of_sample(combiner, rows)
             progress(done, len(names))
     return Fused(len(names), of_reference if known else None, supported)
-
-
-def _opened(made: Path) -> tuple[Any, LUT | fits.Fit]:
-    """Return the method of a LUT or a fit, ready to run, and what it was made of."""
-    path = str(made)
-    if not fits.is_fit(path):
-        method = LutMethod({}, path)
-        return method, method.lut
-    fit = fits.load(path)
-    settings = fit.attributes["settings"]
-    if settings.get("kind") not in registry.kinds("methods"):
-        raise InputError(f"{made}: is a fit of the unknown method {settings.get('kind')!r}")
-    combiner = registry.module("methods", settings["kind"]).Method(settings, path)
-    if isinstance(combiner, methods.UsesInput):
-        raise InputError(
-            f"{made}: method {settings['kind']} uses the degraded inputs; fuse with it in the workflow"
-        )
-    return combiner, fit
 
 
 def score(
@@ -222,15 +206,25 @@ def _read_like(
     image: Shaped[np.ndarray, "height width channel"], path: str, other: str
 ) -> Shaped[np.ndarray, "height width channel"]:
     """Read an image that must have the size, channels and depth of another one."""
-    read = _read(other)
-    if (read.shape, read.dtype) != (image.shape, image.dtype):
+    found = read(other)
+    check_alike(image, path, found, other)
+    return found
+
+
+def check_alike(
+    image: Shaped[np.ndarray, "height width channel"],
+    path: str,
+    found: Shaped[np.ndarray, "height width channel"],
+    other: str,
+) -> None:
+    """Raise an InputError where an image has not the size, channels and depth of another one."""
+    if (found.shape, found.dtype) != (image.shape, image.dtype):
         raise InputError(
-            f"{other}: is {_described(read)}, but {path} is {_described(image)}; images of one name must fit together"
+            f"{other}: is {_described(found)}, but {path} is {_described(image)}; images of one name must fit together"
         )
-    return read
 
 
-def _read(path: str) -> Shaped[np.ndarray, "height width channel"]:
+def read(path: str) -> Shaped[np.ndarray, "height width channel"]:
     """Read an image, or an array of integers."""
     if not array_files.is_array(path):
         return image_files.read(path)

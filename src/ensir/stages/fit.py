@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ensir import registry
@@ -66,7 +67,36 @@ def fit(
         arrays = module.fit(statistics, settings, progress)
         names, digests, bits, predictions = _reference(attributes)
     seconds = time.perf_counter() - started
-    made = fits.Fit(
+    fits.save(
+        made(settings, reference, models, bits, arrays, names, digests, predictions), module.DIMENSIONS, place
+    )
+    return seconds
+
+
+def made(
+    settings: dict[str, Any],
+    reference: str,
+    models: Sequence[str],
+    bits: int,
+    arrays: dict[str, Any],
+    names: Sequence[str],
+    digests: Sequence[str],
+    predictions: Sequence[Sequence[str]],
+) -> fits.Fit:
+    """Return a fit: the arrays, and what they are of.
+
+    Parameters
+    ----------
+    settings, reference, models
+        As for `fit`.
+    bits : int
+    arrays : dict
+    names, digests : sequence of str
+        Names of the reference images, and the digests of their targets.
+    predictions : sequence of sequence of str, (image, model)
+        Digests of the predictions; empty where they are not known.
+    """
+    return fits.Fit(
         models=tuple(models),
         bits=bits,
         arrays=arrays,
@@ -79,8 +109,6 @@ def fit(
             "versions": provenance.versions("numpy", "scikit-learn"),
         },
     )
-    fits.save(made, module.DIMENSIONS, place)
-    return seconds
 
 
 def _reference(attributes: dict[str, Any]) -> tuple[list[str], list[str], int, list[list[str]]]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from ensir import registry
 from ensir.cells import statistics, support
-from ensir.cells.lut import CellWeights, assemble, save
+from ensir.cells.lut import LUT, CellWeights, assemble, save
+from ensir.cells.statistics import Statistics
 from ensir.errors import InputError
 from ensir.storage import reading
 from ensir.storage.layout import Place
@@ -57,25 +58,56 @@ def merge(
             raise InputError(
                 f"{', '.join(shards)}: are not the shards of {statistics_path}; run again with --forcerun estimate"
             )
+    lut = made(
+        method, settings, settled, everything, estimated, attributes, versions | attributes["versions"]
+    )
+    save(lut, place)
+
+
+def made(
+    method: str,
+    settings: dict[str, Any],
+    settled: dict[str, Any],
+    everything: Statistics,
+    estimated: CellWeights,
+    reference: dict[str, Any],
+    versions: dict[str, str],
+) -> LUT:
+    """Return the LUT of estimated weights.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+    settings, settled : dict
+        Its section, as plain data, and the same with every "auto" replaced.
+    everything : Statistics
+        Statistics of the cells of the method, fold by fold.
+    estimated : CellWeights
+        Weights of the same cells, with their folds added up.
+    reference : dict
+        `reference`, its name; `image`, `digest` and `prediction_digests` of its images; `model_digests`.
+    versions : dict
+        Of the packages that it was made with.
+    """
     held_out = support.held_out(everything)
     if held_out and (warning := held_out.warning("the values of held-out reference images")):
         log.warning("%s: %s", method, warning)
-    predictions = [text.split(" ") for text in attributes.get("prediction_digests", [])]
-    lut = assemble(
-        cells,
+    predictions = [text.split(" ") for text in reference.get("prediction_digests", [])]
+    return assemble(
+        everything.without_folds(),
         estimated,
         registry.module("methods", settled["kind"]).fill(everything, settled),
-        reference_images=tuple(attributes["image"]),
-        reference_digests=tuple(attributes["digest"]),
+        reference_images=tuple(reference["image"]),
+        reference_digests=tuple(reference["digest"]),
         prediction_digests=tuple(zip(*predictions, strict=True)),
         attributes={
             "method": method,
             "options": json.dumps(settings, sort_keys=True),
             "settled": json.dumps({k: v for k, v in settled.items() if v != settings[k]}, sort_keys=True),
-            "reference": attributes["reference"],
-            "model_digests": attributes["model_digests"],
-            "versions": json.dumps(versions | attributes["versions"], sort_keys=True),
+            "reference": reference["reference"],
+            "model_digests": reference["model_digests"],
+            "versions": json.dumps(versions, sort_keys=True),
             **({"held_out": json.dumps(asdict(held_out))} if held_out else {}),
         },
     )
-    save(lut, place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -67,7 +67,7 @@ def partition(
     folds = fold_of(sorted(name for target in targets for name in target.names))
     tasks = []
     columns: dict[str, list[str]] = {"image": [], "digest": [], "prediction_digests": []}
-    predictions: dict[str, list[str]] = {model: [] for model in models}
+    predictions: dict[str, dict[str, str]] = {model: {} for model in models}
     perfect: dict[str, list[str]] = {model: [] for model in models}
     for target, (_, predicted) in zip(targets, parts, strict=True):
         others = [reading.Part(path) for path in predicted]
@@ -77,32 +77,41 @@ def partition(
         predicted_digests = [other.column("digest").tolist() for other in others]
         columns["prediction_digests"] += [" ".join(row) for row in zip(*predicted_digests, strict=True)]
         for model, other, own in zip(models, others, predicted_digests, strict=True):
-            predictions[model] += [f"{name} {digest}" for name, digest in zip(other.names, own, strict=True)]
+            predictions[model] |= zip(other.names, own, strict=True)
             perfect[model] += restored_perfectly(target, other)
         part_folds = [folds[name] for name in target.names]
         tasks += [
             delayed(_count)(statistics, settings, models, [target, *others], part_folds, run)
             for run in runs(target)
         ]
-    for model, names in perfect.items():
-        if names:
-            log.warning(
-                "model %s: %d of %d predictions for reference %s are the targets bit for bit (first: %s); "
-                "are the targets right?",
-                *(model, len(names), len(columns["image"]), reference, names[0]),
-            )
+    warn_of_perfect(perfect, len(columns["image"]), reference)
     with open_workers(dask, threads) as workers:
         result = workers.compute(tasks, lambda tasks: reduced(tasks, kind.total), progress)
     attributes = {
         "reference": reference,
-        "model_digests": [
-            hashlib.sha256("\n".join(sorted(predictions[m])).encode()).hexdigest() for m in models
-        ],
+        "model_digests": [model_digest(predictions[model]) for model in models],
         "versions": provenance.versions("numpy", "numba", "dask"),
     }
     order = np.argsort(columns["image"])  # does not depend on the parts
     texts = {name: [texts[i] for i in order] for name, texts in columns.items()}
     kind.save(result, place, attributes, texts)
+
+
+def model_digest(digests: Mapping[str, str]) -> str:
+    """Return the digest of a model's predictions from those of its images, by their names."""
+    lines = sorted(f"{name} {digest}" for name, digest in digests.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def warn_of_perfect(perfect: Mapping[str, list[str]], images: int, reference: str) -> None:
+    """Warn of models whose predictions are the targets, bit for bit, in some of the reference images."""
+    for model, names in perfect.items():
+        if names:
+            log.warning(
+                "model %s: %d of %d predictions for reference %s are the targets bit for bit (first: %s); "
+                "are the targets right?",
+                *(model, len(names), images, reference, names[0]),
+            )
 
 
 def restored_perfectly(target: reading.Part, prediction: reading.Part) -> list[str]:

@@ -62,11 +62,37 @@ def selected(
         Gets the number of subsets that were tried, and of those in sight.
     """
     everything, attributes = importlib.import_module(statistics[0]).load(statistics[1])
+    names = sorted(attributes["image"])
+    return compared(
+        everything, settings, names, runs(layout, predictions, given, len(names)), threads, progress
+    )
+
+
+def compared(
+    everything: Any,
+    settings: dict[str, Any],
+    names: Sequence[str],
+    seconds: Mapping[str, Mapping[str, float]],
+    threads: int,
+    progress: Progress,
+) -> Selection:
+    """Compare the subsets of the models by statistics of a reference; nothing of a single image.
+
+    Parameters
+    ----------
+    everything : object
+        The statistics of the method, fold by fold.
+    settings, threads, progress
+        As for `selected`.
+    names : sequence of str
+        Names of the reference images, sorted.
+    seconds : dict
+        As `runs` returns them.
+    """
     folds = len(set(everything.fold))
     if folds < 2:
         return Selection([], [], [], [])
     subsets = registry.module("methods", settings["kind"]).Subsets(everything, settings)
-    names = sorted(attributes["image"])
     done = 0
 
     def fitted(asked: Sequence[tuple[int, ...]]) -> Iterator[HeldOut]:
@@ -80,7 +106,7 @@ def selected(
     with ThreadPoolExecutor(threads) as pool:  # the kernel works outside Python's lock
         tried = explore(len(everything.models), fitted)
     images = names if len(names) == folds else [f"fold {fold + 1}" for fold in range(folds)]
-    return selection(everything.models, images, tried, runs(layout, predictions, given, len(names)))
+    return selection(everything.models, images, tried, seconds)
 
 
 def runs(

@@ -72,8 +72,8 @@ def save(fit: Fit, dimensions: dict[str, tuple[str, ...]], place: Place) -> None
             writing.write_array(group, name, texts, dims)
 
 
-def save_file(fit: Fit, dimensions: dict[str, tuple[str, ...]], place: Place) -> None:
-    """Write a fit as one file; `dimensions` are the names of the dimensions of each array."""
+def save_file(fit: Fit, dimensions: dict[str, tuple[str, ...]], path: Path) -> None:
+    """Write a fit as one file, atomically; `dimensions` are the names of the dimensions of each array."""
     sizes = {"model": len(fit.models), "image": len(fit.reference_images)}
     for name, array in fit.arrays.items():
         sizes |= dict(zip(dimensions[name], array.shape, strict=True))
@@ -84,7 +84,7 @@ def save_file(fit: Fit, dimensions: dict[str, tuple[str, ...]], place: Place) ->
         k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in fit.attributes.items()
     }
     attributes = {**written, "kind": KIND, "format_version": formats.version(KIND), "bits": fit.bits}
-    netcdf.save(place, sizes, arrays, attributes)
+    netcdf.save(path, sizes, arrays, attributes)
 
 
 def _size(fit: Fit) -> int:
@@ -99,14 +99,17 @@ def _texts(fit: Fit) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield "prediction_digest", fit.prediction_digests, ("model", "image")
 
 
-def load(path: str) -> Fit:
-    """Read a fit, a group or a file.
+def load(fitted: str | Fit) -> Fit:
+    """Read a fit, a group or a file; one that is in memory is returned as it is.
 
     Raises
     ------
     InputError
         Not a fit, damaged, or of another format version.
     """
+    if isinstance(fitted, Fit):
+        return fitted
+    path = fitted
     if Path(path).is_file():
         arrays, attributes = _from_file(path)
     else:

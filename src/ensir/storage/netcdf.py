@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ensir.errors import InputError
 from ensir.storage import digests, hdf5
-from ensir.storage.atomic import written
+from ensir.storage.atomic import replaced, written
 from ensir.storage.failures import fix
 from ensir.storage.layout import Place
 
@@ -22,7 +23,7 @@ CHECKSUMMED = {"compression": "gzip", "compression_opts": 4, "fletcher32": True}
 
 
 def save(
-    place: Place,
+    place: Place | Path,
     dimensions: Mapping[str, int],
     arrays: Mapping[str, tuple[tuple[str, ...], Sequence[Any] | np.ndarray]],
     attributes: Mapping[str, Any],
@@ -32,7 +33,8 @@ def save(
 
     Parameters
     ----------
-    place : Place
+    place : Place or Path
+        A path is that of a file outside a results folder.
     dimensions : dict
         Their sizes.
     arrays : dict
@@ -58,7 +60,7 @@ def save(
         for name, text in (described or {}).items():
             file[name].attrs["long_name"] = text
         file.attrs.update(attributes)
-    with written(place, size) as partial:
+    with replaced(place) if isinstance(place, Path) else written(place, size) as partial:
         partial.write_bytes(content.getbuffer())
 
 

@@ -1,0 +1,279 @@
+"""Arrays of other libraries as images: what they mean is known or declared, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ensir.errors import InputError
+from ensir.images import depth
+from ensir.storage import writing
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
+CHANNELS = (1, 3)
+DIMENSIONS = ("model", "channel")  # what an xarray.DataArray may call its first axes
+DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
+MISSING = object()
+
+Images = Any  # an array of any library, a mapping of such by model, or several of either
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the values of arrays mean.
+
+    Attributes
+    ----------
+    value_range : (float, float) or None
+        Black and white of floats.
+    bits : int or None
+        The depth that floats are rounded to, 8 or 16; None: that of the integers beside them.
+    """
+
+    value_range: tuple[float, float] | None = None
+    bits: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.bits not in (None, 8, 16):
+            raise InputError(f"bits: {self.bits!r} is wrong; allowed: 8 and 16")
+        if self.value_range is None:
+            return
+        try:
+            black, white = map(float, self.value_range)
+        except (TypeError, ValueError):
+            black = white = np.nan
+        if not (np.isfinite([black, white]).all() and black < white):
+            raise InputError(f"value_range: {self.value_range!r} must be black and white, such as (0, 1)")
+        object.__setattr__(self, "value_range", (black, white))
+
+    def range_of(self, value: np.ndarray, what: str) -> tuple[float, float]:
+        """Return black and white of floats.
+
+        Raises
+        ------
+        InputError
+            They are not declared, or the values are neither floats nor uint8 nor uint16.
+        """
+        if value.dtype.kind != "f":
+            raise InputError(
+                f"{what}: holds {value.dtype}; convert it to uint8 (0–255) or uint16 (0–65535), or to floats, and "
+                "declare their value_range"
+            )
+        if self.value_range is None:
+            raise InputError(
+                f"{what}: holds {value.dtype}, whose black and white are not known; declare them: "
+                "value_range=(0, 1), or (0, 255)"
+            )
+        return self.value_range
+
+    def bits_of(self, values: Iterable[np.ndarray], what: str) -> int:
+        """Return the depth of some arrays together.
+
+        Raises
+        ------
+        InputError
+            They are integers of different depths, or floats without a declared depth.
+        """
+        found = {DEPTHS[value.dtype] for value in values if value.dtype in DEPTHS}
+        if self.bits:
+            found.add(self.bits)
+        if len(found) > 1:
+            raise InputError(f"{what}: 8 and 16 bits are mixed; convert one of them")
+        if not found:
+            raise InputError(
+                f"{what}: all arrays hold floats; declare the depth that they are rounded to: bits=8, or bits=16"
+            )
+        return found.pop()
+
+    def codes(self, value: np.ndarray, bits: int, what: str) -> Shaped[np.ndarray, "*shape"]:
+        """Return code values, as integers of a depth."""
+        if value.dtype in DEPTHS:
+            if DEPTHS[value.dtype] != bits:
+                raise InputError(f"{what}: holds {value.dtype}, where {bits} bits are expected; convert it")
+            return value
+        black, white = self.range_of(value, what)
+        value = value.astype(np.float64)
+        depth.check_range(value, black, white, what, fix="declare the right value_range")
+        return depth.to_integers(
+            (value - black) * (depth.white(bits) / (white - black)), np.dtype(f"uint{bits}"), what
+        )
+
+    def levels(self, value: np.ndarray, what: str) -> tuple[np.ndarray, int]:
+        """Return values that are compared, neither rounded nor clipped, with their depth: floats are of 8 bits."""
+        if value.dtype in DEPTHS:
+            return value, DEPTHS[value.dtype]
+        black, white = self.range_of(value, what)
+        depth.check_range(value, black, white, what, fix="declare the right value_range")
+        return (value.astype(np.float64) - black) * (255 / (white - black)), 8
+
+
+class Image:
+    """An image of a reference.
+
+    Attributes
+    ----------
+    name : str
+        The given one; else the beginning of a digest of all its values.
+    x : uint8 or uint16 array, (model, channel, height, width) or (model, channel, pixel)
+    y : array of the same dtype, (channel, height, width) or (channel, pixel)
+    digest : str
+        That of the target; see `ensir.storage.writing`.
+    prediction_digests : list of str
+    """
+
+    def __init__(self, name: str | None, x: np.ndarray, y: np.ndarray):
+        self.x, self.y = x, y
+        self.digest, *self.prediction_digests = (
+            writing.image_digest(image.reshape(len(y), -1)) for image in (y, *x)
+        )
+        if name is None:
+            import hashlib
+
+            every = " ".join([self.digest, *self.prediction_digests])
+            name = hashlib.sha256(every.encode()).hexdigest()[:12]
+        self.name = name
+
+
+def is_array(value: Any) -> bool:
+    """Return whether a value is one array, of whatever library."""
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def models_of(x: Images) -> list[str] | None:
+    """Return the names of the models where the predictions tell them: keys, or coordinates of xarray."""
+    if isinstance(x, Mapping):
+        return [str(model) for model in x]
+    if is_array(x) and "model" in getattr(x, "dims", ()) and "model" in x.coords:
+        return [str(model) for model in x.coords["model"].values]
+    return None
+
+
+def loaded(value: Any, what: str) -> np.ndarray:
+    """Return an array of NumPy, PyTorch, Dask, Zarr or xarray as one of NumPy.
+
+    Raises
+    ------
+    InputError
+        It is no array of numbers.
+    """
+    if not is_array(value):
+        raise InputError(f"{what}: is {type(value).__name__}, not an array")
+    if hasattr(value, "detach"):  # PyTorch
+        value = value.detach().cpu()
+        value = (value.float() if value.is_floating_point() and value.itemsize < 4 else value).numpy()
+    elif hasattr(value, "dims") and hasattr(value, "transpose"):  # xarray
+        named = [name for name in DIMENSIONS if name in value.dims]
+        value = value.transpose(*named, ...).values
+    array = np.asarray(value)
+    if array.dtype.kind not in "uif":
+        raise InputError(f"{what}: is an array of {array.dtype}, not of numbers")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def predictions(x: Images, what: str) -> list[np.ndarray]:
+    """Return the predictions for one image: an array per model."""
+    if isinstance(x, Mapping):
+        return [loaded(value, f"{what}, model {model}") for model, value in x.items()]
+    return list(loaded(x, what))
+
+
+def stacked(
+    values: Sequence[np.ndarray], meaning: Meaning, bits: int, what: str
+) -> Shaped[np.ndarray, "model channel *pixels"]:
+    """Return the predictions for one image as code values.
+
+    Raises
+    ------
+    InputError
+        They are no predictions of two or more models for one image.
+    """
+    shapes = {value.shape for value in values}
+    shape = next(iter(shapes), ())
+    if len(values) < 2:
+        raise InputError(f"{what}: holds {len(values)} model; two or more are combined")
+    if len(shapes) > 1 or len(shape) not in (2, 3) or shape[0] not in CHANNELS or not all(shape):
+        held = " and ".join(map(str, sorted(shapes)))
+        raise InputError(
+            f"{what}: holds {len(values)} models of shape {held}; x should be (model, channel, height, width) or "
+            "(model, channel, pixel), with 1 or 3 channels. Several images are a list of such; "
+            "np.moveaxis(image, -1, -3) makes (channel, height, width) of (height, width, channel)"
+        )
+    return np.stack([np.ascontiguousarray(meaning.codes(value, bits, what)) for value in values])
+
+
+def target(y: np.ndarray, x: np.ndarray, meaning: Meaning, bits: int, what: str) -> np.ndarray:
+    """Return the target of an image as code values.
+
+    Raises
+    ------
+    InputError
+        It does not fit the predictions.
+    """
+    if y.shape != x.shape[1:]:
+        raise InputError(f"{what}: has shape {y.shape}, but the predictions for it {x.shape[1:]}")
+    return np.ascontiguousarray(meaning.codes(y, bits, what))
+
+
+def several(x: Images) -> Iterator[Any]:
+    """Yield the predictions of each of several images, which are read once."""
+    if not isinstance(x, Mapping):
+        yield from x
+        return
+    for images in zip_longest(*x.values(), fillvalue=MISSING):
+        if any(image is MISSING for image in images):
+            raise InputError("x: the models have different numbers of images")
+        yield dict(zip(x, images, strict=True))
+
+
+def pairs(x: Images, y: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield predictions and target of each image, which are read once.
+
+    Raises
+    ------
+    InputError
+        There are more of one than of the other.
+    """
+    if y is None:
+        if is_array(x) or isinstance(x, Mapping):
+            raise InputError("y: the targets are missing")
+        for pair in x:
+            if not (isinstance(pair, tuple | list) and len(pair) == 2):
+                raise InputError("x: without y, it should hold pairs of predictions and target")
+            yield pair[0], pair[1]
+    elif is_array(y):
+        yield x, y
+    else:
+        if is_array(x):
+            raise InputError("x: is one array, but y are several; give a list of images for both")
+        for one, other in zip_longest(several(x), y, fillvalue=MISSING):
+            if one is MISSING or other is MISSING:
+                raise InputError("x and y: hold different numbers of images")
+            yield one, other
+
+
+def images(x: Images, y: Any, names: Iterable[str] | None, meaning: Meaning) -> Iterator[Image]:
+    """Yield the images of a reference.
+
+    Raises
+    ------
+    InputError
+        Arrays do not fit together, or what they mean is not known.
+    """
+    given = None if names is None else iter([names] if isinstance(names, str) else names)
+    for number, (one, other) in enumerate(pairs(x, y)):
+        name = None if given is None else next(given, None)
+        if given is not None and name is None:
+            raise InputError(f"names: there are {number}, but more images; name all of them")
+        what = f"image {number + 1 if name is None else repr(name)}"
+        values, wanted = predictions(one, f"{what}: x"), loaded(other, f"{what}: y")
+        bits = meaning.bits_of([*values, wanted], what)
+        found = stacked(values, meaning, bits, f"{what}: x")
+        yield Image(name, found, target(wanted, found, meaning, bits, f"{what}: y"))
+    if given is not None and next(given, None) is not None:
+        raise InputError("names: there are more than images; name each image once")

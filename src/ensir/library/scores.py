@@ -1,0 +1,139 @@
+"""Scoring arrays by the metrics of the workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from ensir.errors import InputError
+from ensir.library.arrays import CHANNELS, Images, Meaning, is_array, loaded, pairs
+from ensir.stages.score import compare
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+
+def score(
+    y: Any,
+    x: Images,
+    *,
+    metrics: Sequence[str] | Mapping[str, Any] = ("psnr", "ssim"),
+    space: str = "rgb",
+    crop: int = 0,
+    rounded: bool = False,
+    value_range: tuple[float, float] | None = None,
+) -> dict[str, float | Float64[np.ndarray, "*image_and_model"]]:
+    """Compare results with their targets: fused images, or the predictions of several models.
+
+    Parameters
+    ----------
+    y : array (channel, height, width), or several
+        Targets: uint8 or uint16, or floats with a `value_range`.
+    x : array (channel, height, width), or (model, channel, height, width); or several
+        Results: fused images, or predictions of several models. Floats are compared as they are, neither rounded nor
+        clipped.
+    metrics : sequence of str, or mapping
+        Names of metrics, or sections of a configuration by name.
+    space : str
+        "rgb", the mean over the channels, or "y", BT.601 luma.
+    crop : int
+        Border pixels to leave out on each side.
+    rounded : bool
+        Round and clip results first, as a PNG would.
+    value_range : (float, float), optional
+        Black and white of floats, in y and x: required where there are some. What `Lut.fuse` makes of uint8 arrays has
+        (0, 255), of uint16 ones (0, 65535).
+
+    Returns
+    -------
+    dict
+        By the names of the metrics: a number; of several images or models, float64 arrays, (image,), (model,) or
+        (image, model).
+
+    Raises
+    ------
+    InputError
+        Arrays do not fit together, what they mean is not known, or a metric is unknown or fails.
+
+    Examples
+    --------
+    >>> ensir.score(y, lut.fuse(x), value_range=(0, 255))["psnr"]  # doctest: +SKIP
+    """
+    settings = _settings(metrics=metrics, space=space, crop=crop, rounded=rounded)
+    meaning = Meaning(value_range)
+    found = [
+        _of_image(one, other, settings, meaning, f"image {i + 1}")
+        for i, (other, one) in enumerate(pairs(x, y))
+    ]
+    if not found:
+        raise InputError("x and y: hold no image")
+    if is_array(y):
+        return {name: value if value.ndim else value.item() for name, value in found[0].items()}
+    try:
+        return {name: np.stack([values[name] for values in found]) for name in found[0]}
+    except ValueError as error:
+        raise InputError("x: its images have different numbers of models") from error
+
+
+def _settings(**given: Any) -> dict[str, Any]:
+    """Return the `score` section of a configuration, as plain data."""
+    from ensir.config.schema import Score  # reading configurations takes a moment to load
+
+    metrics = given["metrics"]
+    given["metrics"] = dict(metrics) if isinstance(metrics, Mapping) else list(metrics)
+    try:
+        return Score.model_validate(given).model_dump(mode="json")
+    except ValidationError as error:
+        what = error.errors(include_url=False)[0]
+        key = ".".join(str(step) for step in what["loc"][:1])
+        raise InputError(f"{key}: {what['msg']}, not {given.get(key)!r}") from None
+
+
+def _of_image(
+    y: Any, x: Images, settings: dict[str, Any], meaning: Meaning, what: str
+) -> dict[str, Float64[np.ndarray, "*model"]]:
+    """Score the result for one image, or those of several models."""
+    target, results = loaded(y, f"{what}: y"), _results(x, f"{what}: x")
+    if target.ndim not in (2, 3) or target.shape[0] not in CHANNELS or not target.size:
+        raise InputError(
+            f"{what}: y has shape {target.shape}; it should be (channel, height, width), with 1 or 3 channels. Several "
+            "images are a list of such"
+        )
+    many = isinstance(x, Mapping) or results.ndim == target.ndim + 1
+    if results.shape[many:] != target.shape:
+        raise InputError(f"{what}: x has shape {results.shape}, but its target {target.shape}")
+    levels, bits = meaning.levels(target, f"{what}: y")
+    rows = []
+    for result in results if many else results[None]:
+        code = result
+        if result.dtype.kind == "f":
+            code = meaning.levels(result, f"{what}: x")[0] * ((2**bits - 1) // 255)
+        elif result.dtype != levels.dtype and target.dtype.kind != "f":
+            raise InputError(
+                f"{what}: x holds {result.dtype}, but its target {target.dtype}; convert one of them"
+            )
+        else:
+            code, own = meaning.levels(result, f"{what}: x")
+            code = code / ((2**own - 1) // 255) if target.dtype.kind == "f" else code
+        images = [np.moveaxis(np.atleast_3d(_planes(image)), 0, 2) for image in (levels, code)]
+        rows.append(compare(what, images[0], images[1], bits, settings))
+    values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return values if many else {name: value[0] for name, value in values.items()}
+
+
+def _results(x: Images, what: str) -> np.ndarray:
+    """Return results as one array."""
+    if isinstance(x, Mapping):
+        values = [loaded(value, f"{what}, model {model}") for model, value in x.items()]
+        if len({value.shape for value in values}) > 1:
+            raise InputError(f"{what}: the models have images of different shapes")
+        return np.stack(values)
+    return loaded(x, what)
+
+
+def _planes(image: np.ndarray) -> np.ndarray:
+    """Return an image with height and width; a run of pixels is a row."""
+    return image if image.ndim == 3 else image[:, None]
