@@ -72,13 +72,11 @@ def fit(
     Raises
     ------
     InputError
-        Arrays do not fit together, what they mean is not known, an option is wrong, or all targets are the predictions
-        of a model.
+        Arrays do not fit together, what they mean is not known, or an option is wrong.
 
     Examples
     --------
     >>> lut = ensir.fit(x, y, method="least_squares", bin_width=16)  # doctest: +SKIP
-    >>> lut.fuse(x_test)  # doctest: +SKIP
     """
     if isinstance(x, Statistics):
         if any(value is not None for value in (y, models, names, value_range, bits)):

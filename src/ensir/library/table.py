@@ -20,7 +20,6 @@ from ensir.storage import fits
 from ensir.storage.fits import Fit
 
 if TYPE_CHECKING:
-    import torch
     from jaxtyping import Float64
 
 
@@ -162,15 +161,6 @@ class Lut:
     @property
     def _knows_no_error(self) -> bool:
         return isinstance(self.table, LUT) and bool(np.isnan(self.table.expected_squared_error).all())
-
-    def to_torch(self, dtype: torch.dtype | None = None) -> torch.nn.Module:
-        """Return a module that fuses tensors: (model, …, channel, height, width) in code values.
-
-        See `ensir.deploy.module`.
-        """
-        from ensir.deploy.module import module_of
-
-        return module_of(self.content, self._where, dtype)
 
     def save(self, path: str | Path) -> None:
         """Write one file, which xarray opens, atomically."""
