@@ -11,15 +11,15 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 PAGE = Path(__file__).parents[1] / "reference" / "licences.md"
-EXTRAS = ("", "clip", "onnx", "pretrained", "slurm")
+EXTRAS = ("", "clip", "exr", "onnx", "pretrained", "slurm")
 NOT_HERE = re.compile(r"nvidia-|cuda-|triton")  # what the build of PyTorch for GPUs brings besides
 HEAD = """\
 # Licences
 
 The package itself is under the [MIT licence](../../LICENSE). These are the licences that the packages state which are
-installed with it and with its extras `clip`, `onnx`, `pretrained` and `slurm`, as pip-licenses reads them; UNKNOWN
-means that a package states none where such tools look. `make licences` renews the table. PyTorch for GPUs brings
-NVIDIA's libraries besides, under NVIDIA's terms.
+installed with it and with its extras `clip`, `exr`, `onnx`, `pretrained` and `slurm`, as pip-licenses reads them;
+UNKNOWN means that a package states none where such tools look. `make licences` renews the table. PyTorch for GPUs
+brings NVIDIA's libraries besides, under NVIDIA's terms.
 
 """
 

@@ -104,6 +104,17 @@ class Context:
         return self.key.rpartition(".")[2]
 
 
+def check_value_range(context: Context) -> Iterator[Problem]:
+    """Check that a `value_range` is black, then white."""
+    levels = context.section.get("value_range")
+    if isinstance(levels, list) and all(type(level) in (int, float) for level in levels):
+        black, *white = levels or [0]
+        if len(white) != 1 or not black < white[0]:
+            yield Problem(
+                f"{context.key}.value_range", f"{shown(levels)} must be black and white, in this order"
+            )
+
+
 def shown(value: Any) -> str:
     """Return a value as it would be written in a configuration, shortened."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from ensir import registry
 from ensir.cli import app
 from ensir.config.schema import Config, Experiment
-from ensir.images import array_files, image_files, listing
+from ensir.images import formats, image_files
 from ensir.restorers import classical
 
 ENSIR = Path(sys.executable).with_name("ensir")
@@ -334,8 +334,8 @@ PATHS = {
 LISTS = {
     "SECTIONS": [name for name in Config.model_fields if name != "results"],
     "OF_EXPERIMENTS": Experiment.model_fields,
-    "IMAGES": listing.SUFFIXES,
-    "ARRAYS": listing.SUFFIXES + array_files.SUFFIXES,
+    "IMAGES": formats.SUFFIXES,
+    "ARRAYS": formats.SUFFIXES,
     "KINDS": registry.kinds("restorers"),
     "METHODS": registry.kinds("methods"),
     "ALGORITHMS": classical.ALGORITHMS,

@@ -45,7 +45,7 @@ from ensir import registry, restorers
 from ensir.cells import authors_format, lut
 from ensir.config import reading
 from ensir.errors import InputError
-from ensir.images import array_files, image_files, listing
+from ensir.images import formats, image_files, listing
 from ensir.images.depth import to_integers
 from ensir.networks import spandrel_files
 from ensir.storage import sources
@@ -218,10 +218,10 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     npy = as_bytes(lambda file: np.save(file, floats))
     objects = as_bytes(lambda file: np.save(file, np.array([Harm(sign)], object), allow_pickle=True))
     huge = npy.replace(b"(24, 20, 3)", b"(99999999, 99999, 3)")
-    yield Target("npy", ".npy", lambda path: array_files.read(path, None), [npy], [objects, huge, b""], 8)
+    yield Target("npy", ".npy", lambda path: image_files.read_values(path), [npy], [objects, huge, b""], 8)
     claimed = hdf5(floats, (2**20, 2**20, 3))
     yield Target(
-        "HDF5", ".h5", lambda path: array_files.read(path, None), [hdf5(floats)], [claimed, b"", npy], 8
+        "HDF5", ".h5", lambda path: image_files.read_values(path), [hdf5(floats)], [claimed, b"", npy], 8
     )
     configs = [path.read_bytes() for path in sorted((REPOSITORY / "config").rglob("*.yaml"))]
     laughs = b"a: &a [x, x]\n" + b"".join(
@@ -257,7 +257,7 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
 
 def shown(folder: Path, content: bytes, expected: np.ndarray | None, random: np.random.Generator) -> str:
     """Read an image under any name; None is expected of one that has to be refused."""
-    path = folder / f"case{random.choice(listing.SUFFIXES)}"
+    path = folder / f"case{random.choice(formats.IMAGE_SUFFIXES)}"
     path.write_bytes(content)
     try:
         found = image_files.read(str(path))

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "storage"))
 from test_shared import NAMES, Side, silent
 
 from ensir.errors import InputError
-from ensir.images import array_files
+from ensir.images import image_files
 from ensir.storage.upload import upload
 
 Damage = Callable[[bytes, np.random.Generator], bytes]
@@ -148,7 +148,7 @@ def hdf5_files(random: np.random.Generator, folder: Path, damaged: Damage) -> st
         path.write_bytes(damaged(path.read_bytes(), random))
     array = str(random.choice(["", "n0", "g1/n0", "g1/g2/n1", "/n1"])) or None
     try:
-        found = array_files.read(str(path), array)
+        found = image_files.read_values(str(path), array)
     except InputError as error:
         return "refused" if str(path) in str(error) else f"does not name the file: {error}"
     return "reads another file" if (found == SECRET).all() else "read"

@@ -13,7 +13,7 @@ import pytest
 
 from ensir import registry, restorers
 from ensir.errors import InputError
-from ensir.images import array_files
+from ensir.images import image_files
 from ensir.images.depth import to_integers
 
 
@@ -44,7 +44,7 @@ def test_floats_in_a_declared_range(
     value = np.random.default_rng(0).uniform(black, white, (4, 5, 3)).astype(np.float32)
     value[0, 0] = [black, white, white + (white - black) / 40]  # beyond white is clipped
     path = write(tmp_path / f"x{extension}", value)
-    assert array_files.shape(str(path), None) == (4, 5, 3)
+    assert image_files.shape(str(path)) == (4, 5, 3)
     prediction = folder(path, bits, value_range=[black, white])
     expected = np.clip(np.rint((value.astype(float) - black) / (white - black) * most), 0, most)
     np.testing.assert_array_equal(to_integers(prediction, f"uint{bits}", "x"), expected)
@@ -54,7 +54,7 @@ def test_integers_and_grey(tmp_path: Path):
     value = np.arange(20, dtype=np.uint8).reshape(4, 5)
     path = write(tmp_path / "x.npy", value)
     np.testing.assert_array_equal(folder(path), value[..., None])
-    assert array_files.shape(str(path), None) == (4, 5, 1)
+    assert image_files.shape(str(path)) == (4, 5, 1)
 
 
 def test_one_of_several_arrays(tmp_path: Path):
@@ -71,7 +71,7 @@ def test_one_of_several_arrays(tmp_path: Path):
 @pytest.mark.parametrize("extension", [".npy", ".h5"])
 def test_bad_arrays(tmp_path: Path, extension: str):
     path = write(tmp_path / f"x{extension}", np.zeros((4, 5, 3)))
-    with pytest.raises(InputError, match="holds float64; declare the model's `value_range`"):
+    with pytest.raises(InputError, match="holds numbers whose black and white are not known; declare the model's `value_range`"):
         folder(path)
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(InputError, match="cannot be read as an array"):

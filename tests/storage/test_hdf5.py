@@ -9,7 +9,7 @@ import pytest
 
 from ensir.cells import lut
 from ensir.errors import InputError
-from ensir.images import array_files
+from ensir.images import image_files
 from ensir.storage import hdf5, netcdf
 from ensir.storage.layout import Place
 
@@ -91,7 +91,7 @@ def test_harm(tmp_path: Path, secret: Path, harm: Callable, told: str, array: st
     path = tmp_path / "case.h5"
     with h5py.File(path, "w") as file:
         harm(file, secret)
-    for read in (array_files.read, array_files.header):
+    for read in (image_files.read_values, image_files.header):
         with pytest.raises(InputError, match=told) as refused:
             read(str(path), array)
         assert str(path) in str(refused.value)
@@ -102,7 +102,7 @@ def test_groups_that_hold_each_other(tmp_path: Path, secret: Path, make: Callabl
     with h5py.File(tmp_path / "case.h5", "w") as file:
         make(file, secret)
     for array in (None, "prediction"):
-        np.testing.assert_array_equal(array_files.read(str(tmp_path / "case.h5"), array), PIXELS)
+        np.testing.assert_array_equal(image_files.read_values(str(tmp_path / "case.h5"), array), PIXELS)
 
 
 @pytest.fixture

@@ -52,10 +52,10 @@ def before(copied: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("file", "text", "edited", "changes"),
     [
-        ("images/tiff.py", "save it whole", "save all of it", ()),
-        ("images/tiff.py", "{page.samplesperpixel} channels", "{page.samplesperpixel + 1} channels", ()),
-        ("images/tiff.py", "colours >> 8", "colours >> 7", READING),
-        ("images/tiff.py", "if page.samplesperpixel > 4:", "if page.samplesperpixel > 3:", READING),
+        ("images/formats/tiff.py", "save it whole", "save all of it", ()),
+        ("images/formats/tiff.py", "{page.samplesperpixel} channels", "{page.samplesperpixel + 1} channels", ()),
+        ("images/formats/tiff.py", "colours >> 8", "colours >> 7", READING),
+        ("images/formats/tiff.py", "if page.samplesperpixel > 4:", "if page.samplesperpixel > 3:", READING),
         ("images/patterns.py", "import re", "import re as _re", ()),
         ("networks/meanshift.py", "%d steps of", "%d steps, each of", ()),
         ("section.py", "`input` or `degradation`", "an input", ()),

@@ -10,11 +10,10 @@ from itertools import combinations
 from pathlib import Path
 
 from ensir.errors import InputError
-from ensir.images import array_files, listing
+from ensir.images.formats import SUFFIXES
 from ensir.storage import failures
 
 Paths = Mapping[str, Path | str | None]
-IMAGES = listing.SUFFIXES + array_files.SUFFIXES
 
 
 def check_outputs(outputs: Paths, inputs: Paths, folders: Paths | None = None) -> None:
@@ -80,7 +79,7 @@ def _real(path: Path) -> Path:
 
 def _is_content(folder: Path, path: Path) -> bool:
     """Return whether a file in a folder would be read as an image, or as a part of a store."""
-    return path.suffix.lower() in IMAGES or (folder / "zarr.json").exists()
+    return path.suffix.lower() in SUFFIXES or (folder / "zarr.json").exists()
 
 
 def _check_writable(option: str, path: Path, is_folder: bool) -> None:

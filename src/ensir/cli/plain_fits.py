@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ensir.cli.plain_folders import Shown, check_alike, list_images, list_predictions, match, read
+from ensir.cli.plain_folders import Shown, check_alike, list_images, list_predictions, match
 from ensir.errors import InputError
+from ensir.images import image_files
 from ensir.library.fitting import fit as fitted
 from ensir.library.options import section
 from ensir.library.statistics import count
@@ -87,7 +88,7 @@ def _read(
     with ThreadPoolExecutor() as threads:
         for name, path in targets.items():
             paths = [listed[name] for listed in files.values()]
-            target, *others = threads.map(read, [path, *paths])
+            target, *others = threads.map(image_files.read, [path, *paths])
             for one, other in zip(paths, others, strict=True):
                 check_alike(target, path, other, one)
             first = first or (path, target.shape[2], target.dtype)

@@ -19,7 +19,7 @@ from ensir.cells import support
 from ensir.cells.lut import LUT, LutMethod
 from ensir.cli.outputs import check_files
 from ensir.errors import InputError
-from ensir.images import array_files, image_files, listing
+from ensir.images import image_files, listing
 from ensir.images.depth import to_integers
 from ensir.library.table import Lut
 from ensir.storage import packing, writing
@@ -110,7 +110,7 @@ def fuse(
     with shown("fuse") as progress:
         for done, name in enumerate(names, 1):
             first, *others = (files[model][name] for model in models)
-            image = read(first)
+            image = image_files.read(first)
             images = [image, *(_read_like(image, first, path) for path in others)]
             x = np.stack([np.moveaxis(prediction, 2, 0) for prediction in images])
             if error_map:
@@ -172,23 +172,19 @@ def is_pattern(path: Path) -> bool:
     return not path.is_dir() and bool(set(str(path)) & set("{*?["))
 
 
-def list_images(
-    folder: Path, option: str, suffix: str = "", extensions: tuple[str, ...] = listing.SUFFIXES
-) -> listing.Images:
+def list_images(folder: Path, option: str, suffix: str = "") -> listing.Images:
     """List the images of a folder, and of the folders in it, by name; or those of a pattern."""
     if is_pattern(folder):
-        return listing.find(str(folder), option, suffix, extensions=extensions)
+        return listing.find(str(folder), option, suffix)
     if not folder.is_dir():
         raise InputError(f"{option}: no folder {folder}")
-    return listing.find("**/*", option, suffix, extensions=extensions, folder=str(folder))
+    return listing.find("**/*", option, suffix, folder=str(folder))
 
 
 def list_predictions(predictions: dict[str, Path], suffix: str) -> dict[str, listing.Images]:
     """List the predictions of every model: images or arrays."""
-    extensions = listing.SUFFIXES + array_files.SUFFIXES
     return {
-        model: list_images(folder, f"--prediction {model}", suffix, extensions)
-        for model, folder in predictions.items()
+        model: list_images(folder, f"--prediction {model}", suffix) for model, folder in predictions.items()
     }
 
 
@@ -206,7 +202,7 @@ def _read_like(
     image: Shaped[np.ndarray, "height width channel"], path: str, other: str
 ) -> Shaped[np.ndarray, "height width channel"]:
     """Read an image that must have the size, channels and depth of another one."""
-    found = read(other)
+    found = image_files.read(other)
     check_alike(image, path, found, other)
     return found
 
@@ -222,19 +218,6 @@ def check_alike(
         raise InputError(
             f"{other}: is {_described(found)}, but {path} is {_described(image)}; images of one name must fit together"
         )
-
-
-def read(path: str) -> Shaped[np.ndarray, "height width channel"]:
-    """Read an image, or an array of integers."""
-    if not array_files.is_array(path):
-        return image_files.read(path)
-    image = array_files.read(path, None)
-    if image.dtype not in (np.uint8, np.uint16):
-        raise InputError(
-            f"{path}: holds {image.dtype}, whose black and white are not known; write uint8 or uint16, or declare "
-            "`value_range` in a configuration"
-        )
-    return image
 
 
 def _described(image: np.ndarray) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ensir.images import image_files
+from ensir.images.codes import Header
 from ensir.images.degradation_files import kernel_files
 from ensir.section import Section
 from ensir.storage.paths import existing
@@ -32,6 +34,16 @@ class Dataset(Section):
     def inputs(self, key: str) -> dict[str, str]:
         """Return the file of each degraded input by image name; empty where inputs are made, or there are none."""
         return {}
+
+    def header(self, file: str) -> Header:
+        """Return the header of a target or input as it is ingested.
+
+        Raises
+        ------
+        InputError
+            It cannot be read.
+        """
+        return image_files.header(file)
 
     def kernel(self, key: str) -> list[str]:
         """Return the file that holds the blur kernel; empty where there is no such file."""

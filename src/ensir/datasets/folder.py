@@ -9,9 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from ensir.datasets import Dataset
+from ensir.errors import InputError
 from ensir.images import image_files, listing
+from ensir.images.codes import Header
 from ensir.images.degradations import Degradation
-from ensir.section import Context, Problem, shown
+from ensir.section import Context, Problem, check_value_range, shown
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -47,15 +49,21 @@ class FolderDataset(Dataset):
         None, description="how inputs are made from the targets; together with `input`, how those were made"
     )
 
+    value_range: list[float] | None = Field(
+        None, description="black and white of targets and inputs that hold floats; these become 16-bit images"
+    )
+    array: str | None = Field(None, description="name or path of the array in files that hold more than one")
+
     untraced: ClassVar[frozenset[str]] = frozenset(
         {"images_per_part", "target", "input", "target_suffix", "input_suffix", "exclude"}
     )
-    traced_if_set: ClassVar[frozenset[str]] = frozenset({"grey"})
+    traced_if_set: ClassVar[frozenset[str]] = frozenset({"grey", "value_range", "array"})
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check that inputs are not both read and made."""
+        """Check the value range, and that inputs are not both read and made."""
         yield from super().check(context)
+        yield from check_value_range(context)
         degradation = context.section.get("degradation")
         kind = degradation.get("kind") if isinstance(degradation, dict) else None
         if context.section.get("input") and kind in ("downscale", "mask"):
@@ -77,6 +85,18 @@ class FolderDataset(Dataset):
         pattern = self.input.replace("{dataset}", key.rpartition(".")[2])
         return listing.find(pattern, f"{key}.input", self.input_suffix, self.exclude, unmatched_excludes=True)
 
+    def header(self, file: str) -> Header:
+        """See `Dataset`."""
+        header = image_files.header(file, self.array)
+        if not header.ranged:
+            return header
+        if self.value_range is None:
+            raise InputError(
+                f"{file}: holds numbers whose black and white are not known; declare the dataset's `value_range`, "
+                "e.g. [0, 1]"
+            )
+        return header._replace(bits=16, ranged=False)
+
     @property
     def cropped(self) -> str | None:
         """See `Dataset`."""
@@ -90,4 +110,4 @@ class FolderDataset(Dataset):
 
 def read_target(name: str, file: str, settings: dict[str, Any]) -> Shaped[np.ndarray, "height width channel"]:
     """Read the file of a target."""
-    return image_files.read(file)
+    return image_files.read(file, settings.get("array"), settings.get("value_range"))

@@ -12,7 +12,8 @@ from ensir.images.depth import white
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
-    Pixels = Shaped[np.ndarray, "height width *channel"]
+    Pixels = Shaped[np.ndarray, "height width *channel"]  # uint8 or uint16
+    Values = Shaped[np.ndarray, "height width *channel"]  # these, or numbers in another range
 
 Shape = tuple[int, int, int]  # height, width, channel
 LARGEST = 2**28  # pixels; a header that claims more is rejected
@@ -20,12 +21,22 @@ ORIENTATION = 0x0112  # in EXIF, and in TIFF
 
 
 class Header(NamedTuple):
-    """What the header of an image says about its pixels; `bits` is None where only the values show the depth."""
+    """What the header of an image says about its pixels.
+
+    Attributes
+    ----------
+    height, width, channels : int
+    bits : int or None
+        8 or 16; None where only the values show the depth, and where they are numbers in another range.
+    ranged : bool
+        Whether they are: floats, or integers with a sign, of which a `value_range` tells what is black and white.
+    """
 
     height: int
     width: int
     channels: int
     bits: int | None
+    ranged: bool = False
 
 
 def check_size(path: str, height: int, width: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +57,14 @@ def to_integers(
     return np.clip(np.rint(value), 0, np.iinfo(dtype).max).astype(dtype)
 
 
+def in_code_values(
+    value: Shaped[np.ndarray, "*shape"], value_range: Sequence[float], bits: int
+) -> Float[np.ndarray, "*shape"]:
+    """Scale values, whose black and white are given, to the code values of 8 or 16 bits: float64, unrounded."""
+    black, bright = value_range
+    return (value.astype(np.float64) - black) * (white(bits) / (bright - black))
+
+
 def check_range(
     value: Float[np.ndarray, "*shape"],
     black: float,
@@ -64,6 +72,7 @@ def check_range(
     what: str,
     extent: Callable[[], tuple[float, float]] | None = None,
     fix: str = "declare the model's `value_range`",
+    intended: str = "set `any_range: true`",
 ) -> None:
     """Refuse floats that are probably in another range than the declared one.
 
@@ -80,8 +89,8 @@ def check_range(
     extent : callable or None
         Returns the darkest and the brightest level (0–255) of the target; called where all values are close to black,
         or in the upper half of a range that begins below zero.
-    fix : str
-        How to fix it, for the error message.
+    fix, intended : str
+        How to fix it, and what to do where it is intended, for the error message.
 
     Raises
     ------
@@ -111,6 +120,6 @@ def check_range(
         "no usual range",
     )
     raise InputError(
-        f"{what}: {wrong} [{black:g}, {white:g}]; they go from {low:.4g} to {high:.4g}: {likely}; {fix}, or set "
-        "`any_range: true` where this is intended"
+        f"{what}: {wrong} [{black:g}, {white:g}]; they go from {low:.4g} to {high:.4g}: {likely}; {fix}, or "
+        f"{intended} where this is intended"
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ensir.images.patterns import Pattern
 
-UNREAD = (".gif", ".pgm", ".ppm", ".pnm", ".avif", ".heic", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".psd")
+UNREAD = (".gif", ".pam", ".pfm", ".heic", ".heif", ".hdr", ".psd")
 log = logging.getLogger(__name__)
 
 

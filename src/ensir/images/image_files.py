@@ -1,9 +1,9 @@
-"""Image files: read, check and write them (8 or 16 bit; grey or RGB)."""
+"""Files of images and arrays: read, check and write them."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,27 +11,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ensir.errors import InputError
-from ensir.images import decoding
+from ensir.images import depth, formats
 from ensir.storage.atomic import replaced
 from ensir.storage.failures import fix, reason
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
+    from ensir.images.codes import Header
 
-def shape(path: str) -> tuple[int, int, int]:
+
+def shape(path: str, array: str | None = None) -> tuple[int, int, int]:
     """Return (height, width, channel) of an image as `read` returns it, from its header alone."""
-    return header(path)[:3]
+    return header(path, array)[:3]
 
 
-def header(path: str) -> decoding.Header:
-    """Return size, channels and depth of an image as `read` returns it, from its header alone."""
-    with clear_errors(path, "an image"):
-        return decoding.header(path)
+def header(path: str, array: str | None = None) -> Header:
+    """Return size, channels and depth of an image as `read_values` returns it, from its header alone."""
+    with clear_errors(path, _kind(path)):
+        return formats.of(path).header(path, array)
 
 
-def read(path: str) -> Shaped[np.ndarray, "height width channel"]:
+def read(
+    path: str, array: str | None = None, value_range: Sequence[float] | None = None
+) -> Shaped[np.ndarray, "height width channel"]:
     """Read an image as it is meant to be seen, by its content, whatever its name.
+
+    Parameters
+    ----------
+    path : str
+    array : str or None
+        Which one, of a file that holds several arrays.
+    value_range : (float, float) or None
+        Black and white of floats, and of integers with a sign, which become 16-bit.
 
     Returns
     -------
@@ -40,22 +52,45 @@ def read(path: str) -> Shaped[np.ndarray, "height width channel"]:
     Raises
     ------
     InputError
-        Not an image, truncated, transparent, more than one image, or without a unique meaning as grey or RGB.
+        Not an image, truncated, transparent, more than one image, without a unique meaning as grey or RGB, or numbers
+        whose black and white are not known.
     """
-    with clear_errors(path, "an image"):
-        image = decoding.pixels(path)
-    if image.ndim == 2:
-        image = image[:, :, None]
-    if image.ndim != 3 or image.shape[2] not in (1, 3):
-        channels = image.shape[2] if image.ndim == 3 else image.ndim
-        raise InputError(f"{path}: has {channels} channels; convert it to grey or RGB without alpha")
+    image = read_values(path, array)
+    if value_range is not None and image.dtype.kind != "u":
+        depth.check_range(
+            image,
+            value_range[0],
+            value_range[1],
+            path,
+            fix="fix the dataset's `value_range`",
+            intended="clip the values yourself",
+        )
+        image = depth.to_integers(depth.in_code_values(image, value_range, 16), np.uint16, path)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"{path}: holds {image.dtype}, whose black and white are not known; write uint8 or uint16, or declare "
+            "`value_range` in a configuration"
+        )
+    if image.shape[2] not in (1, 3):
+        raise InputError(f"{path}: has {image.shape[2]} channels; convert it to grey or RGB without alpha")
     return np.ascontiguousarray(image)
+
+
+def read_values(path: str, array: str | None = None) -> Shaped[np.ndarray, "height width channel"]:
+    """Read an image or an array as `read` does, but numbers in another range than that of images as they are stored."""
+    with clear_errors(path, _kind(path)):
+        image = formats.of(path).values(path, array)
+    return image[:, :, None] if image.ndim == 2 else image
 
 
 def is_lossy(path: str) -> bool:
     """Return whether an image file holds values that only approximate those that were saved, as in JPEG."""
-    with clear_errors(path, "an image"):
-        return decoding.lossy(path)
+    with clear_errors(path, _kind(path)):
+        return formats.of(path).lossy(path)
+
+
+def _kind(path: str) -> str:
+    return "an array" if formats.is_array(path) else "an image"
 
 
 @contextmanager

@@ -9,10 +9,10 @@ import os
 import unicodedata
 
 from ensir.errors import InputError
+from ensir.images.formats import SUFFIXES
 from ensir.images.globs import UNREAD, Files, broken
 from ensir.images.patterns import Pattern
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp")
 log = logging.getLogger(__name__)
 
 

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ensir.errors import InputError
-from ensir.images import image_files
 from ensir.images.codes import Header
 from ensir.images.cropping import BORDER
 from ensir.planning.plan import Plan
@@ -120,7 +119,7 @@ class _Checked:
         """Return the header of a target, and what is wrong with it or its files: the kind of mistake, and a line."""
         lines: list[tuple[str, str]] = []
         file, key = self.targets[name], f"{self.key}.target"
-        target = self._read(image_files.header, file, key, lines)
+        target = self._read(self.settings.header, file, key, lines)
         if target is None:
             return None, lines
         size = self.cropped.get(name, target[:2])
@@ -166,7 +165,7 @@ class _Checked:
     def _input(self, name: str, target: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
         key, file, scale = f"{self.key}.input", self.inputs[name], self.settings.input_scale
         lines: list[tuple[str, str]] = []
-        header = self._read(image_files.header, file, key, lines)
+        header = self._read(self.settings.header, file, key, lines)
         yield from lines
         if header is None:
             return

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ensir.errors import InputError
-from ensir.images import array_files, listing
+from ensir.images import formats
 from ensir.images.globs import Files
 from ensir.images.patterns import Pattern
 from ensir.planning import file_names
@@ -55,7 +55,7 @@ def image_files(folders: Iterable[str]) -> list[str]:
     found: dict[str, str] = {}
     for folder in folders:
         for path, _, entry in Files(Pattern("**/*", folder), folder):
-            known = os.path.splitext(path)[1].lower() in listing.SUFFIXES + array_files.SUFFIXES
+            known = os.path.splitext(path)[1].lower() in formats.SUFFIXES
             if known and entry.is_file() and not set(path) & set("{}<>"):  # which no workflow can read
                 found.setdefault(os.path.realpath(path), os.path.normpath(path))
     return sorted(found.values())

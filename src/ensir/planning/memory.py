@@ -9,7 +9,6 @@ from functools import cache
 
 from ensir import registry
 from ensir.errors import InputError
-from ensir.images import image_files
 from ensir.planning.plan import Plan
 
 MARGIN = 1.25
@@ -38,7 +37,7 @@ class Memory:
         values, width = 0.0, 1
         for file in files[:: max(1, len(files) // HEADERS)]:
             try:
-                header = image_files.header(file)
+                header = self.config.datasets[dataset].header(file)
             except InputError:  # the job that reads it says what is wrong
                 continue
             values = max(values, header.height * header.width * header.channels / 1e6)

@@ -12,7 +12,7 @@ import numpy as np
 from ensir import registry
 from ensir.config.schema import Config
 from ensir.errors import InputError
-from ensir.images import image_files, listing
+from ensir.images import listing
 from ensir.methods import statistics_of
 from ensir.planning.networks import Networks
 from ensir.planning.parts import assign
@@ -139,9 +139,9 @@ class Plan:
         models = sorted({m for _, used, models in self.used() if used == dataset for m in models})
         sizes = {}
         for name, path in self.targets(dataset).items():
-            shapes = [image_files.shape(path)]
+            shapes = [settings.header(path)[:3]]
             if name in self.inputs(dataset):
-                height, width, channels = image_files.shape(self.inputs(dataset)[name])
+                height, width, channels = settings.header(self.inputs(dataset)[name])[:3]
                 shapes.append((height * scale, width * scale, channels))
             shapes += [
                 self.config.models[model].shape(self.predictions(dataset, model)[name])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ensir.errors import InputError
-from ensir.images import array_files, image_files
+from ensir.images import formats, image_files
 from ensir.images.codes import Header
 from ensir.images.cropping import BORDER
 from ensir.planning import file_names
@@ -101,7 +101,7 @@ def propose(folders: list[str], target: str | None = None, reference: str | None
         There are no images, no targets, or not two models.
     """
     files = list_images(folders)
-    paths = [path for path in files if not array_files.is_array(path)]
+    paths = [path for path in files if not formats.is_array(path)]
     if not paths:
         raise InputError(f"{', '.join(folders)}: no images; give the folders of targets and predictions")
     found = roles(paths, folders, target)
@@ -111,7 +111,7 @@ def propose(folders: list[str], target: str | None = None, reference: str | None
     sets, *others = image_sets(targets)
     proposal = Proposal(_with_own_names(sets))
     proposal.unsure += dict.fromkeys(one.why for one in sets if one.why)
-    if arrays := [path for path in files if array_files.is_array(path)]:
+    if arrays := [path for path in files if formats.is_array(path)]:
         proposal.unused.append(
             f"{len(arrays)} files of arrays, the first {arrays[0]}: predictions in them need a model with `value_range`"
         )

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from ensir.images.codes import Header
-from ensir.section import Context, Problem, Section, check_inputs, shown
+from ensir.section import Context, Problem, Section, check_inputs, check_value_range, shown
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -55,13 +55,7 @@ class RestorerModel(Section):
         yield from super().check(context)
         if cls.restores_inputs:
             yield from check_inputs(context.datasets, f"model {context.name!r} restores inputs")
-        levels = context.section.get("value_range")
-        if isinstance(levels, list) and all(type(level) in (int, float) for level in levels):
-            black, *white = levels or [0]
-            if len(white) != 1 or not black < white[0]:
-                yield Problem(
-                    f"{context.key}.value_range", f"{shown(levels)} must be black and white, in this order"
-                )
+        yield from check_value_range(context)
 
     def predictions(self, key: str, dataset: str) -> dict[str, str]:
         """Return the file of each prediction for a dataset, by image name; empty where the model runs here."""

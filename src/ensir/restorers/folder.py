@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from ensir.errors import InputError
-from ensir.images import array_files, image_files, listing
+from ensir.images import image_files, listing
 from ensir.images.codes import Header
-from ensir.images.depth import check_range
+from ensir.images.depth import check_range, in_code_values
 from ensir.images.patterns import Pattern
 from ensir.restorers import Degraded, RestorerModel, check_placeholder
 from ensir.section import Context, Problem
@@ -20,16 +20,23 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 
+UNKNOWN_RANGE = (
+    "holds numbers whose black and white are not known; declare the model's `value_range`, e.g. [0, 1]"
+)
+
+
 class FolderModel(RestorerModel):
-    """Predictions that exist already: images, or arrays (height, width, channel) in `.npy` and HDF5 files."""
+    """Predictions that exist already: images, or arrays, of any format that is read."""
 
     kind: Literal["folder"]
     path: str = Field(
         description="glob of the predictions, or pattern with named parts; `{dataset}` and `{model}` are those names"
     )
     suffix: str = Field("", description="end of the file stems that is not part of the image name")
-    value_range: list[float] | None = Field(None, description="black and white of arrays of floats")
-    array: str | None = Field(None, description="path of the array in HDF5 files that hold more than one")
+    value_range: list[float] | None = Field(
+        None, description="black and white of floats, in images and arrays"
+    )
+    array: str | None = Field(None, description="name or path of the array in files that hold more than one")
     any_range: bool = Field(
         False,
         description="accept floats far outside `value_range`, or black where the targets are not",
@@ -48,18 +55,18 @@ class FolderModel(RestorerModel):
     def predictions(self, key: str, dataset: str) -> dict[str, str]:
         """Find the files of the predictions."""
         pattern = self.path.replace("{dataset}", dataset).replace("{model}", key.rpartition(".")[2])
-        extensions = listing.SUFFIXES + array_files.SUFFIXES
-        return listing.find(pattern, f"{key}.path", self.suffix, extensions=extensions)
+        return listing.find(pattern, f"{key}.path", self.suffix)
 
     def shape(self, file: str) -> tuple[int, int, int]:
         """Read the shape of a prediction from the header of its file."""
-        return array_files.shape(file, self.array) if array_files.is_array(file) else image_files.shape(file)
+        return image_files.shape(file, self.array)
 
     def header(self, file: str) -> Header:
         """Read the header of a file."""
-        return (
-            array_files.header(file, self.array) if array_files.is_array(file) else image_files.header(file)
-        )
+        header = image_files.header(file, self.array)
+        if header.ranged and self.value_range is None:
+            raise InputError(f"{file}: {UNKNOWN_RANGE}")
+        return header
 
 
 def _origin(name: str, dataset: dict[str, Any]) -> str:
@@ -87,10 +94,7 @@ class Restorer:
     ) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
         """Yield the predictions as stored; floats in code values."""
         for degraded, file in zip(images_to_restore, self.files, strict=True):
-            if not array_files.is_array(file):
-                yield image_files.read(file)
-                continue
-            prediction = array_files.read(file, self.array)
+            prediction = image_files.read_values(file, self.array)
             yield (
                 prediction
                 if prediction.dtype.kind == "u"
@@ -102,10 +106,8 @@ class Restorer:
     ) -> Shaped[np.ndarray, "height width channel"]:
         """Scale floats from the declared range to that of the targets."""
         if self.value_range is None:
-            raise InputError(
-                f"{file}: holds {prediction.dtype}; declare the model's `value_range`, e.g. [0, 1]"
-            )
+            raise InputError(f"{file}: {UNKNOWN_RANGE}")
         black, white = self.value_range
         if not self.any_range:
             check_range(prediction, black, white, file, degraded.extent)
-        return (prediction.astype(np.float64) - black) * ((2**degraded.bits - 1) / (white - black))
+        return in_code_values(prediction, self.value_range, degraded.bits)

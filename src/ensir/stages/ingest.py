@@ -10,7 +10,6 @@ import numpy as np
 
 from ensir import registry
 from ensir.errors import InputError
-from ensir.images import image_files
 from ensir.images.colours import replicated
 from ensir.images.cropping import crop_to_multiple, cropped
 from ensir.images.degradation_files import kernel_files, read_kernel
@@ -86,7 +85,7 @@ def _read(
         target = crop_to_multiple(target, degradation["scale"])
     if not inputs:
         return target, degrade(target, degradation, names[i]) if degradation else None
-    degraded = as_stored(image_files.read(inputs[i]))
+    degraded = as_stored(read_target(names[i], inputs[i], settings))
     if sizes:
         low = (sizes[i][0] // settings["scale"], sizes[i][1] // settings["scale"])
         degraded = cropped(degraded, low, settings["crop"], inputs[i])

@@ -15,7 +15,16 @@ from ensir.images import codes
 from ensir.images.codes import Header
 
 if TYPE_CHECKING:
-    from ensir.images.codes import Pixels
+    from ensir.images.codes import Pixels, Values
+
+NAME = "TIFF"
+SUFFIXES = (".tif", ".tiff")
+SIGNATURE = rb"II[*+]\0|MM\0[*+]"
+READ = (
+    "1 to 16 bits, grey (either way), RGB, palettes, luma and chroma; fewer bits that the tags state; 16- to 64-bit "
+    "floats; orientation"
+)
+REFUSES = "several pages or images, CMYK and Lab, signed or 32-bit integers, alpha that hides something"
 
 # Compressions that tifffile decodes to RGB; 6, their predecessor, is ambiguous.
 JPEG_IN_TIFF = (7, 33007, 34892)
@@ -24,17 +33,22 @@ FULL_RANGE = (0, 255, 128, 255, 128, 255)  # black and white of Y, Cb and Cr, as
 BT601 = (0.299, 0.587, 0.114)
 
 
-def header(path: str) -> Header:
-    """Return size, channels and depth of what `pixels` returns, from the header alone."""
+def header(path: str, array: str | None = None) -> Header:
+    """See `Format`."""
     with _opened(path) as page:
+        size = codes.turned((page.imagelength, page.imagewidth, _channels(page)), _orientation(page))
+        if page.dtype.kind == "f":
+            return Header(*size, None, True)
         bits = 8 if page.photometric == 3 or _largest_code(path, page) <= 255 else 16
-        size = (page.imagelength, page.imagewidth, _channels(page))
-        return Header(*codes.turned(size, _orientation(page)), bits)
+        return Header(*size, bits)
 
 
-def pixels(path: str) -> Pixels:
-    """Decode the only image of a file, as `decoding.pixels` does."""
+def values(path: str, array: str | None = None) -> Values:
+    """See `Format`."""
     with _opened(path) as page:
+        if page.dtype.kind == "f":
+            floats = codes.opaque(path, _codes(page), 1)
+            return codes.upright(floats.astype(floats.dtype.newbyteorder("=")), _orientation(page))
         most = _largest_code(path, page)
         if page.photometric == 6 and not (page.compression in JPEG_IN_TIFF and page.planarconfig == 1):
             image = _from_ycbcr(path, page)
@@ -52,7 +66,7 @@ def pixels(path: str) -> Pixels:
 
 
 def lossy(path: str) -> bool:
-    """Return whether the values of an image are close to, but not exactly, what was saved."""
+    """See `Format`."""
     with _opened(path) as page:
         return page.compression in JPEG_IN_TIFF
 
@@ -78,11 +92,13 @@ def _opened(path: str) -> Iterator[Any]:
             kind = "CMYK" if colours == "SEPARATED" else colours
             raise InputError(f"{path}: is a TIFF of kind {kind}; convert it to grey or RGB")
         depths = page.tags.valueof(258, default=1)
-        if page.dtype is None or page.dtype.kind not in "bu" or page.bitspersample > 16:
+        kind = page.dtype.kind if page.dtype else ""
+        floats = kind == "f" and colours in ("MINISBLACK", "RGB")
+        if not floats and (kind not in ("b", "u") or page.bitspersample > 16):
             held = page.dtype or f"{page.bitspersample}-bit"
             raise InputError(
-                f"{path}: holds {held} values; only unsigned integers of up to 16 bit are read: convert it to 8- or "
-                "16-bit PNG"
+                f"{path}: holds {held} values of kind {colours}; only unsigned integers of up to 16 bit and floats are "
+                "read: convert it to 8- or 16-bit PNG"
             )
         if isinstance(depths, tuple) and len(set(depths)) > 1:
             raise InputError(f"{path}: its channels have {depths} bits; save it with 8 or 16 bits each")
