@@ -38,6 +38,7 @@ import tifffile
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import files
 import strangers
 from pictures import SHORT, chunk, exif, packed, png, scaled, subsampled, tiff, upright
 
@@ -223,6 +224,9 @@ def targets(folder: Path, sign: Path) -> Iterator[Target]:
     yield Target(
         "HDF5", ".h5", lambda path: image_files.read_values(path), [hdf5(floats)], [claimed, b"", npy], 8
     )
+    for name, extension, sound, harmful in files.formats(rgb, deep):
+        harmful = [*harmful, *(harmful_pickles(sign) if extension == ".pt" else [])]
+        yield Target(name, extension, lambda path: image_files.read_values(path), sound, harmful, 3)
     configs = [path.read_bytes() for path in sorted((REPOSITORY / "config").rglob("*.yaml"))]
     laughs = b"a: &a [x, x]\n" + b"".join(
         b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 9)) for c in range(98, 123)

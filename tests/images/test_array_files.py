@@ -71,7 +71,10 @@ def test_one_of_several_arrays(tmp_path: Path):
 @pytest.mark.parametrize("extension", [".npy", ".h5"])
 def test_bad_arrays(tmp_path: Path, extension: str):
     path = write(tmp_path / f"x{extension}", np.zeros((4, 5, 3)))
-    with pytest.raises(InputError, match="holds numbers whose black and white are not known; declare the model's `value_range`"):
+    with pytest.raises(
+        InputError,
+        match="holds numbers whose black and white are not known; declare the model's `value_range`",
+    ):
         folder(path)
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(InputError, match="cannot be read as an array"):

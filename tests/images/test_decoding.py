@@ -281,7 +281,11 @@ def test_colours_without_one_meaning_as_rgb(tmp_path: Path):
 
 def test_jpeg_of_more_bits(tmp_path: Path):
     content = imagecodecs.jpeg8_encode(codes(12).astype(np.uint16), bitspersample=12)
-    refused(tmp_path / "x.jpg", content, "is an unusual or damaged JPEG file .*12-bit.*; save it anew, as 8- or 16-bit PNG")
+    refused(
+        tmp_path / "x.jpg",
+        content,
+        "is an unusual or damaged JPEG file .*12-bit.*; save it anew, as 8- or 16-bit PNG",
+    )
     image = scene()
     assert_equal(read(tmp_path / "x.jpg", imagecodecs.jpeg8_encode(image, lossless=True)), image)
 

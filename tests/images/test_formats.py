@@ -241,7 +241,9 @@ def test_floats_become_16_bit_images_by_their_range(tmp_path: Path, channels: in
             continue
         assert_equal(read(path, value_range=[-1, 1]), expected)
         refused(path, None, f"holds {np.dtype(dtype)}, whose black and white are not known; .*`value_range`")
-        refused(path, None, r"far outside \[0, 0.1\]; .*fix the dataset's `value_range`", value_range=[0, 0.1])
+        refused(
+            path, None, r"far outside \[0, 0.1\]; .*fix the dataset's `value_range`", value_range=[0, 0.1]
+        )
 
 
 def test_floats_that_are_no_numbers(tmp_path: Path):
@@ -372,7 +374,9 @@ def test_axes(tmp_path: Path):
     np.save(path, values[:3])
     assert_equal(read(path), values[:3])
     torch.save(torch.from_numpy(values[:3]), tmp_path / "x.pt")
-    refused(tmp_path / "x.pt", None, r"has shape \(3, 7, 3\), whose channels may be the first axis or the last")
+    refused(
+        tmp_path / "x.pt", None, r"has shape \(3, 7, 3\), whose channels may be the first axis or the last"
+    )
     np.save(path, np.zeros((5, 7, 64), np.uint8))
     refused(path, None, "has 64 channels; convert it to grey or RGB")
 

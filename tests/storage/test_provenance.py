@@ -53,7 +53,12 @@ def before(copied: Path) -> dict[str, str]:
     ("file", "text", "edited", "changes"),
     [
         ("images/formats/tiff.py", "save it whole", "save all of it", ()),
-        ("images/formats/tiff.py", "{page.samplesperpixel} channels", "{page.samplesperpixel + 1} channels", ()),
+        (
+            "images/formats/tiff.py",
+            "{page.samplesperpixel} channels",
+            "{page.samplesperpixel + 1} channels",
+            (),
+        ),
         ("images/formats/tiff.py", "colours >> 8", "colours >> 7", READING),
         ("images/formats/tiff.py", "if page.samplesperpixel > 4:", "if page.samplesperpixel > 3:", READING),
         ("images/patterns.py", "import re", "import re as _re", ()),
