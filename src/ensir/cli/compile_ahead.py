@@ -1,4 +1,4 @@
-"""Compile Numba's code while the environment is set up, so that the first run does not wait 15 seconds for it.
+"""Compile Numba's code while the environment is set up, so that the first run does not wait half a minute for it.
 
 This covers what most runs need: three models of 8 bits. All other code is compiled when first used, and cached, too.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ensir.cells import em, statistics
+from ensir.cells import context, em, filter_statistics, statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import CellWeights, LutMethod, assemble
 from ensir.images.similarity import WINDOW, ssim
@@ -32,6 +32,15 @@ def compile_ahead() -> None:
     LutMethod({}, assemble(cells, weights, ("constant", equal[0]))).fuse(x)
     leaf = (np.full(1, -1, np.int16), np.zeros(1), *(np.full(1, -1, np.int32),) * 2)
     tree = (*leaf, np.zeros(1, np.int32), np.ones(1))
+    least_squares.Subsets(folds, {"bin_width": 32, "strength": 1.0, "channels": "joint"}).held_out([0, 1])
+    images, target = (
+        np.ascontiguousarray(values[1:].reshape(3, 1, 4, 12).repeat(3, 1)),
+        values[0].reshape(3, 4, 4),
+    )
+    filter_statistics.counter(MODELS, 8, 3, {}).add(list(images[:, :, :, :4]), target, 0, slice(0, 4))
+    filters = np.zeros((context.KEYS, context.number_of_features(3, 3)))
+    context.keys_of(images)
+    context.filtered(images, filters)
     for combine in (_walking.total, _walking.median):
         combine(x.reshape(len(x), -1), *tree, np.empty(y.size))
     ssim(*np.zeros((2, WINDOW, WINDOW, 1), np.uint8))  # converted first: one kernel serves all depths

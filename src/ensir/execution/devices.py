@@ -9,6 +9,14 @@ from pathlib import Path
 
 from ensir.errors import InputError
 
+GPU_FILES = (
+    "nvidia*",
+    "nvhost*",
+    "nvmap",
+    "kfd",
+    "dxg",
+)  # drivers of Nvidia's GPUs, AMD's, and those of Windows
+
 
 def choose(device: str) -> str:
     """Return "cpu" or "cuda" for the configured "auto", "cpu" or "cuda".
@@ -18,12 +26,19 @@ def choose(device: str) -> str:
     InputError
         "cuda" where PyTorch finds no GPU.
     """
-    import torch
-
-    available = torch.cuda.is_available()
+    available = device != "cpu" and _gpu_answers()
     if device == "cuda" and not available:
         raise InputError("device: 'cuda', but PyTorch finds no GPU here; use 'auto' or 'cpu'")
     return ("cuda" if available else "cpu") if device == "auto" else device
+
+
+def _gpu_answers() -> bool:
+    """Return whether PyTorch finds a GPU; PyTorch, slow to load, is not asked where there can be none."""
+    if sys.platform == "linux" and not any(next(Path("/dev").glob(name), None) for name in GPU_FILES):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def peak_memory() -> str:
