@@ -13,6 +13,7 @@ import pytest
 from ensir.cells.fusing import KERNELS
 from ensir.execution.machine_code import Kernel, in_threads
 from ensir.images.similarity import SUMMED_SIMILARITY
+from ensir.methods.local_filters import FIT, SQUARED_ERRORS
 from ensir.storage import provenance
 from ensir.storage.provenance import source_digest
 
@@ -85,7 +86,9 @@ def test_a_kernel_that_may_fail_is_refused(tmp_path, monkeypatch):
         Kernel("failing_kernel", "scale", SIGNATURE)(x, 2, 2.0, x.copy())
 
 
-@pytest.mark.parametrize("kernel", [SUMMED_SIMILARITY, *KERNELS.values()], ids=lambda kernel: kernel.function)
+@pytest.mark.parametrize(
+    "kernel", [SUMMED_SIMILARITY, FIT, SQUARED_ERRORS, *KERNELS.values()], ids=lambda kernel: kernel.function
+)
 def test_the_source_of_a_kernel_alone_tells_whether_it_is_up_to_date(kernel):
     tree = ast.parse(Path(find_spec(kernel.module).origin).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

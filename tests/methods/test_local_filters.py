@@ -53,8 +53,20 @@ def test_systems_are_solved():
     random = np.random.default_rng(0)
     root = random.normal(size=(20, 12, 30))
     matrix, side = root @ root.swapaxes(1, 2), random.normal(size=(20, 12))
-    expected = np.linalg.solve(matrix, side[:, :, None])[:, :, 0]
-    np.testing.assert_allclose(local_filters.solve(matrix, side), expected, rtol=1e-9)
+    count, square, prior = np.full(20, 30.0), random.uniform(1, 2, 20), random.normal(size=(20, 12))
+    sums, mean, error, strength = (
+        local_filters.Sums(count, matrix, side, square),
+        np.diag(np.arange(1.0, 13)),
+        0.5,
+        7.0,
+    )
+    of_prior = square - 2 * (prior * side).sum(1) + np.einsum("ci,cij,cj->c", prior, matrix, prior)
+    pull = strength * np.maximum((np.maximum(of_prior, 0) + 10 * error) / (count + 10), 1e-3 * error) / error
+    expected = np.linalg.solve(
+        matrix + pull[:, None, None] * mean, (side + pull[:, None] * (prior @ mean))[:, :, None]
+    )
+    found = local_filters.drawn(sums, prior, mean, error, strength)
+    np.testing.assert_allclose(found, expected[:, :, 0], rtol=1e-9)
 
 
 def test_a_filter_that_is_there_is_found(tmp_path: Path):

@@ -11,7 +11,7 @@ from ensir.cells import context, em, filter_statistics, statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import CellWeights, LutMethod, assemble
 from ensir.images.similarity import WINDOW, ssim
-from ensir.methods import _walking, least_squares
+from ensir.methods import _walking, least_squares, local_filters
 
 MODELS = ("a", "b", "c")
 EM_SETTINGS = {"arithmetic": "released", "precision": "float64", "max_steps": 1}
@@ -37,7 +37,10 @@ def compile_ahead() -> None:
         np.ascontiguousarray(values[1:].reshape(3, 1, 4, 12).repeat(3, 1)),
         values[0].reshape(3, 4, 4),
     )
-    filter_statistics.counter(MODELS, 8, 3, {}).add(list(images[:, :, :, :4]), target, 0, slice(0, 4))
+    counter = filter_statistics.counter(MODELS, 8, 3, {})
+    for fold in (0, 1):
+        counter.add(list(images[:, :, :, :4]), target, fold, slice(0, 4))
+    local_filters.fit(counter.statistics(), {}, lambda done, total: None)
     filters = np.zeros((context.KEYS, context.number_of_features(3, 3)))
     context.keys_of(images)
     context.filtered(images, filters)

@@ -18,6 +18,7 @@ import numpy as np
 from ensir.cells import context
 from ensir.cells.filter_statistics import FilterStatistics
 from ensir.cells.filters import FilterMethod
+from ensir.execution.machine_code import Kernel
 from ensir.methods import CombiningMethod, Progress, Statistics
 from ensir.scoring import leaving_out
 
@@ -28,8 +29,19 @@ if TYPE_CHECKING:
 
 STRENGTHS = (1e1, 1e2, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e8)  # λ, in values
 RIDGE = 1e-6  # of the mean feature
-FEWEST_VALUES = 10  # by which the error of a cell is drawn towards that of all
+FEWEST_VALUES = 10.0  # by which the error of a cell is drawn towards that of all
 LEAST_ERROR = 1e-3  # of the mean over all folds or cells
+SQUARED_ERRORS = Kernel(
+    "ensir.arithmetic.pulled_kernel",
+    "squared_errors",
+    f"void(int64, int64, {', '.join(['CPointer(float64)'] * 5)})",
+)
+FIT = Kernel(
+    "ensir.arithmetic.pulled_kernel",
+    "fit",
+    f"void(int64, int64, {', '.join(['CPointer(float64)'] * 6)}, float64, float64, float64, float64, "
+    "CPointer(float64), CPointer(float64))",
+)
 DIMENSIONS = {
     "filter": ("cell", "feature"),
     "count": ("cell",),
@@ -176,7 +188,8 @@ class Solver:
         count, features = whole.count[0], whole.cross.shape[1]
         self.gram = whole.gram[0] / count
         self.gram += RIDGE * np.trace(self.gram) / features * np.eye(features)
-        self.all = solve(self.gram[None], whole.cross / count)
+        one = Sums(np.ones(1), self.gram[None], whole.cross / count, np.zeros(1))
+        self.all = drawn(one, np.zeros((1, features)), self.gram, 1.0, 0.0)
         self.error = float(_squared_error(whole, self.all)[0] / count)
 
     def tables(self, strength: float) -> Iterator[Float64[np.ndarray, "key feature"]]:
@@ -206,13 +219,23 @@ class Solver:
     ) -> Float64[np.ndarray, "cell feature"]:
         """Return the filters of a group's cells, drawn towards a prior, the more the larger its errors are there."""
         sums = self.sums[name]
-        prior = np.broadcast_to(prior, sums.cross.shape)
-        error = (_squared_error(sums, prior) + FEWEST_VALUES * self.error) / (sums.count + FEWEST_VALUES)
-        pull = strength * np.maximum(error, LEAST_ERROR * self.error) / self.error
-        return solve(
-            sums.gram + pull[:, None, None] * self.gram,
-            sums.cross + pull[:, None] * _product(self.gram, prior),
-        )
+        return drawn(sums, np.broadcast_to(prior, sums.cross.shape), self.gram, self.error, strength)
+
+
+def drawn(
+    sums: Sums,
+    prior: Float64[np.ndarray, "cell feature"],
+    mean: Float64[np.ndarray, "feature feature"],
+    error: float,
+    strength: float,
+) -> Float64[np.ndarray, "cell feature"]:
+    """Return the least squares filters of cells, drawn towards a prior; see `pulled_kernel.fit`."""
+    filters = np.empty(sums.cross.shape)
+    given = [
+        np.ascontiguousarray(array) for array in (sums.gram, sums.cross, sums.square, sums.count, prior, mean)
+    ]
+    FIT(*filters.shape, *given, error, FEWEST_VALUES, LEAST_ERROR, strength, np.empty_like(mean), filters)
+    return filters
 
 
 TREES_OF_CELLS = ("global", "am from a", "ag from a", "am", "amg")
@@ -231,23 +254,6 @@ def _tables(solvers: list[Solver], strength: float) -> Iterator[Float64[np.ndarr
     for solver in solvers:
         for table in solver.tables(strength):
             yield np.pad(table, ((0, 0), (0, features - table.shape[1])))
-
-
-def solve(
-    matrix: Float64[np.ndarray, "cell feature feature"], side: Float64[np.ndarray, "cell feature"]
-) -> Float64[np.ndarray, "cell feature"]:
-    """Solve symmetric positive definite systems, all at once, in an order that gives the same bits everywhere."""
-    left, right = matrix.copy(), side.copy()
-    size = right.shape[1]
-    for n in range(size):
-        right[:, n] /= left[:, n, n]
-        left[:, n, n + 1 :] /= left[:, n, n, None]
-        factor = left[:, n + 1 :, n, None]
-        left[:, n + 1 :, n + 1 :] -= factor * left[:, None, n, n + 1 :]
-        right[:, n + 1 :] -= factor[:, :, 0] * right[:, n, None]
-    for n in range(size - 1, 0, -1):
-        right[:, :n] -= left[:, :n, n] * right[:, n, None]
-    return right
 
 
 def _something_to_learn(folds: list[Sums]) -> bool:
@@ -297,17 +303,9 @@ def _added(
     return result
 
 
-def _product(
-    matrix: Float64[np.ndarray, "... feature feature"], vector: Float64[np.ndarray, "cell feature"]
-) -> Float64[np.ndarray, "cell feature"]:
-    """Multiply each vector by a symmetric matrix, term by term."""
-    result = np.zeros_like(vector)
-    for n in range(vector.shape[1]):
-        result += matrix[..., n, :] * vector[:, n, None]
-    return result
-
-
 def _squared_error(sums: Sums, filters: Float64[np.ndarray, "cell feature"]) -> Float64[np.ndarray, " cell"]:
     """Return Σ (r − Wᵀf)² of each cell."""
-    terms = filters * (_product(sums.gram, filters) - 2 * sums.cross)
-    return np.maximum(sums.square + _sum_of(list(terms.T)), 0)
+    errors = np.empty(len(sums.count))
+    given = [np.ascontiguousarray(array) for array in (sums.gram, sums.cross, sums.square, filters)]
+    SQUARED_ERRORS(*filters.shape, *given, errors)
+    return errors
