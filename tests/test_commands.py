@@ -61,10 +61,24 @@ def pictures_to_restore(folder: Path, data: Path) -> None:
         image_files.write(folder / f"{name}.png", image)
 
 
+def a_challenge(folder: Path, data: Path) -> None:
+    """Make small photographs noisy: two for the reference, two whose targets nobody has; write the configuration."""
+    root, noise = data / "images/sr_x4/bsds12/gt", np.random.default_rng(0)
+    for place, stems in (("train", ("105019", "118020")), ("hidden", ("138032", "153077"))):
+        for stem in stems:
+            sharp = image_files.read(str(root / f"{stem}.png"))[:64, :80]
+            noisy = np.clip(np.rint(sharp + noise.normal(0, 25, sharp.shape)), 0, 255).astype(np.uint8)
+            if place == "train":
+                image_files.write(folder / f"train/clean/{stem}.png", sharp)
+            image_files.write(folder / place / ("noisy" if place == "train" else "") / f"{stem}.png", noisy)
+    (folder / "challenge.yaml").write_text(block_of("docs/challenge.md", "yaml", "# challenge.yaml"))
+
+
 # The pages whose commands are run, one after the other, in one folder; and what has to lie in it.
 NEWCOMERS: dict[tuple[str, ...], Callable[[Path, Path], None]] = {
     ("README.md", "docs/compare.md", "docs/local-filters.md", "docs/operations.md"): three_folders,
     ("docs/meanshift.md",): pictures_to_restore,
+    ("docs/challenge.md",): a_challenge,
 }
 
 

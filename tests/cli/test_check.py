@@ -420,7 +420,7 @@ def test_json(folder):
     fine, bad, syntax = json.loads(done.stdout)
     assert fine["configuration"] == "fine.yaml"
     assert fine["mistakes"] == []
-    assert fine["datasets"]["ref"] == {"images": 3, "sizes": [[24, 20]], "parts": 1}
+    assert fine["datasets"]["ref"] == {"images": 3, "sizes": [[24, 20]], "parts": 1, "targets": True}
     assert fine["models"]["f"] == {"kind": "function", "predictions": {"ref": 0, "test": 0}}
     assert fine["experiments"]["one"]["tests"] == ["test"]
     assert [mistake.partition(":")[0] for mistake in bad["mistakes"]] == ["compute", "models.a.paht"]

@@ -124,6 +124,26 @@ WRONG: dict[str, tuple] = {
         "is no text file; give a YAML file, in UTF-8",
     ),
     # nesting
+    # test sets without targets
+    "reference without targets": (
+        [('target: "ref/gt/*.png", ', "")],
+        "experiments.one.reference: 'ref' has no targets, to which methods are fitted; choose a dataset with targets, or give its `target`",
+    ),
+    "neither targets nor inputs": (
+        [('target: "test/gt/*.png", input: "test/lq/*.png"', "scale: 1")],
+        "datasets.test.target: is missing; give it, or, of a test set without targets, `input` alone",
+    ),
+    "inputs made of no targets": (
+        [('target: "test/gt/*.png", ', "degradation: {kind: downscale, scale: 2}, ")],
+        "datasets.test.degradation: 'downscale' makes inputs of targets, and there are none; remove it, or give `target`",
+    ),
+    "prediction of another size than the input": (
+        [('target: "test/gt/*.png", input: "test/lq/*.png"', 'input: "test/lq/*.png", scale: 2')],
+        *(
+            f"models.{model}.path: test/{model}/test0.png is 24×20, its input test/lq/test0.png 48×40 when enlarged by `scale`, 2; fix the prediction, or set `crop` in datasets.test where a few border pixels are missing (3 of 3 images)"
+            for model in "ab"
+        ),
+    ),
     "models in datasets": (
         [("models:\n  a:", "  models:\n  a:")],
         "datasets.models: belongs beside `datasets`, not into it; write it without indentation",

@@ -82,7 +82,8 @@ def test_names_without_quotes(write, written, taken):
 
 def test_a_path_without_quotes(write):
     assert lines(write(target="2024")) == [f"datasets.ref.target: {in_quotes('2024', 'the number 2024')}"]
-    assert lines(write(target="~")) == [f"datasets.ref.target: {in_quotes('~', 'null')}"]
+    (line,) = lines(write(target="~"))
+    assert line.startswith("datasets.ref.target: is missing; give it")  # null: none
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,6 @@ WRONG = [
     ("compute.shard", 1, "unknown key; allowed: device, shards; did you mean 'shards'?"),
     # missing keys
     ("experiments", GONE, "is missing; allowed: named sections, at least 1"),
-    ("datasets.train.target", GONE, "is missing; allowed: text"),
     ("datasets.test.degradation.sigma", GONE, "is missing; allowed: number, more than 0"),
     ("experiments.folders.reference", GONE, f"is missing; {IS_NAME}"),
     ("experiments.denoise.tests", GONE, f"is missing; {ARE_NAMES}, at least 1"),
@@ -273,6 +272,11 @@ UNSUITED = [
 ]
 # The same, for errors that stand at other keys: the whole lines.
 ELSEWHERE = [
+    (
+        "datasets.bare.target",
+        GONE,
+        "datasets.bare.target: is missing; give it, or, of a test set without targets, `input` alone",
+    ),
     (
         "models.spare",
         {"kind": "exported", "path": "net.pth"},

@@ -465,7 +465,9 @@ def test_images_are_chosen_by_their_gain() -> None:
     assert {image for image, *_ in chosen(few, experiment, scores.Scores(means, values), 99)} == set(
         names[:6]
     )
-    assert chosen(sample, experiment, scores.Scores({}, {}), 4) == [("image03", "p", "")]
+    unscored = chosen(sample, experiment, scores.Scores({}, {}), 4)  # there are no targets
+    assert [image for image, *_ in unscored] == ["image03", "image00", "image07", "image10"]
+    assert {why for *_, why in unscored} == {""}
 
 
 def test_scores_of_every_image_are_in_the_page(page: str, made: dict[str, Any]) -> None:

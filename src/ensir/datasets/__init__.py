@@ -31,6 +31,11 @@ class Dataset(Section):
         """Return the file of each target by image name; an empty string for images without a file."""
         raise NotImplementedError
 
+    @property
+    def has_targets(self) -> bool:
+        """Whether there are targets. Test sets may lack them: their images are fused, and not scored."""
+        return True
+
     def inputs(self, key: str) -> dict[str, str]:
         """Return the file of each degraded input by image name; empty where inputs are made, or there are none."""
         return {}

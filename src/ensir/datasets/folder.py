@@ -19,15 +19,22 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 
+MISSING = "is missing; give it, or, of a test set without targets, `input` alone"
+
+
 class FolderDataset(Dataset):
     """Images in folders: targets and, where models run here, their degraded inputs."""
 
     kind: Literal["folder"]
-    target: str = Field(
-        description="glob of the target images, sub-folders belong to the name; or a pattern with named parts"
+    target: str | None = Field(
+        None,
+        description="glob of the target images, sub-folders belong to the name; or a pattern with named parts; a test "
+        "set may have none: its images are fused, and not scored",
     )
     input: str | None = Field(
-        None, description="glob or pattern of the degraded inputs, matched to the targets by name"
+        None,
+        description="glob or pattern of the degraded inputs, matched to the targets by name; without targets, the "
+        "names of the images",
     )
     target_suffix: str = Field("", description="end of the target stems that is not part of the name")
     input_suffix: str = Field(
@@ -61,9 +68,12 @@ class FolderDataset(Dataset):
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check the value range, and that inputs are not both read and made."""
+        """Check that there are images, the value range, and that inputs are not both read and made."""
         yield from super().check(context)
         yield from check_value_range(context)
+        if context.section.get("target") is None:
+            yield from _check_without_targets(context)
+            return
         degradation = context.section.get("degradation")
         kind = degradation.get("kind") if isinstance(degradation, dict) else None
         if context.section.get("input") and kind in ("downscale", "mask"):
@@ -74,16 +84,32 @@ class FolderDataset(Dataset):
             )
 
     def targets(self, key: str) -> dict[str, str]:
-        """Find the files of the targets."""
+        """Find the files of the targets; without any, the inputs name the images."""
+        if self.target is None:
+            inputs = self._inputs(key)
+            names = listing.Images(dict.fromkeys(inputs, ""))
+            names.parts, names.beside = inputs.parts, inputs.beside
+            return names
         pattern = self.target.replace("{dataset}", key.rpartition(".")[2])
         return listing.find(pattern, f"{key}.target", self.target_suffix, self.exclude)
 
     def inputs(self, key: str) -> dict[str, str]:
         """Find the files of the inputs."""
-        if not self.input:
-            return {}
+        return self._inputs(key) if self.input else {}
+
+    def _inputs(self, key: str) -> listing.Images:
+        if self.input is None:
+            raise InputError(f"{key}.target: {MISSING}")
         pattern = self.input.replace("{dataset}", key.rpartition(".")[2])
-        return listing.find(pattern, f"{key}.input", self.input_suffix, self.exclude, unmatched_excludes=True)
+        unmatched = self.target is not None  # targets tell which names there are
+        return listing.find(
+            pattern, f"{key}.input", self.input_suffix, self.exclude, unmatched_excludes=unmatched
+        )
+
+    @property
+    def has_targets(self) -> bool:
+        """See `Dataset`."""
+        return self.target is not None
 
     def header(self, file: str) -> Header:
         """See `Dataset`."""
@@ -106,6 +132,18 @@ class FolderDataset(Dataset):
     def input_scale(self) -> int:
         """See `Dataset`: `scale` for inputs from files, that of the degradation for inputs that are made."""
         return self.scale if self.input else super().input_scale
+
+
+def _check_without_targets(context: Context) -> Iterator[Problem]:
+    """Check a dataset without targets: inputs name its images, and cannot be made."""
+    if not context.section.get("input"):
+        yield Problem(f"{context.key}.target", MISSING)
+    degradation = context.section.get("degradation")
+    if isinstance(degradation, dict) and degradation.get("kind") in ("downscale", "mask"):
+        yield Problem(
+            f"{context.key}.degradation",
+            f"{shown(degradation['kind'])} makes inputs of targets, and there are none; remove it, or give `target`",
+        )
 
 
 def read_target(name: str, file: str, settings: dict[str, Any]) -> Shaped[np.ndarray, "height width channel"]:

@@ -40,6 +40,9 @@ class PaperFigure(Section):
     caption: ClassVar[str] = ""
     """In reStructuredText, for Snakemake's report; `{dataset}` and `{method}` stand for their names."""
 
+    needs_targets: ClassVar[bool] = True
+    """Whether there is none for test sets without targets."""
+
     whole_pictures: ClassVar[bool] = False
     """Whether its numbers are whole pictures, which are in no report."""
 

@@ -25,6 +25,7 @@ class WeightMaps(PaperFigure):
     reads: ClassVar[tuple[Reading, ...]] = ("sample",)
     depends_on: ClassVar[tuple[Any, ...]] = ("methods",)
     loads_methods: ClassVar[bool] = True
+    needs_targets: ClassVar[bool] = False
     caption: ClassVar[str] = (
         "Weight of each base model (rows) in each method (columns) at every pixel of **{dataset}**'s pictured image, "
         "mean over the channels; predictions at the left, target and results below. On the colours' scale 0 is dark "
@@ -50,8 +51,10 @@ def draw(subject: Subject) -> Drawing:
     columns = [
         Column(
             "base models",
-            [_picture(p, part) for p in predictions.values()]
-            + [_picture(part.image(sample["image"]), part, "target")],
+            [
+                *(_picture(p, part) for p in predictions.values()),
+                _picture(part.image(sample["image"]), part, "target") if part.has_targets else None,
+            ],
         )
     ]
     for method in subject.section["methods"]:

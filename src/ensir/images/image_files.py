@@ -110,7 +110,13 @@ def clear_errors(path: str, what: str) -> Iterator[None]:
 
 
 def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -> None:
-    """Write a uint8 or uint16 image as PNG, grey or RGB, atomically.
+    """Write a uint8 or uint16 image as PNG, grey or RGB, atomically."""
+    with replaced(path) as partial:
+        partial.write_bytes(as_png(image))
+
+
+def as_png(image: Shaped[np.ndarray, "height width channel"]) -> bytes:
+    """Return the PNG file of a uint8 or uint16 image, grey or RGB.
 
     Rows are filtered by Paeth's predictor, and only runs are compressed: for photographs, this is five times faster
     than zlib's search for repetitions, and the size of the files is within 5 %.
@@ -118,8 +124,7 @@ def write(path: str | Path, image: Shaped[np.ndarray, "height width channel"]) -
     import imagecodecs
 
     fast = {"filter": imagecodecs.PNG.FILTER.PAETH, "strategy": imagecodecs.PNG.STRATEGY.RLE}
-    with replaced(path) as partial:
-        partial.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(_plane(image)), **fast))
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(_plane(image)), **fast))
 
 
 def write_map(path: str | Path, value: Float[np.ndarray, "height width channel"]) -> None:

@@ -25,10 +25,13 @@ class Images(dict[str, str]):
         What the names are made of, in this order, with / between; empty where they are paths below a folder.
     beside : int
         How many images are left out: beside those of the pattern, or excluded.
+    folder : str
+        The folder below which all of them are, as the pattern names it.
     """
 
     parts: tuple[str, ...] = ()
     beside: int = 0
+    folder: str = ""
 
 
 def find(
@@ -92,7 +95,7 @@ def find(
     _by_form(images, key)
     files.warn(key, extensions)
     ordered = Images(sorted(images.items()))
-    ordered.parts = named.parts
+    ordered.parts, ordered.folder = named.parts, files.base
     ordered.beside = files.beside(extensions) + len(set[str]().union(*excluded.values()))
     return ordered
 

@@ -108,13 +108,13 @@ def _add_dataset(total: Estimate, headers: Headers, dataset: str, models: list[s
     layout, settings, width = plan.layout, plan.config.datasets[dataset], headers.width(dataset)
     if dataset not in headers.values:
         total.unsized.append(dataset)
-    inputs = plan.has_inputs(dataset) / settings.input_scale**2
+    images = plan.has_targets(dataset) + plan.has_inputs(dataset) / settings.input_scale**2
     total.add(layout.seal(layout.dataset(dataset)), 0.0)
     for model in models:
         total.add(layout.seal(layout.predictions(dataset, model)), 0.0)
     for part, values in _parts(headers, dataset):
         path = layout.part(layout.dataset(dataset), part)
-        total.add(path, (1 + inputs) * values * INGEST, (1 + inputs) * values * width)
+        total.add(path, images * values * INGEST, images * values * width)
         for model in models:
             path = layout.part(layout.predictions(dataset, model), part)
             adopted = plan.config.models[model].adopted
@@ -135,7 +135,7 @@ def _add_experiment(total: Estimate, headers: Headers, name: str) -> None:
         total.add(layout.statistics(name, statistics), counted * models * COUNT)
     for method, section in experiment.methods.items():
         _add_method(total, headers, name, method, section)
-    for test in experiment.tests:
+    for test in plan.scored(name):
         for part, values in _parts(headers, test):
             for scored in (*experiment.models, *experiment.methods):
                 total.add(

@@ -59,8 +59,8 @@ class Headers:
             except InputError:  # reported by the plan
                 continue
             mistakes: dict[str, tuple[str, int]] = {}  # the first of a kind, and how many there are
-            names = [name for name, file in self.targets[dataset].items() if file][:: self.step]
             checked = _Checked(self.plan, dataset, self.models[dataset], cropped)
+            names = [name for name, file in checked.targets.items() if file][:: self.step]
             kinds: dict[tuple[int, int], str] = {}
             values = []
             with ThreadPoolExecutor(THREADS) as pool:
@@ -72,7 +72,7 @@ class Headers:
                         self.sizes[dataset].add((header.height, header.width))
                         values.append(header.height * header.width * header.channels)
                         if header.bits:
-                            kinds.setdefault((header.channels, header.bits), self.targets[dataset][name])
+                            kinds.setdefault((header.channels, header.bits), checked.targets[name])
             if values:
                 self.values[dataset] = sum(values) / len(values)
             if any(bits > 8 for _, bits in kinds):
@@ -87,13 +87,13 @@ class Headers:
                     else "or set `grey: replicate`, and the grey ones get three equal channels"
                 )
                 yield (
-                    f"datasets.{dataset}.target: {one} has {a[0]} channels of {a[1]} bits, {other} {b[0]} of {b[1]}; "
-                    f"a dataset holds images of one kind: convert them, {fix}"
+                    f"datasets.{dataset}.{checked.called}: {one} has {a[0]} channels of {a[1]} bits, {other} {b[0]} of "
+                    f"{b[1]}; a dataset holds images of one kind: convert them, {fix}"
                 )
 
 
 class _Checked:
-    """The files of one dataset: its targets, their inputs and their predictions.
+    """The files of one dataset: its targets, their inputs and their predictions; without targets, inputs alone.
 
     Parameters
     ----------
@@ -109,23 +109,29 @@ class _Checked:
         self.settings, self.cropped = plan.config.datasets[dataset], cropped
         self.key, self.replicates = f"datasets.{dataset}", getattr(self.settings, "grey", None) is not None
         experiments = plan.config.experiments.items()
-        self.scores = {name: section.score for name, section in experiments if dataset in section.tests}
+        self.scores = {name: section.score for name, section in experiments if dataset in plan.scored(name)}
         self.targets = _files(partial(plan.targets, dataset))
         self.inputs = _files(partial(plan.inputs, dataset))
+        self.called, self.enlarged = "target", 1
+        if not plan.has_targets(dataset):
+            self.targets, self.inputs = self.inputs, {}
+            self.called, self.enlarged = "input", self.settings.input_scale
         self.sections = {model: plan.config.models[model] for model in models}
         self.predictions = {model: _files(partial(plan.predictions, dataset, model)) for model in models}
 
     def image(self, name: str) -> tuple[Header | None, list[tuple[str, str]]]:
         """Return the header of a target, and what is wrong with it or its files: the kind of mistake, and a line."""
         lines: list[tuple[str, str]] = []
-        file, key = self.targets[name], f"{self.key}.target"
+        file, key = self.targets[name], f"{self.key}.{self.called}"
         target = self._read(self.settings.header, file, key, lines)
         if target is None:
             return None, lines
+        if self.called == "input":
+            target = target._replace(height=target.height * self.enlarged, width=target.width * self.enlarged)
         size = self.cropped.get(name, target[:2])
         if self.cropped:
             lines += _border(key, file, target, size)
-        elif not self.inputs:
+        elif not self.inputs and self.called == "target":
             unit = self.settings.input_scale  # inputs are made of whole pixels
             size = (size[0] // unit * unit, size[1] // unit * unit)
         lines += self._too_small(file, size)
@@ -177,7 +183,7 @@ class _Checked:
                 f"{key}: {file} is {_size(header)}, its target {self.targets[name]} {_size(target)}, and `scale` is "
                 f"{scale}; fix `scale` or the files, or set `crop`",
             )
-        yield from _kind(key, file, header, self.targets[name], target)
+        yield from _kind(key, file, header, f"target {self.targets[name]}", target)
 
     def _prediction(
         self, key: str, file: str, header: Header, target_file: str, target: Header, size: tuple[int, int]
@@ -187,10 +193,11 @@ class _Checked:
         elif header[:2] != size:
             yield (
                 f"{key} size",
-                f"{key}: {file} is {_size(header)}, its target {target_file} {size[1]}×{size[0]}; fix the prediction, "
+                f"{key}: {file} is {_size(header)}, its {self.called} {target_file} {size[1]}×{size[0]}"
+                f"{f' when enlarged by `scale`, {self.enlarged}' if self.enlarged > 1 else ''}; fix the prediction, "
                 f"or set `crop` in {self.key} where a few border pixels are missing",
             )
-        yield from _kind(key, file, header, target_file, target)
+        yield from _kind(key, file, header, f"{self.called} {target_file}", target)
 
 
 def _files(listed: Callable[[], dict[str, str]]) -> dict[str, str]:
@@ -215,16 +222,15 @@ def _border(key: str, file: str, header: Header, size: tuple[int, int]) -> Itera
         )
 
 
-def _kind(key: str, file: str, header: Header, target_file: str, target: Header) -> Iterator[tuple[str, str]]:
-    """Check that a file has the channels and the depth of its target."""
+def _kind(key: str, file: str, header: Header, other: str, target: Header) -> Iterator[tuple[str, str]]:
+    """Check that a file has the channels and the depth of another, which is its target or its input."""
     if header.channels != target.channels:
         yield (
             f"{key} channels",
-            f"{key}: {file} has {header.channels} channels, its target {target_file} {target.channels}; convert one of "
-            "them",
+            f"{key}: {file} has {header.channels} channels, its {other} {target.channels}; convert one of them",
         )
     if header.bits and target.bits and header.bits != target.bits:
         yield (
             f"{key} bits",
-            f"{key}: {file} has {header.bits} bits, its target {target_file} {target.bits}; convert one of them",
+            f"{key}: {file} has {header.bits} bits, its {other} {target.bits}; convert one of them",
         )

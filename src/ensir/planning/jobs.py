@@ -116,6 +116,7 @@ def _of_experiments(reads: Reads) -> Iterator[Job]:
                 if experiment.png:
                     store = layout.fused(name, dataset, method)
                     yield Job((layout.images(name, dataset, method),), partial(reads.seal, store, dataset))
+        for dataset in plan.scored(name):
             for method in (*experiment.models, *experiment.methods):
                 for part in plan.parts(dataset):
                     scores = layout.scores(name, dataset, method, part)

@@ -33,7 +33,10 @@ class Memory:
 
     def _largest(self, dataset: str, part: str) -> tuple[float, int]:
         """Return millions of values of the largest image of a part, and the bytes of a value."""
-        files = self.plan.files(self.plan.targets(dataset), dataset, part)
+        files, enlarged = self.plan.files(self.plan.targets(dataset), dataset, part), 1
+        if not self.plan.has_targets(dataset):
+            files = self.plan.files(self.plan.inputs(dataset), dataset, part)
+            enlarged = self.config.datasets[dataset].input_scale ** 2
         values, width = 0.0, 1
         for file in files[:: max(1, len(files) // HEADERS)]:
             try:
@@ -42,7 +45,7 @@ class Memory:
                 continue
             values = max(values, header.height * header.width * header.channels / 1e6)
             width = max(width, (header.bits or 8) // 8)
-        return values or 3 * UNKNOWN, width
+        return enlarged * values or 3 * UNKNOWN, width
 
     def ingest(self, dataset: str, part: str) -> int:
         """Ingest: an image and its input, and one of them once more, channel by channel."""

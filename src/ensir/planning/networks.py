@@ -143,7 +143,7 @@ class Networks:
                     continue
                 learned = refinement.settings.training.dataset
                 twins = {identity(*pair): pair[0] for pair in self.plan.targets(learned).items()}
-                for dataset in (experiment.reference, *experiment.tests):
+                for dataset in (experiment.reference, *self.plan.scored(name)):
                     for image, file in self.plan.targets(dataset).items():
                         if twin := twins.get(identity(image, file)):
                             yield (

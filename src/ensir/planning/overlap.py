@@ -19,7 +19,8 @@ ENDS = 4096  # bytes at the beginning and the end of a file that are compared fi
 def shared_images(plan: Plan) -> Iterator[str]:
     """Yield a line for each test set that holds images of the reference: one file, or equal bytes in two.
 
-    Equal pixels in files that differ, such as a PNG and a TIFF, are found during the run.
+    Where the test set has no targets, inputs are compared. Equal pixels in files that differ, such as a PNG and a TIFF,
+    are found during the run.
     """
     content = _Content()
     for name, experiment in plan.config.experiments.items():
@@ -27,7 +28,8 @@ def shared_images(plan: Plan) -> Iterator[str]:
             if test == experiment.reference:
                 continue
             try:
-                reference, tested = plan.targets(experiment.reference), plan.targets(test)
+                files = plan.targets if plan.has_targets(test) else plan.inputs
+                reference, tested = files(experiment.reference), files(test)
                 twins = content.twins(reference, tested)
             except (InputError, OSError):  # reported by the plan, or by the headers
                 continue

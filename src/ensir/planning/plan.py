@@ -58,7 +58,13 @@ class Plan:
                 list_files(*names)
             except InputError as error:
                 lines.append(str(error))
-        for further in (self._ambiguous, self._without_choice, self._unpictured, self.networks.overlapping):
+        for further in (
+            self._untargeted,
+            self._ambiguous,
+            self._without_choice,
+            self._unpictured,
+            self.networks.overlapping,
+        ):
             try:
                 for line in further():
                     lines.append(line)
@@ -108,6 +114,14 @@ class Plan:
         targets = self.targets(dataset)
         return len(targets), len(targets) + getattr(targets, "beside", 0)
 
+    def has_targets(self, dataset: str) -> bool:
+        """Whether a dataset has targets: a test set without any is fused, but not scored."""
+        return self.config.datasets[dataset].has_targets
+
+    def scored(self, experiment: str) -> list[str]:
+        """Return the test sets of an experiment that have targets."""
+        return [dataset for dataset in self.config.experiments[experiment].tests if self.has_targets(dataset)]
+
     def makes_inputs(self, dataset: str) -> bool:
         """Whether the inputs of a dataset are made from its targets."""
         return getattr(self.config.datasets[dataset], "degradation", None) is not None
@@ -139,7 +153,7 @@ class Plan:
         models = sorted({m for _, used, models in self.used() if used == dataset for m in models})
         sizes = {}
         for name, path in self.targets(dataset).items():
-            shapes = [settings.header(path)[:3]]
+            shapes = [settings.header(path)[:3]] if path else []
             if name in self.inputs(dataset):
                 height, width, channels = settings.header(self.inputs(dataset)[name])[:3]
                 shapes.append((height * scale, width * scale, channels))
@@ -173,6 +187,23 @@ class Plan:
     def statistics(self, experiment: str) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return the statistics that the methods of an experiment need: the module and the settings, by name."""
         return statistics_of(self.config.experiments[experiment].methods.values())
+
+    def _untargeted(self) -> Iterator[str]:
+        """Report datasets without targets that something is fitted to."""
+        fix = "choose a dataset with targets, or give its `target`"
+        for name, experiment in self.config.experiments.items():
+            if not self.has_targets(experiment.reference):
+                yield (
+                    f"experiments.{name}.reference: {experiment.reference!r} has no targets, to which methods are "
+                    f"fitted; {fix}"
+                )
+            for _, refinement in self.networks.refiners_of(name):
+                training = refinement.settings.training
+                if training and not self.has_targets(training.dataset):
+                    yield (
+                        f"{refinement.key}.training.dataset: {training.dataset!r} has no targets, to which refiners "
+                        f"are trained; {fix}"
+                    )
 
     def _ambiguous(self) -> Iterator[str]:
         """Report statistics of one name that are counted by several modules, as those of different packages may be."""

@@ -287,8 +287,8 @@ class Reads:
         """Summarize: all scores."""
         return [
             file
-            for name, experiment in self.config.experiments.items()
-            for dataset in experiment.tests
+            for name in self.config.experiments
+            for dataset in self.plan.scored(name)
             for file in self.scores(name, dataset)
         ]
 

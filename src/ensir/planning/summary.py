@@ -23,6 +23,7 @@ def as_data(checked: Checked) -> dict[str, Any]:
                 "images": len(plan.targets(name)),
                 "sizes": [[width, height] for height, width in sorted(headers.sizes[name])],
                 "parts": len(plan.parts(name)),
+                "targets": plan.has_targets(name),
             }
             for name in headers.models
         },
@@ -57,6 +58,7 @@ def table(checked: Checked) -> str:
             _counted(len(plan.targets(name)), "image"),
             _sizes(headers.sizes[name]),
             _counted(len(plan.parts(name)), "part"),
+            "" if plan.has_targets(name) else "no targets: not scored",
         )
         for name in headers.models
     ]

@@ -72,7 +72,8 @@ class Targets:
             for name, experiment in self.config.experiments.items():
                 if kind.suits_experiment(list(experiment.methods.values())):
                     methods = [m for m, section in experiment.methods.items() if kind.suits(section)]
-                    for of in _subjects(kind, experiment.tests, methods):
+                    tests = self.plan.scored(name) if kind.needs_targets else experiment.tests
+                    for of in _subjects(kind, tests, methods):
                         yield figure, name, dict(zip(kind.of, of, strict=True))
 
     def figures(self) -> dict[str, list[str]]:

@@ -28,7 +28,8 @@ def chosen(sample: dict[str, Any], experiment: dict[str, Any], scores: Scores, c
     """Choose the images of a test set that are pictured.
 
     That of the figures comes first. Of the others, those of the worst, best and median gain, then those that are spread
-    evenly between: of the best method over the average, or over the best base model where no method averages.
+    evenly between: of the best method over the average, or over the best base model where no method averages. Where
+    there are no targets, they are spread evenly over the names.
 
     Parameters
     ----------
@@ -52,6 +53,10 @@ def chosen(sample: dict[str, Any], experiment: dict[str, Any], scores: Scores, c
         if image not in reasons and len(reasons) == count:
             break
         reasons.setdefault(image, []).extend([word] * bool(word))
+    if dataset not in scores.tests(name, experiment):
+        names = sorted(parts)
+        spread = (names[round(q * (len(names) - 1))] for q in np.linspace(0, 1, count))
+        reasons |= {image: [] for image in list(dict.fromkeys([first, *spread]))[:count]}
 
     def why(image: str) -> str:
         if image not in gains or not math.isfinite(gains[image]):

@@ -70,7 +70,7 @@ class TestSet:
     plotted : list
         Of the plot of all images: which row it shows first, minus which.
     gain : str
-        The figure of gains.
+        The figure of gains; empty where there are no targets.
     compared : int
         Over how many images means are.
     table : Table

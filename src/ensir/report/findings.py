@@ -30,6 +30,8 @@ class Finding:
         Name and mean of the best base model, of the method that averages, and of the best other method.
     above_average, above_model : Cell or None
         How far that method is above the others, with the interval.
+    scored : bool
+        False where there are no targets.
     """
 
     dataset: str
@@ -41,6 +43,7 @@ class Finding:
     method: tuple[str, Cell] | None = None
     above_average: Cell | None = None
     above_model: Cell | None = None
+    scored: bool = True
 
 
 def of_experiment(name: str, experiment: dict[str, Any], scores: Scores) -> list[Finding]:
@@ -49,7 +52,13 @@ def of_experiment(name: str, experiment: dict[str, Any], scores: Scores) -> list
     The best base model or method is named, with its distance from the average and from the best of the other group, and
     the 95 % bootstrap intervals of both over the images; then EnsIR, where it is not the best.
     """
-    return [_on_test_set(name, experiment, dataset, scores) for dataset in experiment["tests"]]
+    scored = scores.tests(name, experiment)
+    return [
+        _on_test_set(name, experiment, dataset, scores)
+        if dataset in scored
+        else Finding(dataset, "No targets: the images are fused, and not scored.", scored=False)
+        for dataset in experiment["tests"]
+    ]
 
 
 class _Compared:

@@ -115,7 +115,9 @@ def test_set(
         ],
         gain_of=f"{method} over {below}" if method else "",
         plotted=[row_names.index(one) for one in (method, below) if one] or [0, ""],
-        gain=style.inline(gain.drawing(name, experiment, dataset, scores), salt=identifier),
+        gain=style.inline(gain.drawing(name, experiment, dataset, scores), salt=identifier)
+        if dataset in scores.tests(name, experiment)
+        else "",
         compared=len(table.rows) - len(scores.left_out(name, dataset, metric)),
         table=table,
         rows=scripted.scores(table, _sizes(sample), [image.image for image in images]),
@@ -125,12 +127,18 @@ def test_set(
 def _start(
     name: str, experiment: dict[str, Any], dataset: str, scores: Scores, keys: dict[tuple[str, str], str]
 ) -> dict[str, str]:
-    """Return what the four panels show first: input, best method, best base model, target."""
+    """Return what the four panels show first: input, best method, best base model, target.
+
+    Without targets, no method is known to be best: the last one, and the first models.
+    """
     metric, printed = first_metric(experiment)
     _, method, _ = gained(name, experiment, dataset, scores)
     model = best_base_model(name, experiment, scores, dataset, metric, printed)
     best = keys[METHODS, method or next(reversed(experiment["methods"]))]
-    return {"A": keys[DATA, "input"], "B": best, "C": keys[MODELS, model], "D": keys[DATA, "target"]}
+    target = keys[DATA, "target"]
+    if dataset not in scores.tests(name, experiment):
+        target = keys[MODELS, experiment["models"][1]]
+    return {"A": keys[DATA, "input"], "B": best, "C": keys[MODELS, model], "D": target}
 
 
 def _image(
@@ -157,7 +165,9 @@ def _image(
 
     degraded, predictions, fused = part.input(index), read(sample["predictions"]), read(sample["fused"])
     data = {} if degraded is None else {"input": pictures.enlarged(degraded, shape)}
-    groups = {DATA: data | {"target": part.image(image.image)}, MODELS: predictions, METHODS: fused}
+    if part.has_targets:
+        data["target"] = part.image(image.image)
+    groups = {DATA: data, MODELS: predictions, METHODS: fused}
     framed = {
         keys[group, row]: pictures.displayed(frame.of(pixels), part.bits)
         for group, members in groups.items()

@@ -47,7 +47,7 @@ def results(name: str, experiment: dict[str, Any], scores: Scores) -> Table:
     found = {one[:3]: one for one in differences(name, experiment, scores)}
     columns: list[list[Cell]] = []
     groups = []
-    for dataset in experiment["tests"]:
+    for dataset in scores.tests(name, experiment):
         labels = []
         for metric, printed in metrics_of(experiment).items():
             means = {

@@ -28,7 +28,7 @@ class Weighed(NamedTuple):
     weights : float array, (model, pixel)
         Mean over the channels; a single pixel where the weights are the same everywhere.
     tally : Tally or None
-        Their calibration; None where they are the same everywhere.
+        Their calibration; None where they are the same everywhere, or there is no target.
     support : Support or None
         How many values are in cells with enough, few and no reference values; None where no LUT holds counts.
     """
@@ -52,7 +52,7 @@ def weigh(
     if not isinstance(method, LutMethod):
         same = method.weights(x)
         return None if same is None else Weighed(same.mean(axis=1).reshape(len(x), -1), None, None)
-    y, x = part.rows(index), x.reshape(*x.shape[:2], -1)
+    y, x = part.rows(index) if part.has_targets else None, x.reshape(*x.shape[:2], -1)
     pixels = x.shape[2]
     means = np.empty((len(x), pixels), np.float32)
     total, supported = None, Support() if support.is_known(method.lut) else None
@@ -60,8 +60,9 @@ def weigh(
         some = slice(start, start + PIXELS_AT_ONCE)
         weights = method.weights(x[:, :, some])
         means[:, some] = weights.mean(axis=1)
-        tally = calibration.tally(weights, x[:, :, some], y[:, some], part.bits)
-        total = tally if total is None else total + tally
+        if y is not None:
+            tally = calibration.tally(weights, x[:, :, some], y[:, some], part.bits)
+            total = tally if total is None else total + tally
         if supported is not None:
             supported += support.of_values(method, x[:, :, some])
     return Weighed(means, total, supported)

@@ -70,14 +70,14 @@ class FolderModel(RestorerModel):
 
 
 def _origin(name: str, dataset: dict[str, Any]) -> str:
-    """Return the files from which a dataset selects its targets; its name where these are its own."""
-    target = dataset.get("target")
-    if not isinstance(target, str) or "{dataset}" in target:
+    """Return the files from which a dataset selects its targets, or else inputs; its name where these are its own."""
+    images = dataset.get("target") or dataset.get("input")
+    if not isinstance(images, str) or "{dataset}" in images:
         return name
     try:
-        return Pattern(target, name).glob
+        return Pattern(images, name).glob
     except InputError:  # reported where they are listed
-        return target
+        return images
 
 
 class Restorer:

@@ -52,7 +52,7 @@ def differences(
     """
     methods = [method for group, method in names or competitors(experiment) if group == "Methods"]
     average = baseline(experiment)
-    for dataset in experiment["tests"]:
+    for dataset in scores.tests(name, experiment):
         for metric, printed in metrics_of(experiment).items():
             best = best_base_model(name, experiment, scores, dataset, metric, printed)
             pairs = [

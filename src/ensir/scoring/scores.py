@@ -125,6 +125,12 @@ class Scores:
     means: dict[tuple[str, ...], float]
     values: dict[tuple[str, ...], dict[str, float]]
 
+    def tests(self, name: str, experiment: dict[str, Any]) -> list[str]:
+        """Return the test sets of an experiment that are scored: those without targets are not."""
+        metrics = experiment["score"]["metrics"]
+        scored = {dataset for one, dataset, _, metric in self.values if one == name and metric in metrics}
+        return [dataset for dataset in experiment["tests"] if dataset in scored]
+
     @cached_property
     def _infinite(self) -> dict[tuple[str, str, str], tuple[set[str], set[str]]]:
         """The images with an infinite value in some row, and all images, by (experiment, dataset, metric)."""

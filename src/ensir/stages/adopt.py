@@ -119,6 +119,8 @@ def _check_depth(
 def find(part: reading.Part, shared: SharedStore) -> list[SharedImage]:
     """Find a part's images in a shared store: by name, with the same target and, where both record it, input.
 
+    Where one of them has no targets, both must record the same input.
+
     Raises
     ------
     InputError
@@ -136,8 +138,11 @@ def find(part: reading.Part, shared: SharedStore) -> list[SharedImage]:
     ours = images_of("", reading.identity(part))
     both = [(name, ours[name], shared.images[name]) for name in part.names if name not in missing]
     for what, others in (
-        ("target", [name for name, one, other in both if one.target != other.target]),
-        ("input", [name for name, one, other in both if one.input and other.input not in ("", one.input)]),
+        (
+            "target",
+            [name for name, one, other in both if one.target and other.target not in ("", one.target)],
+        ),
+        ("input", [name for name, one, other in both if not _same_input(one, other)]),
     ):
         if others:
             problems.append(f"was made with another {what} for {_named(others)}; use the publisher's")
@@ -145,6 +150,13 @@ def find(part: reading.Part, shared: SharedStore) -> list[SharedImage]:
         where = f"{shared.location}, for dataset {part.attributes['dataset']!r}"
         raise InputError("\n".join(f"{where}: {problem}" for problem in problems))
     return [shared.images[name] for name in part.names]
+
+
+def _same_input(one: SharedImage, other: SharedImage) -> bool:
+    """Return whether two images have the same input, as far as is recorded; without a target, it must be."""
+    if not (one.target and other.target):
+        return one.input == other.input != ""
+    return not one.input or other.input in ("", one.input)
 
 
 def _named(names: list[str]) -> str:

@@ -208,6 +208,8 @@ def _runs_of(part: reading.Part, image: int, pointwise: bool) -> list[Run]:
 
 def check_disjoint(part: reading.Part, made: Any, allowed: list[str]) -> None:
     """Raise an InputError if a test image has the same pixels as a reference image of a LUT or fit."""
+    if not part.has_targets:
+        return
     reference = dict(zip(made.reference_digests, made.reference_images, strict=True))
     for name, digest in zip(part.names, part.column("digest"), strict=True):
         if str(digest) in reference and name not in allowed:
@@ -262,13 +264,13 @@ def _write(
     """Fuse and write image by image; return the seconds of each, by name."""
     combiner, part, _ = _opened(task)
     expecting = task.expected_error and isinstance(combiner, methods.ExpectsErrors)
-    size = part.value.size * (np.dtype(dtype).itemsize + (4 if expecting else 0))
+    channels, pixels = part.shape
+    size = channels * pixels * (np.dtype(dtype).itemsize + (4 if expecting else 0))
     seconds, supported = dict.fromkeys(part.names, 0.0), Support()
     with writing.new_group(place, attributes, size) as group, open_workers(dask) as workers:
         writer = writing.ImageWriter(group, part.names, part.shapes, dtype)
         if expecting:
             meaning = "expected squared error of the value, in squared code values"
-            channels, pixels = part.value.shape
             errors = writing.PixelWriter(group, ERRORS, channels, pixels, np.float32, meaning)
         runs = _runs(part, task.pointwise)
         for run, fused in zip(runs, workers.map(task.fused, runs), strict=True):

@@ -21,7 +21,7 @@ from ensir.storage.layout import Place
 if TYPE_CHECKING:
     from ensir.storage.progress import Progress
 
-Pair = tuple[np.ndarray, np.ndarray | None]  # target and degraded input
+Pair = tuple[np.ndarray | None, np.ndarray | None]  # target and degraded input, at least one of them
 
 
 def ingest(
@@ -47,7 +47,8 @@ def ingest(
     settings : dict
         The dataset's section of the configuration, as plain data.
     targets, inputs : list of str
-        Files of the targets and inputs, in the order of the names; empty where the dataset has no such files.
+        Files of the targets and inputs, in the order of the names; empty where the dataset has no such files. Without
+        targets, the part holds inputs, and the sizes that predictions have.
     sizes : list of (height, width) or None
         With `crop`: the size that each target is cropped to.
     progress : callable
@@ -77,6 +78,12 @@ def _read(
     """Return the target and the degraded input, or None, of one image."""
     read_target = registry.module("datasets", settings["kind"]).read_target
     as_stored = replicated if settings.get("grey") else np.asarray
+    if inputs:
+        degraded = as_stored(read_target(names[i], inputs[i], settings))
+        if sizes:
+            degraded = cropped(degraded, _low(sizes[i], settings), settings["crop"], inputs[i])
+        if not targets:
+            return None, degraded
     target = as_stored(read_target(names[i], targets[i] if targets else "", settings))
     if sizes:
         target = cropped(target, sizes[i], settings["crop"], targets[i])
@@ -85,12 +92,13 @@ def _read(
         target = crop_to_multiple(target, degradation["scale"])
     if not inputs:
         return target, degrade(target, degradation, names[i]) if degradation else None
-    degraded = as_stored(read_target(names[i], inputs[i], settings))
-    if sizes:
-        low = (sizes[i][0] // settings["scale"], sizes[i][1] // settings["scale"])
-        degraded = cropped(degraded, low, settings["crop"], inputs[i])
     _check_pair(target, degraded, settings["scale"], targets[i], inputs[i])
     return target, degraded
+
+
+def _low(size: tuple[int, int], settings: dict[str, Any]) -> tuple[int, int]:
+    """Return the size of the input of a target."""
+    return size[0] // settings["scale"], size[1] // settings["scale"]
 
 
 def _write(
@@ -104,14 +112,15 @@ def _write(
     progress: Progress,
 ) -> None:
     """Write images one by one: no more than one is in memory."""
-    target, low = pair = read(0)
-    kind, origins = (target.shape[2], target.dtype), targets or names
+    pair = read(0)
+    first = next(image for image in pair if image is not None)
+    kind, origins = (first.shape[2], first.dtype), targets or inputs or names
     attributes = {
         "kind": "dataset",
         "dataset": dataset,
         "images": names,
-        "bits": target.dtype.itemsize * 8,
-        "value_range": [0, white(8 * target.itemsize)],
+        "bits": first.itemsize * 8,
+        "value_range": [0, white(8 * first.itemsize)],
         "scale": scale_of(settings),
         "degradation": settings["degradation"],
         "licence": settings["licence"],
@@ -120,6 +129,8 @@ def _write(
             "numpy", "pillow", "imagecodecs", "scikit-image", "scikit-learn", "scipy"
         ),
     }
+    if pair[0] is None:
+        attributes["targets"] = False
     if settings.get("grey"):
         attributes["grey"] = settings["grey"]
     if kernel := kernel_files(settings["degradation"]):
@@ -127,22 +138,25 @@ def _write(
     size = len(names) * sum(image.nbytes for image in pair if image is not None)
     with writing.new_group(place, attributes, size) as group:
         writers = [
-            writing.ImageWriter(group, names, image.shape[2], target.dtype, prefix)
-            for image, prefix in ((target, ""), (low, "input_"))
+            writing.ImageWriter(group, names, image.shape[2], first.dtype, prefix)
+            for image, prefix in zip(pair, ("", "input_"), strict=True)
             if image is not None
         ]
-        del pair
+        del first
         for i in range(len(names)):
-            if i:
-                target, low = read(i)
-                _check_kind(kind, target, origins[0], origins[i])
-            for writer, image in zip(writers, (target, low), strict=False):
-                assert image is not None
+            pair = pair if i == 0 else read(i)
+            images = [image for image in pair if image is not None]
+            _check_kind(kind, images[0], origins[0], origins[i])
+            for writer, image in zip(writers, images, strict=True):
                 writer.append_image(image)
-            del target, low, image
+            del pair, images, image
             progress(i + 1, len(names))
         for writer in writers:
             writer.close()
+        if attributes.get("targets") is False:
+            scale = settings["scale"]
+            shapes = [(height * scale, width * scale, kind[0]) for height, width, _ in writers[0].shapes]
+            writing.write_columns(group, names, shapes)
         for column, paths in (("target_file_digest", targets), ("input_file_digest", inputs)):
             if paths:
                 writing.write_array(group, column, [digests.sha256(path) for path in paths], ("image",))

@@ -165,8 +165,13 @@ def _degraded(
 
 
 def _extent(part: reading.Part, name: str) -> tuple[float, float]:
-    """Return the darkest and the brightest level of a target, ignoring one value in a hundred at each end."""
-    darkest, brightest = np.percentile(part.image(name), (1, 99)) / unit(part.bits)
+    """Return the darkest and the brightest level of a target, ignoring one value in a hundred at each end.
+
+    Where there are no targets, of the input.
+    """
+    image = part.image(name) if part.has_targets else part.input(part.names.index(name))
+    assert image is not None, "images without targets have inputs"
+    darkest, brightest = np.percentile(image, (1, 99)) / unit(part.bits)
     return float(darkest), float(brightest)
 
 
@@ -182,7 +187,8 @@ def _write(
     progress: Progress,
 ) -> None:
     """Write predictions as they come, as integers of the target's depth; `where` names them in error messages."""
-    size = part.value.size * part.dtype.itemsize
+    channels, pixels = part.shape
+    size = channels * pixels * part.dtype.itemsize
     measured = {} if files else {"seconds": seconds}
     with writing.new_group(place, attributes, size, measured) as group:
         writer = writing.ImageWriter(group, part.names, part.shapes, part.dtype)

@@ -41,8 +41,9 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
         empty = {"kind": "inline", "must_understand": False, "metadata": {}}
         metadata[part] = {**node, "consolidated_metadata": empty}
         metadata |= {f"{part}/{name}": member for name, member in members.items()}
-        if "value" in members:  # not where the part refers to another store
-            kinds.setdefault((members["value"]["shape"][0], node["attributes"]["bits"]), part)
+        # not where the part refers to another store; without targets, there are inputs only
+        if values := members.get("value") or members.get("input"):
+            kinds.setdefault((values["shape"][0], node["attributes"]["bits"]), part)
     if len(kinds) > 1:
         (a, one), (b, other) = list(kinds.items())[:2]
         raise InputError(

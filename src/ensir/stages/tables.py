@@ -57,9 +57,10 @@ def tables(place: Place, experiments: dict[str, Any], scores: str, summary: str)
 
 
 def sheets(name: str, experiment: dict[str, Any], scores: Scores) -> Iterator[Sheet]:
-    """Yield the tables of one experiment."""
-    yield comparison(name, experiment, scores)
-    yield with_intervals(name, experiment, scores)
+    """Yield the tables of one experiment: of scores only where there are any."""
+    if scores.tests(name, experiment):
+        yield comparison(name, experiment, scores)
+        yield with_intervals(name, experiment, scores)
     for option in SWEPT:
         if families(experiment, option):
             yield sweep(name, experiment, scores, option)
@@ -108,7 +109,7 @@ def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
     names = compared(experiment)
     signs = {found[:3]: found.signs for found in differences(name, experiment, scores, names)}
     columns, groups, records = [], [], []
-    for dataset in experiment["tests"]:
+    for dataset in scores.tests(name, experiment):
         for metric, printed in metrics_of(experiment).items():
             values = [scores.means.get((name, dataset, method, metric), math.nan) for _, method in names]
             cells = ranked(values, printed)
@@ -157,7 +158,7 @@ def with_intervals(name: str, experiment: dict[str, Any], scores: Scores) -> She
     heads = {NOT_ABOVE_AVERAGE: f"− {baseline(experiment)}", NOT_ABOVE_BEST: "− best base model"}
     groups = [(metric.label, [heads[sign] for sign in signs]) for metric in printed.values()]
     order = [method for group, method in compared(experiment) if group == "Methods"]
-    rows = [(d, m, cells[d, m]) for d in experiment["tests"] for m in order]
+    rows = [(d, m, cells[d, m]) for d in scores.tests(name, experiment) for m in order]
     return Sheet(
         "differences",
         f"{name}: mean difference over the images of each test set, with its paired bootstrap 95 % interval"
@@ -182,7 +183,11 @@ def sweep(name: str, experiment: dict[str, Any], scores: Scores, option: str) ->
     methods = [method for family in families(experiment, option).values() for method in family.values()]
     columns = [
         *times(name, experiment, scores, methods),
-        *((dataset, metric) for dataset in experiment["tests"] for metric in metrics_of(experiment)),
+        *(
+            (dataset, metric)
+            for dataset in scores.tests(name, experiment)
+            for metric in metrics_of(experiment)
+        ),
     ]
     columns.sort(key=lambda column: [experiment["reference"], *experiment["tests"]].index(column[0]))
     for first, family in families(experiment, option).items():

@@ -104,9 +104,10 @@ class Part:
     names : list of str
         Image names.
     shapes : list of (height, width, channel)
-    value : zarr.Array or Gathered
-        (channel, pixel); gathered from a shared store where the part only refers to one.
     attributes : dict
+    has_targets : bool
+        False for a part of a dataset without targets, which holds no values but its inputs; `shapes` are those that
+        predictions have.
 
     Raises
     ------
@@ -120,11 +121,22 @@ class Part:
         self.attributes: dict[str, Any] = dict(self.group.attrs)
         self.names = [str(name) for name in self.column("image")]
         sizes = [(int(h), int(w)) for h, w in zip(self.column("height"), self.column("width"), strict=True)]
-        self.value = self._referred(sizes) if "source" in self.attributes else self.array("value")
-        self.shapes = [(*size, self.value.shape[0]) for size in sizes]
+        self.has_targets = self.attributes.get("targets", True)
+        channels = (self.value if self.has_targets else self.array("input")).shape[0]
+        self.shapes = [(*size, channels) for size in sizes]
         self.offsets = [int(offset) for offset in self.column("offset")]
 
-    def _referred(self, sizes: list[tuple[int, int]]) -> Gathered:
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Channels and pixels of all images together."""
+        return self.shapes[0][2], sum(height * width for height, width, _ in self.shapes)
+
+    @cached_property
+    def value(self) -> zarr.Array | Gathered:
+        """The values, (channel, pixel); gathered from a shared store where the part only refers to one."""
+        if "source" not in self.attributes:
+            return self.array("value")
+        sizes = zip(self.column("height").tolist(), self.column("width").tolist(), strict=True)
         return Gathered(
             self.attributes["source"],
             self.column("source_part").tolist(),
@@ -147,6 +159,8 @@ class Part:
     @cached_property
     def dtype(self) -> np.dtype:
         """The dtype of the values, unpacked."""
+        if not self.has_targets:
+            return self.array("input").dtype
         return np.dtype(np.float32 if _is_packed(self.value) else self.value.dtype)
 
     @property
@@ -248,7 +262,7 @@ def identity(part: Part) -> dict[str, Any]:
     """Return the attributes that identify predictions for a part of a dataset, wherever they are stored."""
     return {
         "images": part.names,
-        "target_digests": part.column("digest").tolist(),
+        "target_digests": part.column("digest").tolist() if part.has_targets else None,
         "input_digests": part.column("input_digest").tolist() if "input_digest" in part.group else None,
     }
 
