@@ -8,6 +8,7 @@ from ensir.cells import statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import LUT, assemble
 from ensir.cells.statistics import Statistics
+from ensir.storage import packing
 
 NAMES = ("a", "b", "c", "d", "e")
 ARRAYS = (
@@ -85,3 +86,11 @@ def made(seed, models=3, bits=8, channels="joint", arithmetic="released"):
     """Fit a LUT of b = 32 to made-up pixels."""
     options = released(32, channels=channels, arithmetic=arithmetic)
     return fitted(count(*pixels(seed, models, bits), NAMES[:models], 32), options)
+
+
+def as_stored(value: np.ndarray, bits: int) -> np.ndarray:
+    """Return the fused values (channel, pixel) of an image of 8 or 16 bit as a fused store holds them."""
+    try:
+        return packing.unpack(packing.pack(value)) if bits == 8 else value
+    except packing.OutOfRange:
+        return value

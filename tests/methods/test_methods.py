@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import fitted, released
+from examples import as_stored, fitted, released
 from scipy.optimize import minimize
 from sklearn import ensemble
 
@@ -21,7 +21,7 @@ from ensir.images.similarity import psnr
 from ensir.methods import _regressor, refesr
 from ensir.stages.fit import fit
 from ensir.stages.fuse import fuse
-from ensir.storage import digests, fits, packing, reading, writing
+from ensir.storage import digests, fits, reading, writing
 from ensir.storage.layout import Layout
 from ensir.storage.reference import Reference
 
@@ -321,7 +321,7 @@ def test_expected_errors_lie_beside_the_values(tmp_path):
         pointwise=True,
     )
     part, (fused, errors) = reading.Part(place.path), LutMethod({}, table).fuse_with_error(x)
-    np.testing.assert_array_equal(part.rows(0), packing.as_stored(fused, 8))
+    np.testing.assert_array_equal(part.rows(0), as_stored(fused, 8))
     np.testing.assert_array_equal(part.column("expected_squared_error"), errors)
 
 

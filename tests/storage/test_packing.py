@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from examples import as_stored
 
 from ensir.errors import InputError
 from ensir.images import image_files
@@ -42,7 +43,7 @@ def test_every_value_in_range_is_within_a_step():
     assert found.dtype == np.float32
     assert np.abs(found.astype(np.float64) - value).max() < 0.00501
     constant = np.full((1, 1000), 100.0013, np.float32)
-    assert np.mean(packing.as_stored(constant, 8), dtype=np.float64) == pytest.approx(100.0013, abs=1e-4)
+    assert np.mean(as_stored(constant, 8), dtype=np.float64) == pytest.approx(100.0013, abs=1e-4)
 
 
 def test_what_an_integer_holds_stays(tmp_path: Path):
@@ -51,7 +52,7 @@ def test_what_an_integer_holds_stays(tmp_path: Path):
     packed = random.integers(-(2**15), 2**15, (7, packing.BLOCK + 5)).astype(np.int16)
     np.testing.assert_array_equal(packing.pack(packing.unpack(packed)), packed)
     levels = random.integers(0, 256, (3, 100_000)).astype(np.float32)
-    np.testing.assert_array_equal(packing.as_stored(levels, 8), levels)
+    np.testing.assert_array_equal(as_stored(levels, 8), levels)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 291.5, -36.5])
@@ -60,7 +61,7 @@ def test_what_cannot_be_packed(value: float):
     image[0, -1] = value
     with pytest.raises(packing.OutOfRange):
         packing.pack(image)
-    assert packing.as_stored(image, 8) is image
+    assert as_stored(image, 8) is image
 
 
 def test_plain_xarray_decodes_what_a_part_returns(tmp_path: Path):
@@ -134,7 +135,7 @@ def test_psnr_hardly_changes(data: Path, weights: tuple[float, ...]):
         files = [target.parents[1] / "pred" / model / target.name for model in ("IMDN", "MobileSR", "CRAFT")]
         y, *x = (writing.flatten(image_files.read(str(path))).astype(np.float64) for path in (target, *files))
         fused = sum(w * p for w, p in zip(weights, x, strict=True)).astype(np.float32)
-        before, after = (psnr(y[None], value[None]) for value in (fused, packing.as_stored(fused, 8)))
+        before, after = (psnr(y[None], value[None]) for value in (fused, as_stored(fused, 8)))
         changes.append(after - before)
     assert 0 < abs(np.mean(changes)) < 1e-5
     assert np.abs(changes).max() < 2e-5  # of images of no more than 288×288 pixels; larger ones change less

@@ -88,10 +88,12 @@ def of_values(method: LutMethod, x: Shaped[np.ndarray, "model channel *pixels"])
 
 def of_sample(method: LutMethod, x: Shaped[np.ndarray, "model channel pixel"]) -> Support:
     """Return `of_values` of a sample of the pixels, which costs a fraction of fusing a large image."""
-    pixels = x.shape[2]
-    if pixels > SAMPLE:
-        x = x[:, :, np.random.default_rng(pixels).integers(pixels, size=SAMPLE)]
-    return of_values(method, x)
+    return of_values(method, x[:, :, sample(x.shape[2])])
+
+
+def sample(pixels: int) -> Int[np.ndarray, " sampled"] | slice:
+    """Return which pixels of an image represent all of them."""
+    return np.random.default_rng(pixels).integers(pixels, size=SAMPLE) if pixels > SAMPLE else slice(None)
 
 
 def _counted(counts: Int[np.ndarray, "*value"], values: Int[np.ndarray, "*value"]) -> Support:

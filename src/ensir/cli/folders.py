@@ -130,6 +130,12 @@ def fuse(
         typer.Option(metavar="DIR", help="folder for maps of the expected squared error: float TIFF files"),
     ] = None,
     suffix: Suffix = "",
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", "-j", min=1, max=1024, help="images at a time; each takes the memory of its predictions"
+        ),
+    ] = 1,
 ) -> None:
     """Fuse predictions into PNG files of the same names.
 
@@ -141,7 +147,7 @@ def fuse(
         {"--lut": lut, **_read_whole(None, folders)},
         folders={"--output": output, "--error-map": error_map},
     )
-    fused = on_folders.fuse(lut, folders, suffix, output, error_map, shown)
+    fused = on_folders.fuse(lut, folders, suffix, output, error_map, shown, jobs)
     by_cells = f"; values by their cells in the LUT: {fused.support}" if fused.support else ""
     typer.echo(f"wrote {fused.images} images to {output}{by_cells}")
     if fused.support:

@@ -6,7 +6,8 @@ image has the same name in all folders.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,12 @@ import numpy as np
 from ensir import methods
 from ensir.cells import support
 from ensir.cells.lut import LUT, LutMethod
+from ensir.cli import fusing_by_rows
 from ensir.cli.outputs import check_files
 from ensir.errors import InputError
 from ensir.images import image_files, listing
-from ensir.images.depth import to_integers
 from ensir.library.table import Lut
-from ensir.storage import packing, writing
+from ensir.storage import writing
 from ensir.storage.progress import Progress
 
 if TYPE_CHECKING:
@@ -50,7 +51,13 @@ class Fused:
 
 
 def fuse(
-    made: Path, predictions: dict[str, Path], suffix: str, output: Path, error_map: Path | None, shown: Shown
+    made: Path,
+    predictions: dict[str, Path],
+    suffix: str,
+    output: Path,
+    error_map: Path | None,
+    shown: Shown,
+    jobs: int = 1,
 ) -> Fused:
     """Fuse the images of some folders by a LUT or a fit; write PNG files of the same names, rounded and clipped.
 
@@ -69,6 +76,8 @@ def fuse(
         NaN in cells without reference values.
     shown : callable
         Takes a few words; returns a context that yields a progress callback.
+    jobs : int
+        Images that are fused at a time. Each needs the memory of its predictions, as integers, and little more.
 
     Returns
     -------
@@ -103,32 +112,62 @@ def fuse(
         "--output, --error-map", outputs, [path for paths in files.values() for path in paths.values()]
     )
     known = [frozenset(row) for row in table.prediction_digests]
-    of_reference: list[str] = []
-    supported = (
-        support.Support() if isinstance(combiner, LutMethod) and support.is_known(combiner.lut) else None
+    fusing = _Fusing(
+        combiner, fusing_by_rows.halo_of(combiner, lut.method), models, files, known, output, error_map
     )
-    with shown("fuse") as progress:
-        for done, name in enumerate(names, 1):
-            first, *others = (files[model][name] for model in models)
-            image = image_files.read(first)
-            images = [image, *(_read_like(image, first, path) for path in others)]
-            x = np.stack([np.moveaxis(prediction, 2, 0) for prediction in images])
-            if error_map:
-                fused, expected = combiner.fuse_with_error(x)
-                image_files.write_map(error_map / f"{name}.tif", np.moveaxis(expected, 0, 2))
-            else:
-                fused = combiner.fuse(x)
-            fused = packing.as_stored(fused.reshape(len(fused), -1), 8 * image.itemsize).T.reshape(
-                image.shape
-            )
-            image_files.write(output / f"{name}.png", to_integers(fused, image.dtype, name))
-            rows = x.reshape(*x.shape[:2], -1)
-            if any(writing.image_digest(row) in digests for row, digests in zip(rows, known, strict=False)):
-                of_reference.append(name)
-            if supported is not None:
-                supported += support.of_sample(combiner, rows)
-            progress(done, len(names))
-    return Fused(len(names), of_reference if known else None, supported)
+    of_reference, supported = list[str](), support.Support()
+    with shown("fuse") as progress, ThreadPoolExecutor(jobs) as threads:
+        try:
+            fused = threads.map(fusing.fuse, names)
+            for done, (name, (learned, values)) in enumerate(zip(names, fused, strict=True), 1):
+                of_reference += [name] if learned else []
+                supported += values
+                progress(done, len(names))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    return Fused(len(names), of_reference if known else None, supported if fusing.has_counts else None)
+
+
+@dataclass(frozen=True)
+class _Fusing:
+    """What the images of some folders are fused by, and where to; see `fuse`.
+
+    `known` holds the digests of the predictions that a LUT was fitted on, by model.
+    """
+
+    combiner: Any
+    halo: int | None
+    models: Sequence[str]
+    files: dict[str, dict[str, str]]
+    known: list[frozenset[str]]
+    output: Path
+    error_map: Path | None
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether the support of values is known."""
+        return isinstance(self.combiner, LutMethod) and support.is_known(self.combiner.lut)
+
+    def fuse(self, name: str) -> tuple[bool, support.Support]:
+        """Fuse an image; return whether the LUT was fitted on it, and the support of its values, where it is known."""
+        first, *others = (self.files[model][name] for model in self.models)
+        image = read(first)
+        images = [image, *(_read_like(image, first, path) for path in others)]
+        expecting = self.error_map is not None
+        result, errors = fusing_by_rows.fused(self.combiner, images, self.halo, name, expecting)
+        if self.error_map and errors is not None:
+            image_files.write_map(self.error_map / f"{name}.tif", np.moveaxis(errors, 0, 2))
+        image_files.write(self.output / f"{name}.png", result)
+        learned = any(
+            writing.image_digest(writing.flatten(image)) in digests
+            for image, digests in zip(images, self.known, strict=False)
+        )
+        if not self.has_counts:
+            return learned, support.Support()
+        sampled = support.sample(image.shape[0] * image.shape[1])
+        x = np.stack([image.reshape(-1, image.shape[2])[sampled].T for image in images])
+        return learned, support.of_values(self.combiner, x)
 
 
 def score(

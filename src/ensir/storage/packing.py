@@ -70,11 +70,3 @@ def unpack(packed: Int16[np.ndarray, "channel pixel"]) -> Float[np.ndarray, "cha
     values = packed + np.float32(STEPS * OFFSET)
     values /= np.float32(STEPS)
     return values
-
-
-def as_stored(value: Float[np.ndarray, "channel pixel"], bits: int) -> Float[np.ndarray, "channel pixel"]:
-    """Return the fused values of an image of 8 or 16 bit as a fused store holds them."""
-    try:
-        return unpack(pack(value)) if bits == 8 else value
-    except OutOfRange:
-        return value
