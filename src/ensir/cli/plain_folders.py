@@ -152,7 +152,7 @@ class _Fusing:
     def fuse(self, name: str) -> tuple[bool, support.Support]:
         """Fuse an image; return whether the LUT was fitted on it, and the support of its values, where it is known."""
         first, *others = (self.files[model][name] for model in self.models)
-        image = read(first)
+        image = image_files.read(first)
         images = [image, *(_read_like(image, first, path) for path in others)]
         expecting = self.error_map is not None
         result, errors = fusing_by_rows.fused(self.combiner, images, self.halo, name, expecting)
