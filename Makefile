@@ -25,7 +25,7 @@ PINNED := pyproject.toml envs/constraints.txt envs/set_up.py
 SET_UP = test "$(PYTHON)" || { echo "found no Python 3.11, 3.12 or 3.13; install one, or name it: make PYTHON=…" >&2; exit 1; }; \
 	$(PYTHON) envs/set_up.py "$(VENV)" --torch "$(TORCH)"
 
-.PHONY: help set-up run check dry-run resume figures workflow-report screenshot recording test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-processors test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page docs tutorials licences citation config-docs environments clean
+.PHONY: help set-up run check dry-run resume figures workflow-report screenshot recording test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-processors test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page docs tutorials package licences citation config-docs environments clean
 
 # Two tests at a time, with one thread each; those that share something stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
@@ -141,6 +141,9 @@ docs: $(INSTALLED_FOR_DOCS)  ## build the documentation as a site: site/index.ht
 
 tutorials: $(INSTALLED_FOR_DOCS)  ## run the tutorials as notebooks, and keep what they print and draw
 	$(VENV)/docs/bin/python docs/tutorials/run.py
+
+package: $(INSTALLED_FOR_TESTS)  ## make the wheel and the source distribution: dist/
+	$(BIN)/python -m build --no-isolation
 
 licences: $(INSTALLED_FOR_DOCS)  ## list the licences of what is installed with the package: docs/reference/licences.md
 	$(VENV)/docs/bin/python docs/site/licences.py

@@ -55,23 +55,21 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 
 
 @pytest.fixture(scope="session")
-def wheel(once: Once) -> Path:
-    """The wheel of this source, built without a network."""
+def sdist(once: Once) -> Path:
+    """The source distribution, and beside it the wheel that is built from it, without a network."""
 
     def build(folder: Path) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "hatchling",
-            "build",
-            "--target",
-            "wheel",
-            "--directory",
-            str(folder),
-        ]
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder)]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
-    (built,) = once("wheel", build).glob("*.whl")
+    (built,) = once("distributions", build).glob("*.tar.gz")
+    return built
+
+
+@pytest.fixture(scope="session")
+def wheel(sdist: Path) -> Path:
+    """The wheel of this source."""
+    (built,) = sdist.parent.glob("*.whl")
     return built
 
 

@@ -50,6 +50,17 @@ def three_folders(folder: Path, data: Path) -> None:
     (folder / "mine.yaml").write_text(block_of("docs/compare.md", "yaml", "# mine.yaml"))
 
 
+@pytest.mark.slow
+def test_the_example_of_the_readme(tmp_path: Path, data: Path):
+    three_folders(tmp_path, data)
+    code = block_of("README.md", "python", "from glob import glob")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        r"\{'psnr': array\(\[\d\d\.\d+, \d\d\.\d+\]\), 'ssim': array\(\[.*\]\)\}\n", done.stdout
+    )
+
+
 def pictures_to_restore(folder: Path, data: Path) -> None:
     """Make a blurred, a holey and a small picture, of 32×32 pixels."""
     sharp = image_files.read(str(data / "images/dmsp/101085.jpg"))[100:132, 100:132]

@@ -18,12 +18,12 @@ PAGES = [
 
 
 def prose(page: Path) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines of a page that stand in no table and no block of code."""
+    """Yield the numbered lines of a page that stand in no table, no block of code and no HTML."""
     code = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         fence = line.lstrip().startswith("```")
         code ^= fence
-        if not (code or fence or line.lstrip().startswith("|")):
+        if not (code or fence or line.lstrip().startswith(("|", "<div>"))):
             yield number, line
 
 

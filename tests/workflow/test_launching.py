@@ -1,4 +1,4 @@
-"""`ensir run`, `plan` and `resume`; results anywhere; the workflow from a clone, from a wheel, as a module."""
+"""`ensir run`, `plan` and `resume`; results anywhere; the workflow from a clone, as installed, as a module."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -17,10 +18,12 @@ from conftest import SNAKEMAKE, Run, prepare
 SMALLEST = Path(__file__).parents[2] / ".test/config/config.yaml"
 
 
-def ensir(run: Run, *arguments: str, source: Path | None = None, code: int = 0) -> str:
-    """Run a command of `ensir` in the folder of a run; returns what it printed."""
+def ensir(run: Run, *arguments: str, installed: Path | None = None, code: int = 0) -> str:
+    """Run a command of `ensir` in the folder of a run, as cloned or installed; returns what it printed."""
     command = [sys.executable, "-c", "from ensir.cli import app; app()", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(source or run.repository / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(run.repository / "src")}
+    if installed:
+        command, environment = [str(installed / "bin/ensir"), *arguments], without_source()
     done = subprocess.run(
         command, cwd=run.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -185,19 +188,49 @@ def test_a_module_gives_the_same_results(finished: Run, fresh: Run):
     assert fresh.digests() == finished.digests()
 
 
+def without_source() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def install(distribution: Path, environment: Path) -> Path:
+    """Install the package alone in an environment of its own, which sees the packages that it needs."""
+    venv.create(environment, with_pip=False)
+    (packages,) = environment.glob("lib/*/site-packages")
+    (packages / "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin/python"), "install", "--quiet"]
+    alone = ["--no-index", "--no-deps", "--no-build-isolation", "--ignore-installed"]
+    subprocess.run([*pip, *alone, str(distribution)], check=True, env=without_source())
+    return environment
+
+
 @pytest.mark.slow
-def test_clone_and_wheel_rerun_nothing(tmp_path: Path, repository: Path, wheel: Path):
+def test_clone_wheel_and_source_distribution_rerun_nothing(
+    tmp_path: Path, repository: Path, wheel: Path, sdist: Path
+):
     """Over one results folder, whichever of them made it; with weights that ship with the package."""
-    installed = tmp_path / "site-packages"
-    with ZipFile(wheel) as archive:
-        archive.extractall(installed)  # with the dates of today: scripts are newer than results
+    of_wheel, of_sdist = (
+        install(kind, tmp_path / f"environment {n}") for n, kind in enumerate((wheel, sdist))
+    )
     run = Run(tmp_path / "run", repository)
     run.folder.mkdir()
     shutil.copy(SMALLEST, run.config_file)
     assert "nothing to do" not in ensir(run, "run", "config.yaml")
-    for script in (installed / "ensir/embedded/workflow/scripts").iterdir():
+    for script in of_wheel.glob("lib/*/site-packages/ensir/embedded/workflow/scripts/*"):
         script.touch()
-    assert "nothing to do" in ensir(run, "run", "config.yaml", source=installed)
+    assert "nothing to do" in ensir(run, "run", "config.yaml", installed=of_wheel)
     shutil.rmtree(run.folder / "results")
-    assert "nothing to do" not in ensir(run, "run", "config.yaml", source=installed)
+    assert "nothing to do" not in ensir(run, "run", "config.yaml", installed=of_sdist)
     assert "nothing to do" in ensir(run, "run", "config.yaml")
+
+
+@pytest.mark.slow
+def test_the_installed_package_is_imported_at_once(tmp_path: Path, wheel: Path):
+    python = install(wheel, tmp_path / "environment") / "bin/python"
+    code = "import time; start = time.perf_counter(); import ensir; print(time.perf_counter() - start, ensir.__file__)"
+    printed = [
+        subprocess.run([python, "-c", code], env=without_source(), check=True, capture_output=True, text=True)
+        for _ in range(3)
+    ]
+    seconds, place = zip(*(done.stdout.split() for done in printed), strict=True)
+    assert Path(place[0]).is_relative_to(tmp_path)
+    assert min(map(float, seconds)) <= 0.3
