@@ -187,15 +187,20 @@ def test_images_that_do_not_fit(folder):
     ]
 
 
-def test_grey_images_among_colour_ones(folder):
-    """An error that names the fix; with it, predictions may be grey or not."""
+def test_grey_images_among_colour_ones(folder, caplog):
+    """They get three channels, with a warning; `replicate` says so without, and `refuse` makes it an error."""
     for name in ("gt", "lq", "a"):
         write(folder / f"test/{name}/test1.png", (20, 24, 1))
-    (line,) = mistakes(config())[:1]
+    raw = config()
+    assert run(raw=raw).exit_code == 0
+    assert "datasets.test: holds grey images among colour ones, such as test/gt/test1.png" in caplog.text
+    caplog.clear()
+    raw["datasets"]["test"]["grey"] = "replicate"
+    assert run(raw=raw).exit_code == 0
+    assert not caplog.text
+    raw["datasets"]["test"]["grey"] = "refuse"
+    (line,) = mistakes(raw)[:1]
     assert line.endswith("convert them, or set `grey: replicate`, and the grey ones get three equal channels")
-    settled = config()
-    settled["datasets"]["test"]["grey"] = "replicate"
-    assert run(raw=settled).exit_code == 0
 
 
 def test_images_that_are_too_small_to_be_scored(folder):

@@ -63,7 +63,10 @@ CASES = {
         ["test/pred/", ".png", "uint8", "uint16", "convert"],
     ),
     "RGBA": (write("test/pred/b/t1.png", rgba), ["test/pred/b/t1.png", "4 channels", "without alpha"]),
-    "grey among RGB": (write("test/gt/t1.png", grey), ["test/gt/t1.png", "1", "convert"]),
+    "grey among RGB": (
+        lambda run: [write("test/gt/t1.png", grey)(run), with_config(lambda c: c["datasets"]["test"].update(grey="refuse"))(run)],
+        ["test/gt/t1.png", "1", "convert"],
+    ),
     "grey prediction": (write("ref/pred/a/r1.png", grey), ["ref/pred/a/r1.png", "1 channels", "3 channels"]),
     "empty folder": (empty_folder, ["datasets.ref.target", "no image matches", "ref/gt/*.png"]),
     "unknown key": (

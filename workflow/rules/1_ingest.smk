@@ -30,7 +30,7 @@ rule ingest:
         results_folder=results_folder,
         identity=identity,
         names=lambda w: plan.parts(w.dataset)[w.part],
-        settings=lambda w: settings.datasets[w.dataset].traced,
+        settings=lambda w: plan.ingested(w.dataset),
         sizes=lambda w: reads.sizes(w.dataset, w.part),
         made_of=lambda w: made_of.record(
             layout.part(layout.dataset(w.dataset), w.part), reads.ingest(w.dataset, w.part)

@@ -41,6 +41,13 @@ Suffix = Annotated[
     typer.Option(help="end of the file stems of predictions that is not part of the image name, such as _x4"),
 ]
 
+CommonCrop = Annotated[
+    Literal["topleft", "center"] | None,
+    typer.Option(
+        help="where files of one name differ by a few pixels: which part is kept of the larger ones (default: an error)"
+    ),
+]
+
 
 def _folders(predictions: list[str]) -> dict[str, Path]:
     """Return the folder of each model, by name, from texts NAME=DIR."""
@@ -91,6 +98,7 @@ def fit(
         typer.Option(help=f"ensir: precision of the responsibilities {_default('precision')}"),
     ] = None,
     suffix: Suffix = "",
+    common_crop: CommonCrop = None,
 ) -> None:
     """Fit a method to a reference: targets, and each model's predictions for them; best chooses among all others.
 
@@ -107,7 +115,7 @@ def fit(
     options = {name: value for name, value in given.items() if value is not None}
     folders = _folders(predictions)
     check_outputs({"--output": output}, _read_whole(target, folders))
-    made = plain_fits.fit(target, folders, suffix, method, options, shown)
+    made = plain_fits.fit(target, folders, suffix, method, options, shown, common_crop)
     made.save(output)
     typer.echo(describe(str(output)))
     if isinstance(made.table, LUT) and (held_out := support.held_out_of(made.table)):
@@ -136,6 +144,7 @@ def fuse(
             "--jobs", "-j", min=1, max=1024, help="images at a time; each takes the memory of its predictions"
         ),
     ] = 1,
+    common_crop: CommonCrop = None,
 ) -> None:
     """Fuse predictions into PNG files of the same names.
 
@@ -147,7 +156,7 @@ def fuse(
         {"--lut": lut, **_read_whole(None, folders)},
         folders={"--output": output, "--error-map": error_map},
     )
-    fused = on_folders.fuse(lut, folders, suffix, output, error_map, shown, jobs)
+    fused = on_folders.fuse(lut, folders, suffix, output, error_map, shown, jobs, common_crop)
     by_cells = f"; values by their cells in the LUT: {fused.support}" if fused.support else ""
     typer.echo(f"wrote {fused.images} images to {output}{by_cells}")
     if fused.support:
@@ -179,6 +188,7 @@ def score(
         str, typer.Option(metavar="NAME,…", help=f"what is computed: {', '.join(NAMED_METRICS)}")
     ] = ",".join(DEFAULT_METRICS),
     suffix: Suffix = "",
+    common_crop: CommonCrop = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="CSV", help="write the value of every image, too")
     ] = None,
@@ -195,7 +205,7 @@ def score(
     settings = Score(space=space, crop=crop, metrics=_metrics(metrics)).model_dump(mode="json")
     folders = _folders(predictions)
     check_outputs({"--output": output}, _read_whole(target, folders))
-    rows = list(on_folders.score(target, folders, suffix, settings, shown))
+    rows = list(on_folders.score(target, folders, suffix, settings, shown, common_crop))
     values: dict[tuple[str, ...], dict[str, float]] = {}
     for model, image, metric, value in rows:
         values.setdefault(("", "", model, metric), {})[image] = value

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ensir.cli.plain_folders import Shown, check_alike, list_images, list_predictions, match
+from ensir.cli.plain_folders import Shown, list_images, list_predictions, match
+from ensir.cli.together import Together
 from ensir.errors import InputError
-from ensir.images import image_files
 from ensir.library.fitting import fit as fitted
 from ensir.library.options import section
 from ensir.library.statistics import count
@@ -31,6 +31,7 @@ def fit(
     method: str,
     options: dict[str, Any],
     shown: Shown,
+    crop: str | None = None,
 ) -> Lut:
     """Fit a method.
 
@@ -47,6 +48,8 @@ def fit(
         Options of the method that differ from their defaults.
     shown : callable
         Takes a few words; returns a context that yields a progress callback.
+    crop : "topleft", "center" or None
+        See `Together`.
 
     Raises
     ------
@@ -58,11 +61,13 @@ def fit(
     section(method, options, models, lambda option: f"--{option}".replace("_", "-"))
     targets = list_images(target, "--target")
     files = match(targets, list_predictions(predictions, suffix))
+    together = Together(list(targets.values()), crop)
     with shown("count") as progress:
         statistics = count(
-            _read(targets, files), method=method, models=models, names=targets,
+            _read(targets, files, together), method=method, models=models, names=targets,
             progress=lambda done, total: progress(done, len(targets)), **options,
         )  # fmt: skip
+    together.tell(len(targets))
     with shown("fit") as progress:
         return fitted(statistics, method=method, reference=str(target), progress=progress, **options)
 
@@ -81,16 +86,14 @@ def _check_models(models: list[str]) -> None:
 
 
 def _read(
-    targets: dict[str, str], files: dict[str, dict[str, str]]
+    targets: dict[str, str], files: dict[str, dict[str, str]], together: Together
 ) -> Iterator[tuple[dict[str, Shaped[np.ndarray, "channel height width"]], np.ndarray]]:
     """Yield the predictions of each image, by model, and its target; its files are decoded at the same time."""
     first = None
     with ThreadPoolExecutor() as threads:
         for name, path in targets.items():
             paths = [listed[name] for listed in files.values()]
-            target, *others = threads.map(image_files.read, [path, *paths])
-            for one, other in zip(paths, others, strict=True):
-                check_alike(target, path, other, one)
+            target, *others = together.read([path, *paths], threads.map)
             first = first or (path, target.shape[2], target.dtype)
             if first[1:] != (target.shape[2], target.dtype):
                 raise InputError(

@@ -20,6 +20,7 @@ from ensir.cells import support
 from ensir.cells.lut import LUT, LutMethod
 from ensir.cli import fusing_by_rows
 from ensir.cli.outputs import check_files
+from ensir.cli.together import Together
 from ensir.errors import InputError
 from ensir.images import image_files, listing
 from ensir.library.table import Lut
@@ -27,7 +28,7 @@ from ensir.storage import writing
 from ensir.storage.progress import Progress
 
 if TYPE_CHECKING:
-    from jaxtyping import Shaped
+    pass
 
 Shown = Callable[[str], AbstractContextManager[Progress]]
 
@@ -58,6 +59,7 @@ def fuse(
     error_map: Path | None,
     shown: Shown,
     jobs: int = 1,
+    crop: str | None = None,
 ) -> Fused:
     """Fuse the images of some folders by a LUT or a fit; write PNG files of the same names, rounded and clipped.
 
@@ -78,6 +80,8 @@ def fuse(
         Takes a few words; returns a context that yields a progress callback.
     jobs : int
         Images that are fused at a time. Each needs the memory of its predictions, as integers, and little more.
+    crop : "topleft", "center" or None
+        See `Together`.
 
     Returns
     -------
@@ -90,30 +94,26 @@ def fuse(
     """
     lut = Lut.load(made)
     combiner, table = lut.combiner, lut.table
-    if sorted(table.models) != sorted(predictions):
-        raise InputError(
-            f"{made}: was fitted for the models {', '.join(table.models)}; given: {', '.join(predictions)}"
-        )
-    if error_map and not isinstance(combiner, methods.ExpectsErrors):
-        raise InputError(f"--error-map {error_map}: {made} holds no errors; leave the option out")
-    if error_map and isinstance(table, LUT) and np.isnan(table.expected_squared_error).all():
-        raise InputError(f"--error-map {error_map}: {made} was imported and holds no errors; fit one")
+    _check(made, lut, predictions, error_map)
     models = table.models
-    found = list_predictions({model: predictions[model] for model in models}, suffix)
-    parts = next((files.parts for files in found.values() if files.parts), ())
-    listed = {
-        model: listing.reordered(files, parts, f"--prediction {model}") for model, files in found.items()
-    }
-    names = {listing.in_nfc(name): "" for files in listed.values() for name in files}
-    files = match(names, listed, "add the files, or take those of this name out of the other folders")
+    files = _listed_alike({model: predictions[model] for model in models}, suffix)
+    names = list(files[models[0]])
     outputs = [output / f"{name}.png" for name in names]
     outputs += [error_map / f"{name}.tif" for name in names] if error_map else []
     check_files(
         "--output, --error-map", outputs, [path for paths in files.values() for path in paths.values()]
     )
     known = [frozenset(row) for row in table.prediction_digests]
+    together = Together(list(files[models[0]].values()), crop)
     fusing = _Fusing(
-        combiner, fusing_by_rows.halo_of(combiner, lut.method), models, files, known, output, error_map
+        combiner,
+        fusing_by_rows.halo_of(combiner, lut.method),
+        models,
+        files,
+        known,
+        output,
+        error_map,
+        together,
     )
     of_reference, supported = list[str](), support.Support()
     with shown("fuse") as progress, ThreadPoolExecutor(jobs) as threads:
@@ -126,6 +126,7 @@ def fuse(
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
+    together.tell(len(names))
     return Fused(len(names), of_reference if known else None, supported if fusing.has_counts else None)
 
 
@@ -143,6 +144,7 @@ class _Fusing:
     known: list[frozenset[str]]
     output: Path
     error_map: Path | None
+    together: Together
 
     @property
     def has_counts(self) -> bool:
@@ -151,9 +153,7 @@ class _Fusing:
 
     def fuse(self, name: str) -> tuple[bool, support.Support]:
         """Fuse an image; return whether the LUT was fitted on it, and the support of its values, where it is known."""
-        first, *others = (self.files[model][name] for model in self.models)
-        image = image_files.read(first)
-        images = [image, *(_read_like(image, first, path) for path in others)]
+        image, *_ = images = self.together.read([self.files[model][name] for model in self.models])
         expecting = self.error_map is not None
         result, errors = fusing_by_rows.fused(self.combiner, images, self.halo, name, expecting)
         if self.error_map and errors is not None:
@@ -170,8 +170,37 @@ class _Fusing:
         return learned, support.of_values(self.combiner, x)
 
 
+def _listed_alike(predictions: dict[str, Path], suffix: str) -> dict[str, dict[str, str]]:
+    """List the predictions of every model, all of the same names."""
+    found = list_predictions(predictions, suffix)
+    parts = next((files.parts for files in found.values() if files.parts), ())
+    listed = {
+        model: listing.reordered(files, parts, f"--prediction {model}") for model, files in found.items()
+    }
+    names = {listing.in_nfc(name): "" for files in listed.values() for name in files}
+    return match(names, listed, "add the files, or take those of this name out of the other folders")
+
+
+def _check(made: Path, lut: Lut, predictions: dict[str, Path], error_map: Path | None) -> None:
+    """Check the models, and whether errors can be expected."""
+    table = lut.table
+    if sorted(table.models) != sorted(predictions):
+        raise InputError(
+            f"{made}: was fitted for the models {', '.join(table.models)}; given: {', '.join(predictions)}"
+        )
+    if error_map and not isinstance(lut.combiner, methods.ExpectsErrors):
+        raise InputError(f"--error-map {error_map}: {made} holds no errors; leave the option out")
+    if error_map and isinstance(table, LUT) and np.isnan(table.expected_squared_error).all():
+        raise InputError(f"--error-map {error_map}: {made} was imported and holds no errors; fit one")
+
+
 def score(
-    target: Path, predictions: dict[str, Path], suffix: str, settings: dict[str, Any], shown: Shown
+    target: Path,
+    predictions: dict[str, Path],
+    suffix: str,
+    settings: dict[str, Any],
+    shown: Shown,
+    crop: str | None = None,
 ) -> Iterator[tuple[str, str, str, float]]:
     """Score the images of some folders.
 
@@ -187,6 +216,8 @@ def score(
         The `score` section of an experiment, as plain data.
     shown : callable
         As in `fit`.
+    crop : "topleft", "center" or None
+        See `Together`.
 
     Yields
     ------
@@ -196,14 +227,17 @@ def score(
     from ensir.stages.score import compare
 
     targets = list_images(target, "--target")
-    for model, files in match(targets, list_predictions(predictions, suffix)).items():
+    together = Together(list(targets.values()), crop)
+    listed = match(targets, list_predictions(predictions, suffix))
+    for model, files in listed.items():
         with shown(f"score {model}") as progress:
             for done, (name, path) in enumerate(targets.items(), 1):
-                image = image_files.read(path)
-                result = _read_like(image, path, files[name])
+                among = [path, *(others[name] for others in listed.values())]
+                image, result = together.read([path, files[name]], among=among)
                 values = compare(name, image, result, 8 * image.itemsize, settings)
                 yield from ((model, name, metric, value) for metric, value in values.items())
                 progress(done, len(targets))
+    together.tell(len(targets) * len(listed))
 
 
 def is_pattern(path: Path) -> bool:
@@ -235,30 +269,3 @@ def match(
         model: listing.match(names, files, f"--prediction {model}", add, "rename the files")
         for model, files in listed.items()
     }
-
-
-def _read_like(
-    image: Shaped[np.ndarray, "height width channel"], path: str, other: str
-) -> Shaped[np.ndarray, "height width channel"]:
-    """Read an image that must have the size, channels and depth of another one."""
-    found = image_files.read(other)
-    check_alike(image, path, found, other)
-    return found
-
-
-def check_alike(
-    image: Shaped[np.ndarray, "height width channel"],
-    path: str,
-    found: Shaped[np.ndarray, "height width channel"],
-    other: str,
-) -> None:
-    """Raise an InputError where an image has not the size, channels and depth of another one."""
-    if (found.shape, found.dtype) != (image.shape, image.dtype):
-        raise InputError(
-            f"{other}: is {_described(found)}, but {path} is {_described(image)}; images of one name must fit together"
-        )
-
-
-def _described(image: np.ndarray) -> str:
-    height, width, channels = image.shape
-    return f"{width}×{height} with {channels} channels of {8 * image.itemsize} bit"

@@ -47,10 +47,10 @@ class FolderDataset(Dataset):
         description="where predictions are a few border pixels smaller than the targets: which part is kept of a "
         "larger image; without it, sizes that differ are an error",
     )
-    grey: Literal["replicate"] | None = Field(
+    grey: Literal["replicate", "refuse"] | None = Field(
         None,
-        description="replicate: grey images, inputs and predictions get three equal channels; without it, grey images "
-        "among colour ones are an error",
+        description="replicate: grey images, inputs and predictions get three equal channels; refuse: they are an "
+        "error among colour ones; without it, they get three channels where there are colour images, too, with a note",
     )
     degradation: Degradation | None = Field(
         None, description="how inputs are made from the targets; together with `input`, how those were made"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from ensir.errors import InputError
+from ensir.images import image_files
 from ensir.images.codes import Header
 from ensir.images.cropping import BORDER
 from ensir.planning.plan import Plan
 
+log = logging.getLogger(__name__)
 MOST_IMAGES = 10_000  # whose headers are read; with more images, every second, third, … is
+SOME = 16  # files of a model that are looked at for losses
 THREADS = 8  # which wait for the disk or the network
 
 
@@ -73,6 +78,8 @@ class Headers:
                         values.append(header.height * header.width * header.channels)
                         if header.bits:
                             kinds.setdefault((header.channels, header.bits), checked.targets[name])
+            for model, files in checked.predictions.items():
+                _tell_of_loss(model, list(files.values()))
             if values:
                 self.values[dataset] = sum(values) / len(values)
             if any(bits > 8 for _, bits in kinds):
@@ -107,7 +114,7 @@ class _Checked:
 
     def __init__(self, plan: Plan, dataset: str, models: list[str], cropped: dict[str, tuple[int, int]]):
         self.settings, self.cropped = plan.config.datasets[dataset], cropped
-        self.key, self.replicates = f"datasets.{dataset}", getattr(self.settings, "grey", None) is not None
+        self.key, self.replicates = f"datasets.{dataset}", plan.replicates(dataset)
         experiments = plan.config.experiments.items()
         self.scores = {name: section.score for name, section in experiments if dataset in plan.scored(name)}
         self.targets = _files(partial(plan.targets, dataset))
@@ -206,6 +213,20 @@ def _files(listed: Callable[[], dict[str, str]]) -> dict[str, str]:
         return listed()
     except InputError:
         return {}
+
+
+def _tell_of_loss(model: str, files: list[str]) -> None:
+    """Warn where predictions are in lossy files, of which some are looked at."""
+    for file in files[:: max(1, len(files) // SOME)]:
+        with suppress(InputError):  # reported elsewhere
+            if image_files.is_lossy(file):
+                log.warning(
+                    "models.%s.path: %s is of a lossy format: what is fused and scored is what the file has kept of "
+                    "the prediction; save it as PNG, unless this is intended",
+                    model,
+                    file,
+                )
+                return
 
 
 def _size(header: Header) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -13,11 +14,14 @@ from ensir import registry
 from ensir.config.schema import Config
 from ensir.errors import InputError
 from ensir.images import listing
+from ensir.images.colours import first_grey
 from ensir.methods import statistics_of
 from ensir.planning.networks import Networks
 from ensir.planning.parts import assign
 from ensir.storage.layout import Layout
 from ensir.storage.paths import readable
+
+log = logging.getLogger(__name__)
 
 
 class Plan:
@@ -34,6 +38,7 @@ class Plan:
         self.config, self.layout = config, layout or Layout(config.results)
         self.networks = Networks(self)
         self.targets = cache(self._targets)
+        self.grey = cache(self._grey)
         self.inputs = cache(self._inputs)
         self.predictions = cache(self._predictions)
         self.parts = cache(self._parts)
@@ -121,6 +126,30 @@ class Plan:
     def scored(self, experiment: str) -> list[str]:
         """Return the test sets of an experiment that have targets."""
         return [dataset for dataset in self.config.experiments[experiment].tests if self.has_targets(dataset)]
+
+    def _grey(self, dataset: str) -> str | None:
+        """Return a grey image of a dataset that holds colour images, too, and does not say what to do; else None."""
+        section = self.config.datasets[dataset]
+        images = self.targets(dataset) if self.has_targets(dataset) else self.inputs(dataset)
+        files = [file for file in images.values() if file]
+        if getattr(section, "grey", "refuse") is not None or not (found := first_grey(files, section.header)):
+            return None
+        log.warning(
+            "datasets.%s: holds grey images among colour ones, such as %s: they get three equal channels, as "
+            "published code scores them; `grey: replicate` says that this is meant, `grey: refuse` makes it an error",
+            dataset,
+            found,
+        )
+        return found
+
+    def replicates(self, dataset: str) -> bool:
+        """Whether grey images of a dataset get three equal channels."""
+        return getattr(self.config.datasets[dataset], "grey", None) == "replicate" or bool(self.grey(dataset))
+
+    def ingested(self, dataset: str) -> dict[str, Any]:
+        """Return what the images of a dataset depend on, as plain data."""
+        traced = {key: value for key, value in self.config.datasets[dataset].traced.items() if key != "grey"}
+        return traced | ({"grey": "replicate"} if self.replicates(dataset) else {})
 
     def makes_inputs(self, dataset: str) -> bool:
         """Whether the inputs of a dataset are made from its targets."""

@@ -35,6 +35,7 @@ class ReportReads:
                 "fitted": {method: self.reads.made(name, method) for method in experiment.methods},
                 "files": plan.counted(dataset),
             }
+            | ({"grey": grey} if (grey := plan.grey(dataset)) else {})
             for name, experiment in self.config.experiments.items()
             for dataset in experiment.tests
         ]

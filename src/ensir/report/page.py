@@ -46,7 +46,7 @@ def page(
         )
         progress(done, len(shown))
     fitted = {sample["experiment"]: sample["fitted"] for sample in shown}
-    left_out = tables.left_out(shown)
+    notes = tables.notes(shown)
     content = [
         _experiment(
             name,
@@ -56,7 +56,7 @@ def page(
             fitted.get(name, {}),
             curves[name],
             selections[name],
-            left_out[name],
+            notes[name],
         )
         for name, section in experiments.items()
     ]
@@ -79,7 +79,7 @@ def _experiment(
     fitted: dict[str, str | None],
     curves: dict[str, str],
     selections: dict[str, str],
-    left_out: list[str],
+    notes: list[str],
 ) -> Experiment:
     luts = {method: lut.load(path) for method, path in fitted.items() if path and path.endswith(".lut")}
     warnings = [
@@ -96,7 +96,7 @@ def _experiment(
         tests,
         direction(section),
         made.luts(luts, tests),
-        left_out + [f"{note}." for note in scores.notes(name, metrics_of(section))] + warnings,
+        notes + [f"{note}." for note in scores.notes(name, metrics_of(section))] + warnings,
         {
             method: style.inline(occupancy.drawing(table), salt=f"{name}/{method}")
             for method, table in luts.items()

@@ -165,13 +165,18 @@ def _median(steps: Int[np.ndarray, " cell"]) -> float:
     return float(np.median(steps)) if len(steps) else 0.0
 
 
-def left_out(samples: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return notes on test sets that leave out images which lie beside theirs, by experiment."""
-    notes: dict[str, list[str]] = defaultdict(list)
+def notes(samples: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return notes on test sets, by experiment: which files are left out, and grey images among colour ones."""
+    found: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
         tested, there = sample["files"]
         if tested < there:
-            notes[sample["experiment"]].append(
+            found[sample["experiment"]].append(
                 f"{sample['dataset']}: {tested} of {there} files: the others are excluded, or do not match the pattern."
             )
-    return notes
+        if "grey" in sample:
+            found[sample["experiment"]].append(
+                f"{sample['dataset']}: holds grey images among colour ones, such as {sample['grey']}; they are scored "
+                "with three equal channels, as published code does."
+            )
+    return found

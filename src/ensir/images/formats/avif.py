@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAME = "AVIF"
 SUFFIXES = (".avif",)
 SIGNATURE = rb"....ftyp(?:avi[fs]|.{8}(?:.{4}){0,8}avi[fs])"
-READ = "8, 10 or 12 bits, grey or RGB, with a note: it may be lossy; orientation"
+READ = "8, 10 or 12 bits, grey or RGB; orientation"
 REFUSES = "sequences; alpha that hides something"
 
 LONGEST = 2**20  # bytes of metadata

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NAME = "JPEG 2000"
 SUFFIXES = (".jp2", ".j2k", ".j2c", ".jpf", ".jpx")
 SIGNATURE = rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"
-READ = "1 to 16 bits, grey or RGB; with a note where it is lossy"
+READ = "1 to 16 bits, grey or RGB, lossless or lossy"
 REFUSES = "palettes, luma and chroma, subsampled or signed channels; alpha that hides something"
 
 LONGEST = 2**16  # bytes of metadata

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAME = "JPEG XL"
 SUFFIXES = (".jxl",)
 SIGNATURE = rb"\xff\x0a|\0\0\0\x0cJXL "
-READ = "1 to 16 bits and floats, grey or RGB; with a note where it is lossy; orientation"
+READ = "1 to 16 bits and floats, grey or RGB, lossless or lossy; orientation"
 REFUSES = "animations, CMYK and other channels; alpha that hides something"
 
 LONGEST = 2**12  # bytes of a codestream in which its header ends

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NAME = "WebP"
 SUFFIXES = (".webp",)
 SIGNATURE = rb"RIFF....WEBP"
-READ = "8 bits, lossless, or lossy with a note; EXIF orientation"
+READ = "8 bits, lossless or lossy; EXIF orientation"
 REFUSES = "animations; alpha that hides something"
 
 
@@ -33,4 +33,6 @@ def values(path: str, array: str | None = None) -> Pixels:
 
 def lossy(path: str) -> bool:
     """See `Format`."""
-    return b"VP8L" not in Path(path).read_bytes()
+    with open(path, "rb") as file:
+        kind = file.read(16)[12:]
+    return b"VP8L" not in (Path(path).read_bytes() if kind == b"VP8X" else kind)
