@@ -48,6 +48,39 @@ def test_places_are_there(page: Path):
     assert missing == []
 
 
+def anchors(page: Path) -> set[str]:
+    """Return what a link may name in a page: its headings, as GitHub and the site spell them."""
+    titles = [line.lstrip("#").strip() for _, line in prose(page) if line.startswith("#")]
+    texts = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for title in titles]
+    return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in texts}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_headings_are_there(page: Path):
+    links = re.findall(r"\]\(([^)\s#:]*)#([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    places = [
+        (page.parent / path if path else page, name)
+        for path, name in links
+        if path.endswith(".md") or not path
+    ]
+    assert [(place.name, name) for place, name in places if name not in anchors(place)] == []
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    listed = set(re.findall(r"([\w/-]+\.md)$", navigation, re.MULTILINE))
+    made = {
+        "index.md",
+        "contributing.md",
+        "changelog.md",
+        "reference/configuration.md",
+        "reference/commands.md",
+    }
+    decisions = "decisions/0"
+    pages = {str(page.relative_to(ROOT / "docs")) for page in PAGES if page.is_relative_to(ROOT / "docs")}
+    assert {page for page in pages if not page.startswith(decisions)} | made == listed
+
+
 def code_links() -> list[tuple[Path, str, str]]:
     """Return each link of a page to a function or class: the page, the file, the name."""
     link = re.compile(r"\]\(([^)\s#]+\.py)#([\w.]+)\)")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-PAGE = Path(__file__).parents[1] / "reference" / "licences.md"
-EXTRAS = ("", "clip", "exr", "onnx", "pretrained", "slurm")
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/reference/licences.md"
+EXTRAS = ("clip", "exr", "onnx", "pretrained", "slurm")
 NOT_HERE = re.compile(r"nvidia-|cuda-|triton")  # what the build of PyTorch for GPUs brings besides
 HEAD = """\
 # Licences
@@ -24,26 +28,28 @@ brings NVIDIA's libraries besides, under NVIDIA's terms.
 """
 
 
-def needed(package: str, extras: tuple[str, ...], found: set[str]) -> set[str]:
-    """Add to a set the names of a package's requirements that are installed, and of theirs."""
-    for text in metadata.requires(package) or ():
+def needed(requirements: Iterable[str], extras: tuple[str, ...], found: set[str]) -> set[str]:
+    """Add to a set the names of requirements, and of what these need in turn, as far as this system needs them."""
+    for text in requirements:
         requirement = Requirement(text)
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
-        wanted = requirement.marker is None or any(
-            requirement.marker.evaluate({"extra": each}) for each in extras
-        )
+        marker = requirement.marker
+        wanted = marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
         if wanted and name not in found and not NOT_HERE.match(name):
             found.add(name)
-            needed(name, ("", *requirement.extras), found)
+            needed(metadata.requires(name) or (), tuple(requirement.extras), found)
     return found
 
 
 def table() -> str:
     """Return the table, as pip-licenses makes it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = (project["optional-dependencies"][extra] for extra in EXTRAS)
+    wanted = chain(project["dependencies"], *extras)
     of_package = Path(str(metadata.distribution("ensir-flow").locate_file("../../../bin/python")))
     command = [Path(sys.executable).with_name("pip-licenses"), "--python", of_package]
     command += ["--from", "mixed", "--format", "markdown", "--no-version"]
-    command += ["--packages", *sorted(needed("ensir-flow", EXTRAS, set()))]
+    command += ["--packages", *sorted(needed(wanted, (), set()))]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
