@@ -53,7 +53,7 @@ figures: $(INSTALLED)  ## draw the figures of a paper: figures/ of the results (
 workflow-report: figures  ## Snakemake's own report, with the figures: results/workflow-report.html
 	@"$(BIN)/ensir" run $(GIVEN) -- --report "$(or $(RESULTS),results)/workflow-report.html" -- all figures
 
-screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for the README; needs chromium and chromium-driver
+screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for README.md and docs; needs chromium and chromium-driver
 	$(BIN)/python docs/screenshot.py
 
 recording: $(INSTALLED_FOR_TESTS)  ## record the default run on a terminal for docs/compare.md: docs/run.svg

@@ -37,6 +37,7 @@ METHODS = [
 METHODS += [(f"zzpm_variant_{i:02d}", "zzpm") for i in range(15)]
 IMAGES = 1000
 PART = "0123456789ab"
+HOSTILE = """'"><img src=x onerror="document.title='hurt'"></script><script>document.title='hurt'</script>"""
 USUAL = {f"dataset_{i:02d}": (120, 160, 3) for i in range(10)}
 ODD = {
     "tiny": (6, 8, 3),
@@ -117,6 +118,11 @@ def settings() -> dict[str, Any]:
     }
 
 
+def name_of(dataset: str, i: int) -> str:
+    """Return the name of an image; one has markup in it."""
+    return HOSTILE if (dataset, i) == ("tiny", 1) else f"image/{i:04d}"
+
+
 def scene(shape: tuple[int, int, int], seed: int) -> np.ndarray:
     """Return a smooth picture with edges, as levels."""
     random = np.random.default_rng(seed)
@@ -131,12 +137,10 @@ def noisy(picture: np.ndarray, sigma: float, seed: int) -> np.ndarray:
     return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
 
 
-def write_part(layout: Layout, where: str, picture: np.ndarray, **attributes: Any) -> str:
+def write_part(layout: Layout, where: str, picture: np.ndarray, name: str = "image/0001") -> str:
     path = layout.part(where, PART)
-    with writing.new_group(
-        layout.place(path), {"bits": 8, "citation": None, "licence": None, **attributes}
-    ) as group:
-        writer = writing.ImageWriter(group, ["image/0001"], [picture.shape], picture.dtype)
+    with writing.new_group(layout.place(path), {"bits": 8, "citation": None, "licence": None}) as group:
+        writer = writing.ImageWriter(group, [name], [picture.shape], picture.dtype)
         writer.append(writing.flatten(picture))
         writer.close()
     return path
@@ -160,22 +164,22 @@ def fit(layout: Layout, name: str, method: str, section: dict[str, Any], models:
 
 def sample(layout: Layout, name: str, dataset: str, experiment: Any, luts: dict[str, str]) -> dict[str, Any]:
     """Write the stores of a picture; methods share four results."""
-    shape = {**USUAL, **ODD}[dataset]
+    shape, image = {**USUAL, **ODD}[dataset], name_of(dataset, 1)
     target = scene(shape, len(dataset))
     predictions = {
-        model: write_part(layout, layout.predictions(dataset, model), noisy(target, 4 + 3 * m, m))
+        model: write_part(layout, layout.predictions(dataset, model), noisy(target, 4 + 3 * m, m), image)
         for m, model in enumerate(experiment.models)
     }
     results = [
-        write_part(layout, layout.fused(name, dataset, str(m)), noisy(target, 3, m).astype(np.float32))
+        write_part(layout, layout.fused(name, dataset, str(m)), noisy(target, 3, m).astype(np.float32), image)
         for m in range(4)
     ]
     return {
         "experiment": name,
         "dataset": dataset,
-        "image": "image/0001",
-        "parts": {PART: ["image/0001"]},
-        "dataset_store": stored(write_part(layout, layout.dataset(dataset), noisy(target, 0, 0))),
+        "image": image,
+        "parts": {PART: [image]},
+        "dataset_store": stored(write_part(layout, layout.dataset(dataset), noisy(target, 0, 0), image)),
         "predictions": {model: stored(path) for model, path in predictions.items()},
         "fused": {m: stored(results[i % len(results)]) for i, m in enumerate(experiment.methods)},
         "fitted": {method: luts.get(method) for method in experiment.methods},
@@ -192,7 +196,7 @@ def scores(name: str, dataset: str, names: list[str]) -> list[tuple[Any, ...]]:
     random = np.random.default_rng(len(dataset))
     image = random.normal(30, 4, IMAGES)
     return [
-        (name, dataset, method, f"image/{i:04d}", "psnr", float(value))
+        (name, dataset, method, name_of(dataset, i), "psnr", float(value))
         for m, method in enumerate(names)
         for i, value in enumerate(image + random.normal(0.03 * m, 0.3 + 0.05 * (m % 5), IMAGES), 1)
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,8 @@ def write(path: Path, header: list[str], rows: list[tuple[Any, ...]]) -> None:
         csv.writer(file).writerows([header, *rows])
 
 
-def compared(*folders: Path, code: int = 0) -> str:
-    done = CliRunner().invoke(app, ["compare", *map(str, folders)])
+def compared(*folders: Path, code: int = 0, more: tuple[str, ...] = ()) -> str:
+    done = CliRunner().invoke(app, ["compare", *map(str, folders), *more])
     assert done.exit_code == code, done.output
     return done.output
 
@@ -97,3 +99,25 @@ def test_a_folder_without_a_run(before: Path, tmp_path: Path):
     assert "no such file; name the results folder of a run that has ended" in compared(
         before, tmp_path, code=2
     )
+
+
+def test_as_a_page(before: Path, tmp_path: Path):
+    """What is printed is in the page, names with markup as text; equal runs have one, too."""
+    bad = "<img src=x onerror=alert(1)>"
+    scores = {key: dict(values) for key, values in SCORES.items()}
+    scores["denoise", "set5", "ensir", "psnr"] = {"baby": 30.9, "bird": 31.5}
+    scores["denoise", bad, "zzpm", "psnr"] = {"baby": 30.0}
+    after = run(tmp_path / "b", {"numpy": bad, "zarr": "3.1.6"}, 16, scores, datasets__x="1")
+    file = tmp_path / "changes.html"
+    assert f"page: {file}" in compared(before, after, more=("--html", str(file))).splitlines()
+    page = file.read_text(encoding="utf-8")
+    assert bad not in page
+    assert page.count(html.escape(bad)) == 2
+    assert "1 row is equal to the bit, 1 differs." in page
+    assert '<td data-value="0.35">+0.3500</td><td class="text">+0.3000 … +0.4000</td><td>2</td>' in re.sub(
+        r'(?<=data-value=")0\.3[45]\d*', "0.35", page
+    )
+    assert "config.experiments.denoise.methods.ensir.bin_width" in page
+    assert re.findall(r"""\b(?:src|href)\s*=\s*["']((?!data:|#)[^"']*)""", page) == []
+    compared(before, before, more=("--html", str(file)))
+    assert "Alike: configuration, commit, machine and packages." in file.read_text(encoding="utf-8")

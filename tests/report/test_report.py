@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import html
 import io
 import json
 import re
@@ -496,6 +497,47 @@ def test_names_cannot_end_the_script(name: str) -> None:
     text = scripted.scores(table, {name: 5}, [name])
     assert "<" not in text
     assert json.loads(text) == {"rows": [[name, "1.00*"]], "pixels": [5], "pictured": [name]}
+
+
+class Elements(HTMLParser):
+    """Collects the elements of a page, and the names of their attributes."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.found: set[tuple[str, ...]] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found.add((tag, *sorted(name for name, _ in attributes)))
+
+
+def test_markup_in_names_stays_text(page: str, made: dict[str, Any], tmp_path: Path) -> None:
+    """Of models, methods, metrics, images and facts: the page has the same elements as with plain names."""
+    bad = "'\"><img src=x onerror=alert(1)></script><b>"
+    names = {"lanczos": f"lanczos{bad}", "zzpm": f"zzpm{bad}", "chelsea": f"chelsea{bad}"}
+
+    def renamed(data: Any) -> Any:
+        if isinstance(data, dict):
+            return {renamed(key): value if key == "kind" else renamed(value) for key, value in data.items()}
+        return [renamed(one) for one in data] if isinstance(data, list) else names.get(data, data)
+
+    files = [tmp_path / "scores.csv", tmp_path / "summary.csv"]
+    header, *rows = read_csv(made["scores"])
+    write_csv(tmp_path / "part.csv", header, [[renamed(cell) for cell in row] for row in rows])
+    summarize(*map(Place.beside, files), [str(tmp_path / "part.csv")])
+    (sample,) = made["samples"]
+    samples = [{key: value if key == "parts" else renamed(value) for key, value in sample.items()}]
+    experiments = renamed(made["experiments"])
+    experiments["sr_x2"]["score"]["metrics"]["psnr"]["printed"]["label"] = f"PSNR{bad}"
+    changed = made | {"experiments": experiments, "samples": samples, "images": 1, "title": bad}
+    changed |= {"scores": str(files[0]), "summary": str(files[1]), "facts": dict.fromkeys(made["facts"], bad)}
+    path = tmp_path / "report.html"
+    report(Place.beside(path), **changed, progress=quiet)
+    text = path.read_text(encoding="utf-8")
+    assert Elements(text).found == Elements(page).found
+    for name in (*names.values(), f"PSNR{bad}"):
+        assert name not in text
+        assert name in html.unescape(text).replace("\\u003c", "<").replace('\\"', '"')
 
 
 def test_numbers_that_are_none_are_told() -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from ensir.errors import InputError
-from ensir.storage.layout import Layout
+from ensir.storage.atomic import written
+from ensir.storage.layout import Layout, Place
 
 MOST = 40  # lines of a list
 
@@ -18,26 +19,39 @@ Before = Annotated[Path, typer.Argument(metavar="RESULTS_A", help="a results fol
 After = Annotated[Path, typer.Argument(metavar="RESULTS_B", help="another one")]
 
 
-def compare(before: Before, after: After) -> None:
+Html = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="write a page, too: one file that asks nothing of the network"),
+]
+
+
+def compare(before: Before, after: After, html: Html = None) -> None:
     """Print what differs between two runs: how they were made, their results bit by bit, their scores.
 
-    Example: ensir compare runs/monday runs/today
+    Examples: ensir compare runs/monday runs/today; ensir compare runs/monday runs/today --html changes.html
     """
+    from ensir.report.compared import page
     from ensir.scoring import comparison, scores
 
-    typer.echo(f"A: {before}\nB: {after}")
     layouts = [Layout(str(folder)) for folder in (before, after)]
-    records = [_record(layout) for layout in layouts]
-    _differences(comparison.of_records(records[0]["run"], records[1]["run"]))
-    _results(comparison.of_results(records[0]["results"], records[1]["results"]))
-    read = [scores.read(layout.all_scores, layout.summary) for layout in layouts]
-    equal, changes, *only = comparison.of_scores(*read)
-    typer.echo(f"scores: {_rows(equal)} equal to the bit, {len(changes)} different")
-    _changes(changes)
-    for run, rows in zip("AB", only, strict=True):
+    one, other = (_record(layout) for layout in layouts)
+    mine, theirs = (scores.read(layout.all_scores, layout.summary) for layout in layouts)
+    found = comparison.compare((one, other), (mine, theirs))
+    typer.echo(f"A: {before}\nB: {after}")
+    _differences(found.made)
+    _results(found.results)
+    typer.echo(f"scores: {_rows(found.equal)} equal to the bit, {len(found.changes)} different")
+    _changes(found.changes)
+    for run, rows in zip("AB", (found.only_before, found.only_after), strict=True):
         if rows:
             typer.echo(f"only in {run}: {_rows(len(rows))}")
             _listed([" ".join(row) for row in rows])
+    if html:
+        with written(Place.beside(html)) as partial:
+            partial.write_text(
+                page((str(before), str(after)), (one["run"], other["run"]), found), encoding="utf-8"
+            )
+        typer.echo(f"page: {html.absolute()}")
 
 
 def _record(layout: Layout) -> dict[str, Any]:
@@ -73,6 +87,8 @@ def _changes(changes: list[Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ensir.scoring.comparison import signed
+
     if not changes:
         return
     table = Table("experiment", "test set", "method", "metric", "A", "B", "difference", "95 % interval", "n")
@@ -80,15 +96,10 @@ def _changes(changes: list[Any]) -> None:
         column.justify = "right"
     for change in changes:
         low, high = change.difference[1:]
-        interval = "–" if math.isnan(low) else f"{_signed(low)} … {_signed(high)}"
-        values = (f"{change.before:.4f}", f"{change.after:.4f}", _signed(change.difference.mean))
+        interval = "–" if math.isnan(low) else f"{signed(low)} … {signed(high)}"
+        values = (f"{change.before:.4f}", f"{change.after:.4f}", signed(change.difference.mean))
         table.add_row(*change.key, *values, interval, str(change.images))
     Console(width=max(Console().width, 110)).print(table)
-
-
-def _signed(value: float) -> str:
-    """Print a difference; of one that four decimals would not show, the order of magnitude."""
-    return f"{value:+.4f}" if abs(value) >= 5e-5 or not value else f"{value:+.0e}"
 
 
 def _listed(lines: list[str]) -> None:

@@ -45,6 +45,42 @@ class Change(NamedTuple):
     images: int
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """All that differs between two runs.
+
+    Attributes
+    ----------
+    made : list of Difference
+        How they were made.
+    results : dict
+        Counts of results by kind.
+    equal : int
+        How many rows of scores (experiment, dataset, method, metric) are equal to the bit.
+    changes : list of Change
+        The other rows that both have.
+    only_before, only_after : list of tuple
+        Rows of one run only.
+    """
+
+    made: list[Difference]
+    results: dict[str, Counts]
+    equal: int
+    changes: list[Change]
+    only_before: list[tuple[str, ...]]
+    only_after: list[tuple[str, ...]]
+
+
+def compare(records: tuple[dict[str, Any], dict[str, Any]], scores: tuple[Scores, Scores]) -> Comparison:
+    """Compare two runs by their `provenance.json` and their scores."""
+    (before, after) = records
+    return Comparison(
+        of_records(before["run"], after["run"]),
+        of_results(before["results"], after["results"]),
+        *of_scores(*scores),
+    )
+
+
 def of_records(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
     """Return what differs between the records of two runs: commit, machine, packages, configuration.
 
@@ -142,3 +178,8 @@ def of_scores(
         [key for key in one if key not in other],
         [key for key in other if key not in one],
     )
+
+
+def signed(value: float) -> str:
+    """Print a difference; of one that four decimals would not show, the order of magnitude."""
+    return f"{value:+.4f}" if abs(value) >= 5e-5 or not value else f"{value:+.0e}"

@@ -1,6 +1,6 @@
 // ── tables: filtered, sorted and copied; the rows of long ones are made as they are scrolled to ────────────────
 
-const AT_ONCE = 80;  // rows of a long table that are made at once
+const AT_ONCE = 40;  // rows of a long table that are made at once
 const MARKS = { "*": "best", _: "second" };
 
 function numberOf(text) {
