@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from ensir import registry
 from ensir.cli import app
 from ensir.config.schema import Config, Experiment
-from ensir.images import formats, image_files
+from ensir.images import image_files
 from ensir.restorers import classical
 
 ENSIR = Path(sys.executable).with_name("ensir")
@@ -354,8 +354,8 @@ PATHS = {
 LISTS = {
     "SECTIONS": [name for name in Config.model_fields if name != "results"],
     "OF_EXPERIMENTS": Experiment.model_fields,
-    "IMAGES": formats.SUFFIXES,
-    "ARRAYS": formats.SUFFIXES,
+    "IMAGES": (".png, .jpg and 25 other endings",),
+    "ARRAYS": (".png, .jpg and 25 other endings",),
     "KINDS": registry.kinds("restorers"),
     "METHODS": registry.kinds("methods"),
     "ALGORITHMS": classical.ALGORITHMS,

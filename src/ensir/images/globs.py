@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 
+from ensir.images.formats import SUFFIXES
 from ensir.images.patterns import Pattern
 
 UNREAD = (".gif", ".pam", ".pfm", ".heic", ".heif", ".hdr", ".psd")
@@ -132,22 +133,22 @@ class Files:
                 pass
         return self.scanned[folder]
 
-    def _beside(self, extensions: tuple[str, ...]) -> list[str]:
+    def _beside(self) -> list[str]:
         """Return the images that were passed over, without the ``._x.png`` files of macOS."""
-        known = (*extensions, *UNREAD)
+        known = (*SUFFIXES, *UNREAD)
         return [
             path
             for path in sorted(self.passed)
             if os.path.splitext(path)[1].lower() in known and not os.path.basename(path).startswith("._")
         ]
 
-    def beside(self, extensions: tuple[str, ...]) -> int:
+    def beside(self) -> int:
         """Return how many images were passed over."""
-        return len(self._beside(extensions))
+        return len(self._beside())
 
-    def warn(self, key: str, extensions: tuple[str, ...]) -> None:
+    def warn(self, key: str) -> None:
         """Warn once about images that the pattern passes over, and about folders that cannot be read."""
-        if passed := self._beside(extensions):
+        if passed := self._beside():
             log.warning(
                 "%s: %r passes over %d images beside those it finds, the first %s; widen it or convert them, unless "
                 "this is intended",
@@ -159,10 +160,11 @@ class Files:
         if self.closed:
             log.warning("%s: %d folders cannot be read, the first %s", key, len(self.closed), self.closed[0])
 
-    def why_none(self, extensions: tuple[str, ...]) -> str:
+    def why_none(self) -> str:
         """Say why no image was found, and what to do."""
         where = os.path.join(self.folder or "", self.pattern.text)
-        lacks = f"no image matches {where!r} (looked for {', '.join(extensions)})"
+        first, others = ", ".join(SUFFIXES[:2]), len(SUFFIXES) - 2
+        lacks = f"no image matches {where!r} (looked for {first} and {others} other endings)"
         if os.path.islink(self.base.rstrip("/")) and not os.path.exists(self.base):
             return broken(self.base.rstrip("/"))
         for escaped in self._escaped():
@@ -170,7 +172,7 @@ class Files:
                 return f"{lacks}: brackets stand for one of the characters in them; write {escaped!r}"
         if self.closed:
             return f"{lacks}: {self.closed[0]} cannot be read; change its permissions"
-        if passed := self._beside(extensions):
+        if passed := self._beside():
             return (
                 f"{lacks}; images of other names or kinds are there ({len(passed)}, the first {passed[0]}): fix the "
                 "pattern, or convert them to PNG"

@@ -39,7 +39,6 @@ def find(
     key: str,
     suffix: str = "",
     exclude: list[str] | None = None,
-    extensions: tuple[str, ...] = SUFFIXES,
     folder: str | None = None,
     unmatched_excludes: bool = False,
 ) -> Images:
@@ -64,8 +63,6 @@ def find(
         End of every file stem that is not part of the name.
     exclude : list of str
         Names (or wildcards of names) to leave out.
-    extensions : tuple of str
-        What counts as an image.
     folder : str or None
         Where the pattern begins, taken literally; None: the pattern's own fixed folder.
     unmatched_excludes : bool
@@ -88,28 +85,26 @@ def find(
         )
     files = Files(named, folder)
     excluded: dict[str, set[str]] = {name: set() for name in exclude or []}
-    images = _named(files, key, suffix, excluded, extensions)
+    images = _named(files, key, suffix, excluded)
     if not images and not any(excluded.values()):
-        raise InputError(f"{key}: {files.why_none(extensions)}")
+        raise InputError(f"{key}: {files.why_none()}")
     _check_exclude(excluded, images, key, unmatched_excludes)
     _by_form(images, key)
-    files.warn(key, extensions)
+    files.warn(key)
     ordered = Images(sorted(images.items()))
     ordered.parts, ordered.folder = named.parts, files.base
-    ordered.beside = files.beside(extensions) + len(set[str]().union(*excluded.values()))
+    ordered.beside = files.beside() + len(set[str]().union(*excluded.values()))
     return ordered
 
 
-def _named(
-    files: Files, key: str, suffix: str, excluded: dict[str, set[str]], extensions: tuple[str, ...]
-) -> dict[str, str]:
+def _named(files: Files, key: str, suffix: str, excluded: dict[str, set[str]]) -> dict[str, str]:
     """Return the images among the files of a pattern, by name, and add the names left out to `excluded`."""
     named, images = files.pattern, dict[str, str]()
     for path, relative, entry in files:
         extension = os.path.splitext(relative)[1].lower()
         if extension in UNREAD:
             files.passed.append(path)
-        if extension not in extensions or not (entry.is_symlink() or entry.is_file()):
+        if extension not in SUFFIXES or not (entry.is_symlink() or entry.is_file()):
             continue
         name = _name(files, path, relative, suffix)
         if name is None:

@@ -130,7 +130,10 @@ class Plan:
     def _grey(self, dataset: str) -> str | None:
         """Return a grey image of a dataset that holds colour images, too, and does not say what to do; else None."""
         section = self.config.datasets[dataset]
-        images = self.targets(dataset) if self.has_targets(dataset) else self.inputs(dataset)
+        try:
+            images = self.targets(dataset) if self.has_targets(dataset) else self.inputs(dataset)
+        except InputError:  # reported where they are listed
+            return None
         files = [file for file in images.values() if file]
         if getattr(section, "grey", "refuse") is not None or not (found := first_grey(files, section.header)):
             return None
