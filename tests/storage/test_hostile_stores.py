@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,6 +79,16 @@ def grows(publisher: Publisher, name: str, size: int) -> None:
         file.truncate(size)
 
 
+def leads(publisher: Publisher, name: str, target: str) -> None:
+    """Put a link, or a pipe, in the place of an object; what a link leads to may have the right digest."""
+    path = publisher.folder / publisher.part / name
+    path.rename(publisher.folder.parent / "elsewhere")
+    if target:
+        path.symlink_to(target)
+    else:
+        os.mkfifo(path)
+
+
 HARM: dict[str, tuple[Callable[[Publisher], object], str]] = {
     "a bomb": (inflates, "codecs"),
     "a header of Blosc": (claims_to_unpack, "unpacked, has 2,147,479,552 bytes or more"),
@@ -97,6 +108,9 @@ HARM: dict[str, tuple[Callable[[Publisher], object], str]] = {
     "deep metadata": (lambda p: p.replace("value/zarr.json", b"[" * 10**5), "recursion"),
     "a large chunk": (lambda p: grows(p, "value/c/0/0", 2**40), "1,099,511,627,776 bytes or more"),
     "large metadata": (lambda p: grows(p, "value/zarr.json", 2**40), "1,099,511,627,776 bytes or more"),
+    "a link out": (lambda p: leads(p, "value/c/0/0", "../../../../../elsewhere"), "a link to what is not in the store"),
+    "a link to a device": (lambda p: leads(p, "../zarr.json", "/dev/zero"), "a link to what is not in the store"),
+    "a pipe": (lambda p: leads(p, "value/zarr.json", ""), "is no file"),
     "a large root": (lambda p: grows(p, "../zarr.json", 3 * 2**30), "3,221,225,472 bytes or more"),
     "many texts": (lambda p: p.chunk("digest", struct.pack("<I", 2**32 - 1)), "claims more texts"),
     "a short chunk": (lambda p: p.replace("digest/c/0", b"x"), "no chunk of this version"),

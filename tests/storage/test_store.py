@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 import subprocess
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from ensir.errors import InputError
 from ensir.networks import named_weights
 from ensir.stages import seal
-from ensir.storage import digests, origin, reading, verification, writing
+from ensir.storage import digests, failures, origin, reading, verification, writing
 from ensir.storage.atomic import locked, vouch, written
 from ensir.storage.layout import Layout, Place
 
@@ -244,6 +245,18 @@ def test_a_copy_by_hard_links_is_written_to_without_the_original(layout: Layout,
     assert reading.Part(a).image("image0").shape == (50, 60, 3)
     for one in (layout, copied):
         assert not any(found.problems for found in verification.verify(one.root, one))
+
+
+def test_a_store_on_another_disk_is_told(layout: Layout, tmp_path: Path):
+    """A rename is what makes results appear whole, and none leads to another file system."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if os.stat(other).st_dev == os.stat(tmp_path).st_dev:
+            pytest.skip("needs two file systems")
+        Path(layout.root).mkdir()
+        Path(layout.root, "predictions").symlink_to(other)
+        with pytest.raises(OSError, match="cross-device") as raised:
+            write_part(place_of(layout), some_images([(3, 3)]))
+    assert "keep all of a results folder on one file system" in str(failures.described(raised.value))
 
 
 def test_something_else_is_no_part(tmp_path: Path):

@@ -110,6 +110,48 @@ def test_nobody_works(monkeypatch: pytest.MonkeyPatch, listening: bool, problem:
             pass
 
 
+OTHERS = """
+import sys, tempfile, pathlib
+from distributed import LocalCluster
+import distributed.versions
+from ensir.storage import provenance
+
+told = distributed.versions.get_package_info
+
+def older(packages):
+    "What a worker with an older NumPy tells."
+    return told(packages) | ({"numpy": "1.26.4"} if sys.argv[1] == "numpy" else {})
+
+if __name__ == "__main__":
+    distributed.versions.get_package_info = older
+    if sys.argv[1] == "source":
+        provenance.COUNTED = ("arithmetic",)
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=":0", protocol="tcp") as cluster:
+        print(cluster.scheduler_address, flush=True)
+        input()
+"""
+
+
+@pytest.mark.parametrize(
+    ("differs", "said"),
+    [("numpy", "has numpy 1.26.4, and this run "), ("source", "has another source of ensir; ")],
+)
+def test_workers_of_another_version(differs: str, said: str, repository: Path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", OTHERS, differs],
+        env={**os.environ, "PYTHONPATH": str(repository / "src")},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout
+    address = process.stdout.readline().strip()
+    with (
+        pytest.raises(InputError, match=f"dask.scheduler: the worker tcp://.* {said}"),
+        workers.open_workers({"scheduler": address}),
+    ):
+        pass
+    process.communicate("\n")
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_no_more_threads_than_are_given(threads: int):
     running, most, lock = 0, 0, threading.Lock()

@@ -5,6 +5,7 @@ No result depends on it: workers return sums of integers, or images in order.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import tempfile
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ensir.errors import InputError
 from ensir.execution.stopping import ignore_interrupts
+from ensir.storage import provenance
 
 if TYPE_CHECKING:
     from ensir.storage.progress import Progress
@@ -23,6 +25,14 @@ WAITING = ("waiting", "queued", "no-worker", "processing")  # states of Dask tas
 SECONDS_FOR_AN_ANSWER = 30
 SECONDS_BETWEEN_POLLS = 1
 TRIES = 5
+COMPARED = (
+    "python",
+    "dask",
+    "distributed",
+    "cloudpickle",
+    "numpy",
+    "zarr",
+)  # of a scheduler: the first three
 AHEAD = 2  # items per thread of the workers that are submitted at once, so that the rest takes no memory
 log = logging.getLogger(__name__)
 
@@ -138,6 +148,13 @@ def _distributed(address: Any) -> Iterator[DistributedWorkers]:
             f"dask.scheduler: {address} does not answer; start it with `dask scheduler`, or fix the address"
         ) from error
     with client:
+        try:
+            client.wait_for_workers(1, timeout=SECONDS_FOR_AN_ANSWER if isinstance(address, str) else None)
+        except TimeoutError as error:
+            raise InputError(
+                f"dask.scheduler: {address} has no workers; start some with `dask worker {address}`"
+            ) from error
+        _check_versions(client)
         log.info("dashboard of the workers: %s", client.dashboard_link)
         for tries_left in reversed(range(TRIES)):
             try:
@@ -146,13 +163,43 @@ def _distributed(address: Any) -> Iterator[DistributedWorkers]:
             except CommClosedError:  # a worker died meanwhile
                 if not tries_left:
                     raise
-        try:
-            client.wait_for_workers(1, timeout=SECONDS_FOR_AN_ANSWER if isinstance(address, str) else None)
-        except TimeoutError as error:
-            raise InputError(
-                f"dask.scheduler: {address} has no workers; start some with `dask worker {address}`"
-            ) from error
         yield DistributedWorkers(client)
+
+
+def _check_versions(client: Any) -> None:
+    """Compare what the scheduler and its workers run with what this process does.
+
+    Raises
+    ------
+    InputError
+        Another version of Python or of a library, or another source of ours: none would fail with certainty, and
+        results would not be what they say they are.
+    """
+    fix = "start the scheduler and its workers in the environment of this run"
+    found = client.get_versions(packages=["zarr"])
+    of_workers = {f"the worker {address}": told for address, told in found["workers"].items()}
+    for who, told in {"the scheduler": found["scheduler"], **of_workers}.items():
+        for package in COMPARED if who in of_workers else COMPARED[:3]:
+            theirs, ours = (_version(each["packages"], package) for each in (told, found["client"]))
+            if theirs != ours:
+                raise InputError(f"dask.scheduler: {who} has {package} {theirs}, and this run {ours}; {fix}")
+    for address, source in client.run(_source, on_error="return").items():
+        if source != _source():
+            what = "does not find ensir" if isinstance(source, ImportError) else "has another source of ensir"
+            raise InputError(f"dask.scheduler: the worker {address} {what}; {fix}")
+
+
+def _version(packages: dict[str, str | None], package: str) -> str | None:
+    """Return the version of a package; of Python, major and minor."""
+    version = packages.get(package)
+    return ".".join(version.split(".")[:2]) if version and package == "python" else version
+
+
+def _source() -> str:
+    """Return a digest of our source, as far as workers may run it."""
+    folders = (provenance.PACKAGE / name for name in (*provenance.COUNTED, "storage"))
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @contextmanager

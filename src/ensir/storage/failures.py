@@ -25,6 +25,7 @@ FIXES = {
     errno.ELOOP: "fix its symbolic links",
     errno.EMFILE: "allow more open files (`ulimit -n`)",
     errno.EIO: "check the disk and its connection",
+    errno.EXDEV: "keep all of a results folder on one file system (`results`, or `--results`, may name any folder)",
 }
 NO_THREADS = re.compile(
     r"can't start new thread|can't spawn worker thread"

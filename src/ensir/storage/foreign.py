@@ -5,6 +5,7 @@ A publisher's digests prove that nothing has changed on the way. They do not pro
 
 from __future__ import annotations
 
+import os
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -47,6 +48,25 @@ def bounded(size: int, most: int, key: str) -> None:
         raise TooLarge(f"{key} has {size:,} bytes or more, and at most {most:,} are read")
 
 
+def _check_place(objects: ObjectStore, key: str) -> None:
+    """Check that an object in a folder is a file in that folder: no link out of it, and no pipe or device.
+
+    Raises
+    ------
+    NotAccepted
+    """
+    from obstore.store import LocalStore
+
+    if not isinstance(objects, LocalStore):
+        return
+    folder = os.path.realpath(objects.prefix or os.sep)
+    place = os.path.realpath(os.path.join(folder, key))
+    if os.path.commonpath([folder, place]) != folder:
+        raise NotAccepted(f"{key} is a link to what is not in the store")
+    if os.path.exists(place) and not os.path.isfile(place):
+        raise NotAccepted(f"{key} is no file")
+
+
 def read(objects: ObjectStore, key: str, most: int = OBJECT_BYTES) -> bytes:
     """Read a whole object, but no more bytes than are accepted, whatever its server says.
 
@@ -54,10 +74,12 @@ def read(objects: ObjectStore, key: str, most: int = OBJECT_BYTES) -> bytes:
     ------
     FileNotFoundError
         There is none.
-    TooLarge
+    NotAccepted
+        It is too large, or elsewhere.
     """
     import obstore
 
+    _check_place(objects, key)
     result = obstore.get(objects, key)
     bounded(result.meta["size"], most, key)
     content = bytearray()
@@ -71,6 +93,7 @@ async def read_async(objects: ObjectStore, key: str, most: int = OBJECT_BYTES) -
     """Read a whole object; see `read`."""
     import obstore
 
+    _check_place(objects, key)
     result = await obstore.get_async(objects, key)
     bounded(result.meta["size"], most, key)
     content = bytearray()

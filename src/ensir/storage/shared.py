@@ -92,13 +92,13 @@ def get(objects: ObjectStore, key: str, location: str, most: int = foreign.OBJEC
     FileNotFoundError
         There is none.
     InputError
-        It cannot be read, or is larger than any that this version writes.
+        It cannot be read, is larger than any that this version writes, or is no file of the store.
     """
     try:
         return foreign.read(objects, key, most)
     except FileNotFoundError:
         raise
-    except foreign.TooLarge as error:
+    except foreign.NotAccepted as error:
         raise InputError(f"{location}: {error}; {NOT_OURS}") from error
     except Exception as error:
         raise InputError(
