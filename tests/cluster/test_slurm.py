@@ -16,6 +16,9 @@ from slurm import NODES, Slurm, job_of, missing
 from stops import Stops, is_stopped
 from workflow.conftest import REPOSITORY, Run, copy_repository, prepare  # tests/workflow
 
+from ensir.storage import verification
+from ensir.storage.layout import Layout
+
 GROUPS = ("ingest", "predict", "fit", "weights", "fuse", "score")
 
 
@@ -146,3 +149,22 @@ def test_dask_workers_under_slurm(slurm: Slurm, tmp_path: Path, repository: Path
     ended = {job["JobId"]: job for job in slurm.completed() if job["Name"] == "dask-worker"}
     assert ended[job]["JobState"] == "FAILED"
     assert len(ended) >= 2
+
+
+@pytest.mark.cluster
+def test_what_is_lost_is_made_again(slurm: Slurm, tmp_path: Path, repository: Path):
+    """A part of a dataset that is gone, and statistics that are damaged: those again, on the nodes, and nothing else."""
+    cluster = OnSlurm(prepare(tmp_path / "run", repository).folder, repository)
+    cluster.run("--", "luts")
+    before, done = cluster.digests(), len(slurm.completed())
+    results = cluster.folder / "results"
+    part = next((results / "datasets/ref.zarr").glob("[0-9a-f]*/"))
+    shutil.rmtree(part)
+    counts = results / "statistics/one/bins.zarr/count/c/0"
+    counts.write_bytes(bytes(counts.stat().st_size))
+    shown = cluster.run("--logger", "ensir", "--", "luts")
+    assert re.findall(r"^\d+/\d+ (\w+) (?:\S+ )*?\d+\.\d s$", shown, re.MULTILINE) == []
+    assert cluster.digests() == before
+    assert len(slurm.completed()) == done + 2
+    assert cluster.planned("luts") == []
+    assert not any(found.problems for found in verification.verify(results, Layout(str(results))))

@@ -184,6 +184,12 @@ def evil_size(model: Any) -> None:
     )
 
 
+def endless_size(model: Any) -> None:
+    model["graph_module"]["graph"]["tensor_values"]["x"]["sizes"][2]["as_expr"]["expr_str"] = (
+        "Pow(9, Pow(9, 9))"
+    )
+
+
 def evil_size_of_metadata(model: Any) -> None:
     evil_size(model)
     values = model["graph_module"]["graph"]["tensor_values"]
@@ -211,6 +217,7 @@ ATTACKS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
         in_json(lambda m: nodes(m)[0].update(target="torch.ops.aten.from_file.default")),
     ),
     "size": ("models/model.json", in_json(evil_size)),
+    "size without end": ("models/model.json", in_json(endless_size)),
     "size of a tensor called metadata": ("models/model.json", in_json(evil_size_of_metadata)),
     "name": ("models/model.json", in_json(lambda model: nodes(model)[0].update(name="x'] or print('"))),
     "tree": ("models/model.json", in_json(evil_tree)),

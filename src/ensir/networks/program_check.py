@@ -7,6 +7,7 @@ and of arithmetic on sizes, with plain tensors. Everything else is refused, whet
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
@@ -37,6 +38,7 @@ ALLOWED = {
     "in_spec": (TREE, "takes"),
     "out_spec": (TREE, "makes"),
 }
+LONGEST_SIZE, MOST_POWERS, EXPONENTS = 10_000, 6, range(-2, 5)
 NOT_RUN = ("metadata", "guards_code")  # texts for people, or that are not evaluated here
 
 
@@ -88,5 +90,38 @@ def _problems(value: Any, key: str) -> Iterator[str]:
         yield "it holds pickled objects"
     elif isinstance(value, str):
         allowed, what = ALLOWED.get(key, (WORD, "holds the text"))
-        if not allowed.fullmatch(value):
+        if not allowed.fullmatch(value) or (key == "expr_str" and not _is_quickly_computed(value)):
             yield f"it {what} {value[:80]!r}"
+
+
+def _is_quickly_computed(size: str) -> bool:
+    """Return whether the powers in a size are few and small: 9 to the power of 9 to the power of 9 takes forever."""
+    try:
+        tree = ast.parse(size, mode="eval") if len(size) <= LONGEST_SIZE else None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    powers = (
+        [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node) == "Pow"]
+        if tree
+        else []
+    )
+    return (
+        tree is not None
+        and len(powers) <= MOST_POWERS
+        and all(len(power.args) == 2 and _number(power.args[1]) in EXPONENTS for power in powers)
+        and not any(isinstance(node, ast.Pow) for node in ast.walk(tree))
+    )
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def _number(node: ast.expr) -> Any:
+    """Return a number that is written `2`, `-1`, `Integer(2)` or `Integer(-1)`; None for others."""
+    if isinstance(node, ast.Call) and _name(node) == "Integer" and len(node.args) == 1:
+        node = node.args[0]
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
