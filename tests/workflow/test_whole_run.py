@@ -80,12 +80,19 @@ def test_everything_is_verified(published: Run):
 
 
 def test_png_files_and_depth(fresh: Run):
-    """The same images with 16 bits give the same results; PNG files are the rounded fused images."""
+    """The same images with 16 bits give the same results; PNG files are the rounded fused images.
+
+    Images of one channel, and a reference of one image.
+    """
     write_dataset(fresh.folder, "test", ["sub/t4"], {"a": 6, "b": 9})
+    for file in fresh.folder.glob("ref/**/r[23].png"):
+        file.unlink()
     for name in ("ref", "test"):
         for file in (fresh.folder / name).glob("**/*.png"):
             wide = fresh.folder / f"{name}16" / file.relative_to(fresh.folder / name)
-            image_files.write(wide, image_files.read(str(file)).astype(np.uint16) * 257)
+            grey = image_files.read(str(file))[..., :1]
+            image_files.write(file, grey)
+            image_files.write(wide, grey.astype(np.uint16) * 257)
     names = ("ref", "test", "ref16", "test16")
     fresh.config = {
         "datasets": {name: {"kind": "folder", "target": f"{name}/gt/**/*.png"} for name in names},
