@@ -81,17 +81,21 @@ class RunProgress:
     finished: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     began: float | None = None
+    _targets: tuple[str, ...] = TARGETS
     _seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def plan(self, counts: dict[str, int], targets: tuple[str, ...] = TARGETS) -> None:
         """Take how many jobs of each rule there will be; `targets` do nothing and are not counted."""
-        self.planned = {rule: n for rule, n in counts.items() if rule != "total" and rule not in targets}
+        self._targets = (*targets, "total")
+        self.planned = {rule: n for rule, n in counts.items() if rule not in self._targets}
 
     def start(self, number: int, job: Job) -> None:
-        """A job began."""
-        if job.rule in self.planned:
+        """A job began; it may be one that was not known before a checkpoint."""
+        if self.planned and job.rule not in self._targets:
             self.began = job.began if self.began is None else self.began
             self.running[number] = job
+            known = self.finished[job.rule] + sum(other.rule == job.rule for other in self.running.values())
+            self.planned[job.rule] = max(self.planned.get(job.rule, 0), known)
 
     def finish(self, number: int, now: float) -> Job | None:
         """A job ended well; return it, or None for one that is not counted."""

@@ -88,6 +88,18 @@ def test_a_line_for_each_finished_job(feed: Feed):
     assert feed.shown() == [" 1/10 score a on set5 0.0 s", "1 of 10 jobs in 0:00"]
 
 
+def test_jobs_that_were_not_known_before_a_checkpoint(feed: Feed):
+    """They are shown and counted, whether there were jobs of their rule before or not; targets are neither."""
+    for number, rule in enumerate(("merge", "mine", "mine", "all")):
+        feed(LogEvent.JOB_INFO, jobid=number, rule_name=rule, rule_msg=f"{rule} {number}", log=[])
+        feed(LogEvent.JOB_FINISHED, job_id=number)
+    assert [line.rpartition(" 0.0 s")[0] for line in feed.shown()] == [
+        " 1/11 merge 0",
+        " 2/11 mine 1",
+        " 3/12 mine 2",
+    ]
+
+
 def test_an_error_is_one_line_with_the_log(feed: Feed):
     (feed.folder / "score.log").write_text("that of an earlier run\n")
     feed.begin(7, "score a on set5", "score.log")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import h5netcdf
 import pytest
 from conftest import Run
 from typer.testing import CliRunner
@@ -19,7 +23,7 @@ from ensir.planning.jobs import jobs
 from ensir.planning.lost import Lost
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
-from ensir.storage import verification
+from ensir.storage import digests, verification
 from ensir.storage.layout import Layout
 
 PART = "predictions/test/a.zarr/*[0-9a-f]"  # and not the seal
@@ -42,6 +46,12 @@ def the(run: Run, pattern: str) -> Path:
 def lost() -> list[list[str]]:
     reads = Reads(Plan(reading.load("config.yaml")))
     return Lost(reads).levels("all", reads.targets.all())
+
+
+def remembered(result: str) -> SimpleNamespace | None:
+    """Return what Snakemake keeps of a job, as it does."""
+    kept = Path(".snakemake/metadata", base64.b64encode(result.encode()).decode())
+    return SimpleNamespace(**json.loads(kept.read_text())) if kept.exists() else None
 
 
 def delete(path: Path) -> None:
@@ -96,6 +106,42 @@ def test_planning_notices_what_is_missing_or_damaged(run: Run, kind: str, damage
     assert (str(result) in found) != (is_target and damage is delete)
     (finding,) = [one for one in verification.verify("results", Layout()) if one.problems]
     assert finding.result == result
+
+
+def test_a_backup_that_was_put_back_is_noticed(run: Run):
+    """Another LUT with its digest, both whole: what was made of it is made again, too, for that may be another as well."""
+    reads = Reads(Plan(reading.load("config.yaml")))
+
+    def found() -> list[list[str]]:
+        return Lost(reads, remembered=remembered).levels("all", reads.targets.all())
+
+    assert found() == []
+    lut = Path("results/luts/one/ensir.lut")
+    digest, dates = Path(Layout().digest(str(lut))), lut.stat()
+    with h5netcdf.File(lut, "a") as file:
+        file.attrs["comment"] = "an older one"
+    digest.write_text(digests.digests(lut))
+    for file in (lut, digest):
+        os.utime(file, ns=(dates.st_atime_ns, dates.st_mtime_ns))
+    assert lost() == []  # each is what it says it is
+    (first, *others) = found()
+    assert first == [str(lut)]
+    kinds = {result.split("/")[1] for level in others for result in level}
+    assert kinds == {
+        "fused",
+        "seconds",
+        "scores",
+        "scores.csv",
+        "summary.csv",
+        "tables",
+        "report.html",
+        "provenance.json",
+    }
+
+    made = remembered(str(digest))
+    later = Path(".snakemake/metadata", base64.b64encode(str(digest).encode()).decode())
+    later.write_text(json.dumps({**vars(made), "starttime": time.time()}))  # as after a run that was killed
+    assert found() == []
 
 
 @pytest.mark.parametrize("gone", ["digest", "part and digest", "all that tells of it but the last run"])

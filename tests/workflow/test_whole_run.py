@@ -131,7 +131,7 @@ def test_png_files_and_depth(fresh: Run):
             if "seconds" not in row["metric"]:
                 scores[int(row["experiment"].removeprefix("bits"))][key] = float(row["value"])
     assert len(scores[8]) == 3 * 4 * 2
-    assert scores[16] == pytest.approx(scores[8], abs=1e-4)
+    assert scores[16] == pytest.approx(scores[8], abs=5e-4)  # fused images are stored within 0.01 levels
     assert fresh.planned() == []
 
 

@@ -49,7 +49,11 @@ reads = Reads(plan)
 figure_reads = FigureReads(reads)
 report_reads = ReportReads(reads)
 made_of = MadeOf(reads)
-lost = Lost(reads, lambda results: workflow.persistence._filter_incomplete_keys(results))
+lost = Lost(
+    reads,
+    lambda results: workflow.persistence._filter_incomplete_keys(results),
+    lambda result: workflow.persistence._read_record(result),
+)
 memory = Memory(plan)
 
 # With --sdm conda, an environment holds the libraries; the package itself is the one that plans. Where that is installed

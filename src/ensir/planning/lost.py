@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ensir.planning.jobs import Job, jobs
 from ensir.planning.reads import Reads
@@ -38,6 +38,20 @@ class State(NamedTuple):
     was_made: bool
 
 
+class Remembered(Protocol):
+    """What Snakemake keeps of a job, in the working directory.
+
+    Attributes
+    ----------
+    starttime : float or None
+    input_checksums : dict or None
+        SHA-256 of what the job has read, by path.
+    """
+
+    starttime: float | None
+    input_checksums: dict[str, str] | None
+
+
 class Lost:
     """What is missing or damaged of what targets are made of.
 
@@ -46,10 +60,18 @@ class Lost:
     reads : Reads
     unfinished : callable
         Returns which of some results Snakemake was making when it was killed, though a job may have finished them.
+    remembered : callable
+        Returns what Snakemake keeps of the job that has made a result; None where that is nothing.
     """
 
-    def __init__(self, reads: Reads, unfinished: Callable[[list[str]], set[str]] = lambda results: set()):
+    def __init__(
+        self,
+        reads: Reads,
+        unfinished: Callable[[list[str]], set[str]] = lambda results: set(),
+        remembered: Callable[[str], Remembered | None] = lambda result: None,
+    ):
         self.reads, self.layout, self.unfinished = reads, reads.layout, unfinished
+        self.remembered = remembered
         self._left = READ_AT_MOST
         self._sealed = cache(known.sealed)
         self._levels: dict[str, list[list[str]]] = {}
@@ -81,16 +103,21 @@ class Lost:
             for number, states in enumerate(self._states)
             if any(state.was_made and not (state.there and state.sound) for state in states.values())
         ]
-        if not damaged:
+        put_back = self._put_back()
+        if not damaged and not put_back:
             return []
         unfinished = self.unfinished(
             list(self._maker)
         )  # Snakemake asks for these once only, before all is known
-        damaged = sorted({*damaged, *(self._maker[result] for result in unfinished)})
         readers: dict[int, list[int]] = {}
         for number, upstream in enumerate(self._upstream):
             for maker in upstream:
                 readers.setdefault(maker, []).append(number)
+        for (
+            number
+        ) in put_back:  # grows inside the loop: what was made of it may be of today, or have come with it
+            put_back += [reader for reader in readers.get(number, []) if reader not in put_back]
+        damaged = sorted({*damaged, *put_back, *(self._maker[result] for result in unfinished)})
 
         @cache
         def comes_by_itself(number: int) -> bool:
@@ -166,6 +193,32 @@ class Lost:
             return State(False, False, there or was_made or self._is_known(result))
         from_before = there and not was_made  # the digests of such results
         return State(there, from_before, there or was_made)
+
+    def _put_back(self) -> list[int]:
+        """Return the jobs with results that are others than the last run saw, though no later job has made them.
+
+        They come from a backup, say, with digests of their own, and may be of other settings.
+        """
+        seen: dict[str, tuple[str, float]] = {}
+        for collected in (self.layout.all_scores, self.layout.provenance):
+            last = self.remembered(collected)
+            if last and last.starttime and last.input_checksums:
+                seen |= {file: (sha, last.starttime) for file, sha in last.input_checksums.items()}
+
+        def is_another(file: str) -> bool:
+            if file not in seen or not os.path.exists(file):
+                return False
+            checksum, time = seen[file]
+            if digests.sha256(file) == checksum.removeprefix("sha256:"):
+                return False
+            made = self.remembered(file)
+            return bool(made and made.starttime and made.starttime < time)
+
+        return [
+            number
+            for number, job in enumerate(self._jobs)
+            if any(is_another(result) or is_another(self.layout.digest(result)) for result in job.results)
+        ]
 
     def _is_known(self, result: str) -> bool:
         """Return whether a seal or the record of the last run names a result."""
