@@ -164,7 +164,7 @@ def test_what_is_lost_is_made_again(slurm: Slurm, tmp_path: Path, repository: Pa
     counts.write_bytes(bytes(counts.stat().st_size))
     shown = cluster.run("--logger", "ensir", "--", "luts")
     made = re.findall(r"^\d+/\d+ (\w+) .*\d s$", shown, re.MULTILINE)
-    assert sorted(set(made)) == ["count", "ingest", "list"], shown
+    assert sorted(set(made)) == ["ingest", "list", "partition"], shown
     assert cluster.digests() == before
     assert len(slurm.completed()) == done + 2
     assert cluster.planned("luts") == []
