@@ -74,7 +74,7 @@ def test_a_score_says_how_images_were_compared(folder: Path):
     assert output.splitlines()[0].strip() == "luma (BT.601), without a border of 4 pixels"
     assert "SSIM" in output
     assert "PSNR" not in output
-    error = "error: --metrics psnr,mine: no metric 'mine'; allowed: ciede2000, gmsd, lpips, psnr, psnr_y, ssim, ssim_y\n"
+    error = "error: --metrics psnr,mine: no metric 'mine'; allowed: ciede2000, gmsd, lpips, ms_ssim, psnr, psnr_y, ssim, ssim_y\n"
     assert score(folder, "--metrics", "psnr,mine", code=2).stderr == error
 
 

@@ -224,7 +224,7 @@ WRONG: dict[str, tuple] = {
     ),
     "unknown metric": (
         [("crop: 0", "crop: 0, metrics: [psnr, sism]")],
-        'experiments.one.score.metrics: ["psnr", "sism"] is wrong; allowed: list of ciede2000, gmsd, lpips, psnr, psnr_y, ssim, ssim_y; or named sections, your own metrics among them, at least 1',
+        'experiments.one.score.metrics: ["psnr", "sism"] is wrong; allowed: list of ciede2000, gmsd, lpips, ms_ssim, psnr, psnr_y, ssim, ssim_y; or named sections, your own metrics among them, at least 1',
     ),
     "unknown algorithm": (
         [("tv_chambolle", "tv_chambole")],

@@ -164,7 +164,7 @@ WRONG = [
     (
         "experiments.folders.score.metrics",
         ["psnrr"],
-        '["psnrr"] is wrong; allowed: list of ciede2000, gmsd, lpips, psnr, psnr_y, ssim, ssim_y; or named sections, your own metrics among them, at least 1',
+        '["psnrr"] is wrong; allowed: list of ciede2000, gmsd, lpips, ms_ssim, psnr, psnr_y, ssim, ssim_y; or named sections, your own metrics among them, at least 1',
     ),
     (
         "experiments.denoise.methods.ensir.bin_width",

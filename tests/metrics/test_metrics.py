@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from skimage.measure import block_reduce
+from skimage.metrics import structural_similarity
 
 from ensir import registry
+from ensir.datasets.photos import photograph
+from ensir.errors import InputError
 from ensir.images.colours import luma
 from ensir.images.similarity import psnr, ssim
+from ensir.metrics import dists
 from ensir.stages.score import compare
 
 
@@ -69,6 +77,97 @@ def test_gmsd_is_as_defined(channels: int):
     expected = (((similarity - similarity.mean()) ** 2).sum() / (similarity.size - 1)) ** 0.5
     assert measured("gmsd", *pair) == pytest.approx(expected, rel=1e-9)
     assert measured("gmsd", pair[0], pair[0]) == 0
+
+
+def photographs(noise: float, size: tuple[int, int] = (201, 239)) -> tuple[np.ndarray, np.ndarray]:
+    target = photograph("chelsea", None)[: size[0], : size[1]].astype(float)
+    return target, np.clip(target + np.random.default_rng(2).normal(0, noise, target.shape), 0, 255)
+
+
+def test_ms_ssim_is_that_of_another_library():
+    """scikit-image has no MS-SSIM, but its SSIM without the luminance, where K1 is huge, is a factor of it."""
+    target, result = photographs(20)
+    products = []
+    for c in range(3):
+        y, x, product = target[..., c], result[..., c], 1.0
+        for scale, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+            if scale:
+                y, x = (
+                    block_reduce(image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2], (2, 2), np.mean)
+                    for image in (y, x)
+                )
+            options = {
+                "gaussian_weights": True,
+                "sigma": 1.5,
+                "use_sample_covariance": False,
+                "data_range": 255,
+            }
+            product *= structural_similarity(y, x, K1=0.01 if scale == 4 else 1e7, **options) ** weight
+        products.append(product)
+    assert measured("ms_ssim", target, result) == pytest.approx(np.mean(products), abs=1e-9)
+    assert measured("ms_ssim", target, target) == 1
+    assert measured("ms_ssim", target, 255 - target) == 0  # contrast and structure below zero
+
+
+def narrow_weights(folder: Path) -> dict[str, str]:
+    """Write a VGG16 of a few features with random weights, and random weights of DISTS."""
+    torch.manual_seed(0)
+    widths = iter([3, 4, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 8])
+    vgg, last = {}, next(widths)
+    for stage in dists.STAGES:
+        for layer in stage:
+            convolution = torch.nn.Conv2d(last, last := next(widths), 3)
+            vgg |= {f"features.{layer}.{name}": value for name, value in convolution.state_dict().items()}
+    mixed = {name: torch.rand(1, 3 + 4 + 5 + 6 + 7 + 8, 1, 1) for name in ("alpha", "beta")}
+    torch.save(vgg, folder / "vgg.pth")
+    torch.save(mixed, folder / "dists.pt")
+    return {"kind": "dists", "vgg": str(folder / "vgg.pth"), "weights": str(folder / "dists.pt")}
+
+
+def test_dists_is_as_defined(tmp_path: Path):
+    """In NumPy, as the paper writes it, of the features that the package computes."""
+    settings = narrow_weights(tmp_path)
+    target, result = photographs(20, (40, 56))
+    vgg, alpha, beta = dists._weights(settings["vgg"], settings["weights"])
+    features = [
+        [
+            of.numpy()[0]
+            for of in dists._features(torch.from_numpy(np.float32(image / 255)).permute(2, 0, 1)[None], vgg)
+        ]
+        for image in (target, result)
+    ]
+    assert [of.shape for of in features[0]] == [
+        (3, 40, 56),
+        (4, 40, 56),
+        (5, 20, 28),
+        (6, 10, 14),
+        (7, 5, 7),
+        (8, 3, 4),
+    ]
+    total, weights = 0.0, zip(alpha.numpy(), beta.numpy(), strict=True)
+    for one, other in zip(*features, strict=True):
+        for y, x, (a, b) in zip(one, other, weights, strict=False):
+            texture = (2 * y.mean() * x.mean() + 1e-6) / (y.mean() ** 2 + x.mean() ** 2 + 1e-6)
+            covariance = ((y - y.mean()) * (x - x.mean())).mean()
+            total += a * texture + b * (2 * covariance + 1e-6) / (y.var() + x.var() + 1e-6)
+    value = registry.module("metrics", "dists").measure(target, result, settings)
+    assert value == pytest.approx(1 - total / (alpha.sum() + beta.sum()).item(), abs=1e-5)
+    assert registry.module("metrics", "dists").measure(target, target, settings) == pytest.approx(0, abs=1e-5)
+
+
+def test_dists_needs_its_weights(tmp_path: Path):
+    settings = narrow_weights(tmp_path)
+    section = registry.section("metrics", "dists").model_validate(settings)
+    before = section.traced["digests"]
+    torch.save({"alpha": torch.rand(9), "beta": torch.rand(9)}, tmp_path / "dists.pt")
+    assert section.traced["digests"] != before  # other weights are other scores
+    dists._weights.cache_clear()
+    with pytest.raises(InputError, match=r"dists.pt: weighs 9 features, and .*vgg.pth with the image has 33"):
+        registry.module("metrics", "dists").measure(*images(), settings)
+    with pytest.raises(
+        InputError, match=r"dists.pt: is no VGG16 of torchvision's: it has no features.0.weight"
+    ):
+        registry.module("metrics", "dists").measure(*images(), {**settings, "vgg": settings["weights"]})
 
 
 @pytest.mark.parametrize("metric", ["psnr_y", "ssim_y", "gmsd", "ciede2000"])

@@ -120,6 +120,12 @@ def _check_experiment(key: str, experiment: dict[str, Any], context: Context) ->
                     datasets={dataset: datasets[dataset] for dataset in used if dataset in datasets},
                 )
             )
+    score = experiment.get("score")
+    for name, metric in sections(score if isinstance(score, dict) else {}, "metrics").items():
+        if kind := _class("metrics", metric.get("kind", name)):
+            yield from kind.check(
+                replace(context, key=f"{key}.score.metrics.{name}", section=metric, experiments=[experiment])
+            )
     yield from _check_sweep(key, experiment)
     yield from _check_finest(key, experiment)
     if isinstance(figures := experiment.get("figures"), dict):

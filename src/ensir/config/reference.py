@@ -138,7 +138,8 @@ def _metrics_schema(named: dict[str, Any]) -> dict[str, Any]:
     sections = {
         "type": named.pop("type"),
         "propertyNames": {"pattern": pattern},
-        "properties": _empty_allowed({name: kinds[name] for name in schema.NAMED_METRICS}),
+        "properties": {name: {"$ref": kinds[name]} for name in schema.METRICS}
+        | _empty_allowed({name: kinds[name] for name in schema.NAMED_METRICS}),
         "additionalProperties": {"anyOf": own_or_named},
         "minProperties": 1,
     }

@@ -29,7 +29,12 @@ else:
         registry.any_of, ("datasets", "restorers", "methods", "metrics")
     )
 DEFAULT_METRICS = ("psnr", "ssim")
-NAMED_METRICS = [kind for kind in registry.kinds("metrics") if kind != "function"]  # need no options
+METRICS = {kind: section for kind, section in registry.sections("metrics").items() if kind != "function"}
+NAMED_METRICS = [
+    kind
+    for kind, section in METRICS.items()
+    if not any(field.is_required() for field in section.model_fields.values())
+]  # need no options
 
 
 def _swept() -> dict[str, Any]:
@@ -54,7 +59,7 @@ Sweep = create_model(
 
 def _kind(name: str, options: Any) -> str:
     """Return the kind of a metric that does not say it: a function's if it has one, else that of its name."""
-    return "function" if name not in NAMED_METRICS or "function" in (options or {}) else name
+    return "function" if name not in METRICS or "function" in (options or {}) else name
 
 
 class Score(Section):

@@ -27,6 +27,9 @@ class Metric(Section):
     smallest: ClassVar[int] = 1
     """Side of the smallest image that it can measure, in pixels."""
 
+    bytes_per_value: ClassVar[int] = 40
+    """Memory that it takes, for each value of an image; nothing, where it has `running`."""
+
     untraced: ClassVar[frozenset[str]] = frozenset({"printed", *PRINTED})
 
     @computed_field  # type: ignore[prop-decorator]

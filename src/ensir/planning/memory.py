@@ -87,10 +87,16 @@ class Memory:
         """Score: two chunks of the target and of the result, and some rows; for some metrics whole images."""
         values, width = self.largest(dataset, part)
         metrics = self.config.experiments[experiment].score.metrics.items()
-        kinds = [registry.module("metrics", getattr(metric, "kind", name)) for name, metric in metrics]
-        whole = not all(hasattr(kind, "running") for kind in kinds)
+        whole = max(
+            (
+                metric.bytes_per_value
+                for name, metric in metrics
+                if not hasattr(registry.module("metrics", getattr(metric, "kind", name)), "running")
+            ),
+            default=0,
+        )
         process = COMPILED if whole else PYTHON
-        return _megabytes(process, 6 * width * min(CHUNK, values) + 55 + 40 * whole * values)
+        return _megabytes(process, 6 * width * min(CHUNK, values) + 55 + whole * values)
 
     def write_images(self, dataset: str) -> int:
         """Write images: an image and its file, and two chunks."""
