@@ -14,6 +14,7 @@ import torch
 from ensir import restorers
 from ensir.datasets.photos import photograph
 from ensir.errors import InputError
+from ensir.execution import devices
 from ensir.images import image_files
 from ensir.images.degradations import degrade
 from ensir.images.similarity import psnr
@@ -145,3 +146,96 @@ def test_dncnn_on_set14(data: Path):
     scores = [psnr(*pair) for pair in zip(targets, predictions, strict=True)]
     print(f"mean PSNR on {len(scores)} images: {np.mean(scores):.3f} dB")
     assert np.mean(scores) == pytest.approx(30.19, abs=0.02)
+
+
+# ── how trainers save weights, and architectures of another package ───────────────────────────────────────────
+
+
+def saved(path: Path, held: Any) -> Path:
+    torch.save(held, path)
+    return path
+
+
+def prefixed(weights: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {prefix + name: value for name, value in weights.items()}
+
+
+def test_weights_are_found_as_trainers_save_them(tmp_path: Path, data: Path):
+    weights = torch.load(data / "weights/dncnn_gray_sigma25.pth", weights_only=True)
+    other = {name: torch.zeros_like(value) for name, value in weights.items()}
+    loss = {"criterion.weight": torch.zeros(3), "lpips.net.0.weight": torch.zeros(3)}
+    image = photograph("chelsea", 32)[..., :1]
+    (expected,) = run(data / "weights/dncnn_gray_sigma25.pth", image)
+    for number, held in enumerate(
+        (
+            {"params": other, "params_ema": weights},
+            {"params_ema": prefixed(weights, "module."), "iter": 5},
+            {"state_dict": prefixed(weights, "model.") | loss, "epoch": 3, "global_step": 7},
+            {"state_dict": prefixed(weights, "net_g.module.") | loss},
+            {"network": weights},
+            prefixed(weights, "netG."),
+        )
+    ):
+        (found,) = run(saved(tmp_path / f"{number}.ckpt", held), image)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_what_holds_no_weights_names_its_keys(tmp_path: Path):
+    with pytest.raises(
+        InputError, match=r"no weights are found among what it holds \(epoch, state_dict, …\)"
+    ):
+        restorer(saved(tmp_path / "net.ckpt", {"epoch": 3, "state_dict": {}}))
+    path = saved(
+        tmp_path / "net.ckpt", {"state_dict": {"model.a": torch.zeros(1), "model.b": torch.zeros(1)}}
+    )
+    with pytest.raises(
+        InputError, match=r"knows no architecture with these weights \(model.a, model.b, …\); set `extra_a"
+    ):
+        restorer(path)
+
+
+def small(architecture: str) -> Any:
+    """Return a small network of another package, with random weights."""
+    package = pytest.importorskip("spandrel_extra_arches.architectures")
+    module = getattr(package, architecture)
+    torch.manual_seed(0)
+    match architecture:
+        case "Restormer":
+            return module.Restormer(
+                dim=8, num_blocks=[1, 1, 1, 1], num_refinement_blocks=1, heads=[1, 1, 1, 1]
+            )
+        case "MPRNet":
+            return module.MPRNet(n_feat=8, scale_unetfeats=4, scale_orsnetfeats=4, num_cab=2)
+        case "MIRNet2":
+            return module.MIRNet2(n_feat=16, n_MRB=1)
+        case "SRFormer":
+            return module.SRFormer(
+                img_size=24,
+                window_size=12,
+                depths=(1,),
+                num_heads=(2,),
+                embed_dim=12,
+                mlp_ratio=2,
+                upscale=2,
+                upsampler="pixelshuffle",
+            )
+
+
+@pytest.mark.parametrize(
+    ("architecture", "scale"), [("Restormer", 1), ("MPRNet", 1), ("MIRNet2", 1), ("SRFormer", 2)]
+)
+def test_architectures_of_another_package_run_when_asked_for(tmp_path: Path, architecture: str, scale: int):
+    devices.fix_torchvision()
+    network, image = small(architecture).eval(), photograph("chelsea", 24)
+    path = saved(tmp_path / "net.pth", {"params": network.state_dict()})
+    with pytest.raises(InputError, match="set `extra_architectures: true`"):
+        restorer(path)
+    (found,) = run(path, image, scale=scale, extra_architectures=True)
+    with torch.inference_mode():
+        made = network(torch.from_numpy(image.transpose(2, 0, 1)[None] / np.float32(255)))
+    first = made[0] if architecture == "MPRNet" else made  # of its three stages
+    expected = first[0].numpy().transpose(1, 2, 0) * 255
+    np.testing.assert_allclose(found, np.clip(expected, 0, 255), atol=0.01)
+    parameters = restorer(path, extra_architectures=True).parameters
+    assert parameters["architecture"].startswith(architecture)
+    assert "spandrel-extra-arches" in parameters["versions"]

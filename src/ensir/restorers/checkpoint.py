@@ -45,7 +45,14 @@ class CheckpointModel(NetworkModel, TurnableModel):
         "float32", description="precision of the network's arithmetic"
     )
 
+    extra_architectures: bool = Field(
+        False,
+        description="also Restormer, MPRNet, MIRNet-v2 and others that are not free for every use: see docs/models.md; "
+        "needs `pip install 'ensir-flow[extra-architectures]'`",
+    )
+
     untraced: ClassVar[frozenset[str]] = frozenset({"path", "device", "batch"})
+    traced_if_set: ClassVar[frozenset[str]] = frozenset({"extra_architectures"})
     gives_features: ClassVar[bool] = True
 
     def network(self, key: str, networks: Networks) -> list[str]:
@@ -59,10 +66,11 @@ class Restorer:
     def __init__(self, settings: dict[str, Any], files: list[str]):
         path, precision = settings["path"], settings["precision"]
         device = devices.choose(settings["device"])
-        model = identify(read_weights(path), path)
+        extra = settings.get("extra_architectures", False)
+        model = identify(read_weights(path), path, extra)
         self.parameters = {
             "architecture": " ".join([model.architecture.name, *model.tags]),
-            "versions": provenance.versions("spandrel", "torch"),
+            "versions": provenance.versions("spandrel", "torch", *["spandrel-extra-arches"] * extra),
         }
         self.runner = Runner(_network(model, path, precision, device), settings)
 
