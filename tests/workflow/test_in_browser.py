@@ -26,6 +26,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
+from typer.testing import CliRunner
+
+from ensir.cli import app
 
 pytestmark = pytest.mark.browser
 PATIENCE = 30  # seconds; machines may be busy
@@ -189,6 +192,7 @@ def test_tables_are_copied(report: Page):
     assert markdown[0].startswith("| name | test PSNR (dB) | test gain | ")
     assert len(markdown) == 2 + len(means)
     assert any("**" in line for line in markdown)
+    assert "[" not in copied["markdown"], "intervals that are not shown"
     assert copied["latex"].count("\\midrule") == 2
     assert "\\textbf{" in copied["latex"]
 
@@ -406,13 +410,46 @@ def test_nothing_bars_anybody(report: Page, axe: str, width: int, scheme: str):
         if scheme == "light":
             click_through(report)
         report.do(axe)
-        told = report.browser.execute_async_script(
-            """const done = arguments[0]; axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa",
-            "best-practice"]}).then((found) => done(found.violations.map(({id, impact, nodes}) =>
-            [id, impact, nodes.slice(0, 3).map((node) => node.html.slice(0, 300))])))"""
-        )
-        assert [violation for violation in told if violation[1] in ("serious", "critical")] == []
+        assert barring(report) == []
         assert report.do("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_two_runs_side_by_side(chromium: webdriver.Chrome, axe: str, finished: Run, tmp_path: Path):
+    """The page of `ensir compare`: sorted, copied, and nothing that bars anybody."""
+    results, other = finished.folder / "results", tmp_path / "other"
+    other.mkdir()
+    for name in ("provenance.json", "summary.csv"):
+        shutil.copy(results / name, other)
+    header, *rows = (results / "scores.csv").read_text().splitlines()
+    moved = [
+        re.sub(r"(,ensir,.*,psnr),([\d.]+)$", lambda m: f"{m[1]},{float(m[2]) + 0.1}", row) for row in rows
+    ]
+    (other / "scores.csv").write_text("\n".join([header, *moved]) + "\n")
+    done = CliRunner().invoke(
+        app, ["compare", str(results), str(other), "--html", str(tmp_path / "changes.html")]
+    )
+    assert done.exit_code == 0, done.output
+    page = Page(chromium, tmp_path / "changes.html")
+    table = page.find("table")
+    assert page.column(table, 2) == ["ensir"]
+    assert page.column(table, 6) == ["+0.1000"]
+    for heading in page.find_all("thead button"):
+        page.click(heading)
+    for width in (1400, 390):
+        with page.seen(width, "light"):
+            page.do(axe)
+            assert barring(page) == []
+            page.check()
+
+
+def barring(page: Page) -> list[Any]:
+    """Return what axe finds serious."""
+    told = page.browser.execute_async_script(
+        """const done = arguments[0]; axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa",
+        "best-practice"]}).then((found) => done(found.violations.map(({id, impact, nodes}) =>
+        [id, impact, nodes.slice(0, 3).map((node) => node.html.slice(0, 300))])))"""
+    )
+    return [violation for violation in told if violation[1] in ("serious", "critical")]
 
 
 def click_through(page: Page) -> None:

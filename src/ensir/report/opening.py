@@ -15,7 +15,7 @@ PACKAGES = ("numpy", "numba", "torch", "zarr", "scikit-image", "pillow", "matplo
 COMMAND = "ENSIR_COMMAND"  # the environment's variable that tells jobs how the run was started
 STAGES = (
     "ingest", "train_denoiser", "train_refiner", "predict", "adopt", "partition", "estimate", "fit", "merge", "fuse",
-    "score", "write_images", "seal", "summarize", "select", "tables", "provenance", "draw",
+    "score", "write_images", "seal", "summarize", "select", "tables", "provenance",
 )  # fmt: skip
 
 

@@ -174,6 +174,8 @@ function viewer(root) {
     mark.parentNode.setAttribute("viewBox", `0 0 ${width} ${height}`);
     for (const panel of PANELS) if (!pictures[state[panel]]) state[panel] = mainOf(pictures);
     const weighed = new Set(Object.values(maps).flatMap(Object.keys));
+    $(".shown [value=error]").disabled = !pictures.target;
+    if (state.show === "error" && !pictures.target) state.show = "picture";
     for (const option of $$(".shown optgroup option")) option.disabled = !weighed.has(option.value);
     if (state.show.startsWith("r") && !weighed.has(state.show)) state.show = "picture";
     strip();
@@ -326,6 +328,7 @@ const near = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) if (isIntersecting) { near.unobserve(target); viewerOf(target); }
 }, { rootMargin: "800px" });
 document.querySelectorAll(".viewer").forEach((root) => near.observe(root));
+addEventListener("beforeprint", () => document.querySelectorAll(".viewer").forEach(viewerOf));
 
 function restore() {
   const [id, told] = location.hash.slice(1).split("?");

@@ -77,7 +77,12 @@ function scatter(figure) {
   for (const select of [up, minus, across]) select.addEventListener("change", draw);
   draw();
 }
+const plots = new Map();
+function plotOf(figure) {
+  if (!plots.has(figure)) plots.set(figure, scatter(figure));
+}
 const nearby = new IntersectionObserver((entries) => {
-  for (const { isIntersecting, target } of entries) if (isIntersecting) { nearby.unobserve(target); scatter(target); }
+  for (const { isIntersecting, target } of entries) if (isIntersecting) { nearby.unobserve(target); plotOf(target); }
 }, { rootMargin: "600px" });
 document.querySelectorAll(".scatter").forEach((figure) => nearby.observe(figure));
+addEventListener("beforeprint", () => document.querySelectorAll(".scatter").forEach(plotOf));

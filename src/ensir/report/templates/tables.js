@@ -32,9 +32,10 @@ function sheet(root) {
     if (long) made = AT_ONCE;
   }
   function ofCell(cell) {
-    const text = cell.textContent.trim().replace(/\s+/g, " "), first = cell.querySelector("span")?.textContent ?? text;
+    const interval = cell.querySelector(".interval")?.textContent ?? "", all = cell.textContent.trim().replace(/\s+/g, " ");
+    const text = interval ? all.replace(interval, "").trim() : all, first = cell.querySelector("span")?.textContent ?? text;
     const value = cell.dataset.value === undefined ? numberOf(first) : numberOf(cell.dataset.value);
-    return { text, first, value, exact: cell.dataset.value, mark: cell.className };
+    return { text, interval, value, exact: cell.dataset.value, mark: cell.className };
   }
   function element(row) {
     if (!row.element) {
@@ -51,6 +52,8 @@ function sheet(root) {
     }
     return row.element;
   }
+  // As it is seen: with intervals where these are shown.
+  const printed = ({ name, cells }) => ({ name, cells: cells.map((cell) => cell.interval && root.classList.contains("with-intervals") ? { ...cell, text: `${cell.text} ${cell.interval}` } : cell) });
   const found = ({ rows }) => needle ? rows.filter((row) => row.name.toLowerCase().includes(needle) || row.cells.some(({ text, value }) => Number.isNaN(value) && text.toLowerCase().includes(needle))) : rows;
   function show() {
     let count = 0, all = 0;
@@ -118,7 +121,7 @@ function sheet(root) {
   for (const button of root.querySelectorAll("[data-copy]")) {
     button.addEventListener("click", async () => {
       read();
-      await copy(FORMS[button.dataset.copy](columnsOf(order), groups.flatMap((group) => found(group).map((row) => [group.body.dataset.title, row]))));
+      await copy(FORMS[button.dataset.copy](columnsOf(order), groups.flatMap((group) => found(group).map((row) => [group.body.dataset.title, printed(row)]))));
       button.classList.add("done");
       setTimeout(() => button.classList.remove("done"), 1500);
     });
