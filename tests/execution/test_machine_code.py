@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ensir.cells.fusing import KERNELS
+from ensir.cells.statistics import MERGE_HISTOGRAMS
 from ensir.execution.machine_code import Kernel, in_threads
 from ensir.images.similarity import SUMMED_SIMILARITY
 from ensir.methods.local_filters import FIT, SQUARED_ERRORS
@@ -87,7 +88,9 @@ def test_a_kernel_that_may_fail_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "kernel", [SUMMED_SIMILARITY, FIT, SQUARED_ERRORS, *KERNELS.values()], ids=lambda kernel: kernel.function
+    "kernel",
+    [SUMMED_SIMILARITY, FIT, SQUARED_ERRORS, MERGE_HISTOGRAMS, *KERNELS.values()],
+    ids=lambda kernel: kernel.function,
 )
 def test_the_source_of_a_kernel_alone_tells_whether_it_is_up_to_date(kernel):
     tree = ast.parse(Path(find_spec(kernel.module).origin).read_text())

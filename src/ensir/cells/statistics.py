@@ -14,6 +14,7 @@ import numpy as np
 from ensir.arithmetic.functions import quadratic_form
 from ensir.cells import key as keys
 from ensir.errors import InputError
+from ensir.execution.machine_code import Kernel
 from ensir.images import depth
 from ensir.storage import additive
 from ensir.storage.layout import Place
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int, Integer
 
 SUMS = ("count", "sum", "gram", "cross", "target_square")
+MERGE_HISTOGRAMS = Kernel(
+    "ensir.cells.histogram_kernel",
+    "merge_histograms",
+    f"int64(int64, {', '.join(['CPointer(int64)'] * 10)})",
+)
 DIMENSIONS = {
     "fold": ("cell",),
     "key": ("cell",),
@@ -127,12 +133,8 @@ class Statistics:
         if len(starts) == len(order) and (np.diff(order) == 1).all() and self.count.all():
             return replace(self, fold=fold, key=key, channel=channel)  # each cell occurs once, in order
         sums: dict[str, Any] = {name: _add(getattr(self, name)[order], starts, name) for name in SUMS}
-        from ensir.cells.histograms import merge_histograms  # Numba takes a moment to load
-
-        ends = np.append(starts[1:], len(order))
-        offset, level, level_count = merge_histograms(
-            order, starts, ends, self.offset, self.level, self.level_count
-        )
+        histograms = self.offset, self.level, self.level_count
+        offset, level, level_count = _merged_histograms(order, starts, *histograms)
         kept = sums["count"] != 0  # a subtraction empties cells, and with them their histograms
         fold, key, channel = identity[:, starts[kept]]
         return replace(
@@ -210,6 +212,27 @@ def total(pieces: Sequence[Statistics]) -> Statistics:
     offsets = [piece.offset[:-1] + start for piece, start in zip(pieces, starts, strict=True)]
     together = replace(pieces[0], **joined, offset=np.concatenate([*offsets, [len(joined["level"])]]))
     return together.regrouped(together.fold, together.key, together.channel)
+
+
+def _merged_histograms(
+    order: Int[np.ndarray, " cell"],
+    starts: Int[np.ndarray, " group"],
+    offset: Int[np.ndarray, " cell_and_end"],
+    level: Int[np.ndarray, " entry"],
+    level_count: Int[np.ndarray, " entry"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Add up the histograms of each group of cells; return offset, level and count of the nonzero entries."""
+    given = [
+        np.ascontiguousarray(array, np.int64)
+        for array in (order, starts, np.append(starts[1:], len(order)), offset, level, level_count)
+    ]
+    counts = np.zeros(level.max(initial=-1) + 1, np.int64)
+    found = [np.empty(len(starts) + 1, np.int64), *np.empty((2, len(level)), np.int64)]
+    entries = MERGE_HISTOGRAMS(len(starts), *given, counts, *found)
+    offset, level, level_count = found
+    if entries < len(level):  # give the unused memory back
+        return offset, level[:entries].copy(), level_count[:entries].copy()
+    return offset, level, level_count
 
 
 def _add(values: np.ndarray, starts: np.ndarray, name: str) -> np.ndarray:
