@@ -113,7 +113,7 @@ def features_of(
         np.empty((channels, width), np.float32),
         np.empty((2, models + 1, channels, width), np.float32),
     )
-    own = np.empty(width, np.int64)
+    own = np.empty(width, np.uint32)
     row = np.empty((count, width), np.float32)
     for i in range(height):
         sums_of_row(x, i, total, around)

@@ -221,7 +221,7 @@ def add_products(x, y, first, last, disagreement, change, step, products, count)
         np.empty((channels, width), np.float32),
         np.empty((2, models + 1, channels, width), np.float32),
     )
-    row, keys = np.empty((factors, width), np.float32), np.empty(width, np.int64)
+    row, keys = np.empty((factors, width), np.float32), np.empty(width, np.uint32)
     value = np.zeros(padded, products.dtype)
     factor = np.float32(4 * max(channels - 1, 1))
     levels = np.empty((last - first, width), np.uint16)
@@ -327,7 +327,7 @@ def filtered(x, disagreement, change, step, middle, table, fused):
         own = np.empty((channels, 3 * models, width), np.float32)
         others = models + 2 if channels > 1 else 0
         shared, one = np.empty((models + 2, width), np.float32), np.ones(width, np.float32)
-        keys, found = np.empty(width, np.int64), np.empty(width, np.complex128)
+        keys, found = np.empty(width, np.uint32), np.empty(width, np.complex128)
         weights = found.view(np.float32)
         sums = np.empty(width, np.float32)
         start, stop = block * ROWS_AT_ONCE, min((block + 1) * ROWS_AT_ONCE, height)
