@@ -5,7 +5,14 @@ import tomllib
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-EXTRAS = ("pretrained", "onnx", "clip", "exr", "slurm")  # all that a configuration may ask for, as pinned
+EXTRAS = (
+    "pretrained",
+    "onnx",
+    "clip",
+    "exr",
+    "s3",
+    "slurm",
+)  # all that a configuration may ask for, as pinned
 ABOUT = {
     "cpu": "# PyTorch is the build for CPUs where pip knows an index of those builds, as by PIP_EXTRA_INDEX_URL; the\n"
     "# build for GPUs otherwise, which is larger and runs on CPUs as well.\n",

@@ -24,7 +24,7 @@ def publish(
 ) -> None:
     """Put a store at a path or URL, where models of `kind: store` find it. Run it again after an interruption.
 
-    Credentials for S3 come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, …).
+    Credentials for S3 come from the environment (AWS_ACCESS_KEY_ID, …), or a profile of ~/.aws (AWS_PROFILE).
 
     Example: ensir publish results/predictions/set5/IMDN.zarr s3://bucket/set5/IMDN.zarr
     """

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ensir.errors import InputError
-from ensir.storage import foreign
+from ensir.storage import aws, foreign
 from ensir.storage.failures import fix, reason
 
 if TYPE_CHECKING:
@@ -28,18 +28,11 @@ if TYPE_CHECKING:
 
 SCHEMES = ("s3", "http", "https")
 ROOT = "zarr.json"
-SIGNING = (  # if one of these is set, S3 requests are signed
-    "AWS_ACCESS_KEY_ID",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_SKIP_SIGNATURE",
-)
-
 REMEDIES = {  # by what S3 answers
     "redirect|[Rr]egion": "fix AWS_REGION: the bucket is in another region",
     "SignatureDoesNotMatch|InvalidAccessKeyId": "fix AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "40[13] (Forbidden|Unauthorized)": "give credentials that may do so (AWS_ACCESS_KEY_ID, …)",
+    "40[13] (Forbidden|Unauthorized)": "give credentials that may do so (AWS_PROFILE, or AWS_ACCESS_KEY_ID, …)",
+    "SSO|[Tt]oken.*(expired|does not exist)": "type `aws sso login`",
     "404 Not Found": "fix the address, or create the bucket",
 }
 NOT_OURS = "use a store that this version of `ensir publish` has written"
@@ -54,7 +47,8 @@ def is_url(location: str) -> bool:
 def objects_at(location: str, writable: bool = False) -> ObjectStore:
     """Return the objects below a path or URL.
 
-    Credentials come from the environment (`AWS_*`) alone; without any, requests are not signed, as for public buckets.
+    Credentials come from the environment (`AWS_*`), or else from a profile of `~/.aws`; without any, requests are not
+    signed, as for public buckets.
 
     Raises
     ------
@@ -78,9 +72,9 @@ def objects_at(location: str, writable: bool = False) -> ObjectStore:
         "retry_config": {"max_retries": 4},
     }
     if scheme == "s3":
-        options["config"] = {"checksum_algorithm": "SHA256"}  # of every upload, which S3 checks
-        if not any(map(os.getenv, SIGNING)):
-            options["config"]["skip_signature"] = True
+        signing = aws.options()
+        checksums = {"checksum_algorithm": "SHA256"}  # of every upload, which S3 checks
+        options |= {**signing, "config": checksums | signing.get("config", {})}
     return from_url(location, **options)
 
 
