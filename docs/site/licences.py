@@ -21,7 +21,7 @@ HEAD = """\
 # Licences
 
 The package itself is under the [MIT licence](../../LICENSE). These are the licences that the packages state which are
-installed with it and with its extras `clip`, `exr`, `onnx`, `pretrained` and `slurm`, as pip-licenses reads them;
+installed with it and with its extras `clip`, `exr`, `onnx`, `pretrained`, `s3` and `slurm`, as pip-licenses reads them;
 UNKNOWN means that a package states none where such tools look. `make licences` renews the table. PyTorch for GPUs
 brings NVIDIA's libraries besides, under NVIDIA's terms.
 
