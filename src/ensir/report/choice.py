@@ -52,7 +52,9 @@ def chosen(sample: dict[str, Any], experiment: dict[str, Any], scores: Scores, c
         image = order[round(quantile * (len(order) - 1))][1]
         if image not in reasons and len(reasons) == count:
             break
-        reasons.setdefault(image, []).extend([word] * bool(word))
+        words = reasons.setdefault(image, [])
+        if word and len(order) > 1:
+            words.append(word)
     if dataset not in scores.tests(name, experiment):
         names = sorted(parts)
         spread = (names[round(q * (len(names) - 1))] for q in np.linspace(0, 1, count))
