@@ -49,6 +49,22 @@ def test_photographs(name: str):
         assert image.shape == (512, 512, 3)
 
 
+def test_photos_are_those_that_the_libraries_show():
+    import skimage.data
+    import sklearn.datasets
+
+    for name in ("astronaut", "chelsea", "coffee", "rocket"):
+        np.testing.assert_array_equal(photograph(name, None), getattr(skimage.data, name)())
+    np.testing.assert_array_equal(photograph("motorcycle", None), skimage.data.stereo_motorcycle()[0])
+    top, left = 180, 244  # the middle
+    middle = skimage.data.hubble_deep_field()[top : top + 512, left : left + 512]
+    np.testing.assert_array_equal(photograph("hubble", None), middle)
+    for name in ("china", "flower"):
+        np.testing.assert_array_equal(
+            photograph(name, None), sklearn.datasets.load_sample_image(f"{name}.jpg")
+        )
+
+
 def test_photos_are_degraded_by_seed_and_name(tmp_path: Path):
     noisy = {"kind": "photos", "size": 64, "degradation": {"kind": "noise", "sigma": 10.0, "seed": 1}}
     both = ingested(tmp_path / "a", ["chelsea", "coffee"], noisy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -14,6 +16,16 @@ from ensir.images.degradations import Degradation
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
+PHOTOS = {
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "chelsea": ("skimage", "data/chelsea.png"),
+    "china": ("sklearn", "datasets/images/china.jpg"),
+    "coffee": ("skimage", "data/coffee.png"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
+    "hubble": ("skimage", "data/hubble_deep_field.jpg"),
+    "motorcycle": ("skimage", "data/motorcycle_left.png"),
+    "rocket": ("skimage", "data/rocket.jpg"),
+}
 Photo = Literal["astronaut", "chelsea", "china", "coffee", "flower", "hubble", "motorcycle", "rocket"]
 
 
@@ -41,18 +53,17 @@ def read_target(name: str, file: str, settings: dict[str, Any]) -> Shaped[np.nda
 
 def photograph(name: str, size: int | None) -> Shaped[np.ndarray, "height width channel"]:
     """Load a photograph that ships with scikit-image or scikit-learn, as RGB, uint8; of hubble at most 512×512."""
-    import skimage.data
+    from ensir.images import image_files
 
-    if name in ("china", "flower"):
-        import sklearn.datasets  # takes a second
-
-        image = sklearn.datasets.load_sample_image(f"{name}.jpg")
-    elif name == "motorcycle":
-        image = skimage.data.stereo_motorcycle()[0]
-    elif name == "hubble":
-        image, size = skimage.data.hubble_deep_field(), min(size or 512, 512)
-    else:
-        image = getattr(skimage.data, name)()
+    package, file = PHOTOS[name]
+    found = find_spec(
+        package
+    )  # imports nothing: these libraries take a second, and no more than a file is wanted
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    image = image_files.read(str(Path(found.submodule_search_locations[0], file)))
+    if name == "hubble":
+        size = min(size or 512, 512)
     if size:
         image = cropped(
             image, (min(size, image.shape[0]), min(size, image.shape[1])), "center", name, border=None
