@@ -32,6 +32,16 @@ def pixels(seed, models=3, bits=8, channels=3, size=200):
     return tuple(value.astype(np.uint8 if bits == 8 else np.uint16) for value in rounded)
 
 
+def image(seed, height=24, width=30, bits=8):
+    """Draw a smooth target of three channels, and predictions of three models around it; return these first."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:height, 0:width]
+    y = 120 + 90 * np.stack([np.sin(columns / 7 + rows / (9 + c) + seed) for c in range(3)])
+    x = np.stack([y + random.normal(0, sigma, y.shape) for sigma in (4, 7, 11)])
+    unit, dtype = (1, np.uint8) if bits == 8 else (257, np.uint16)
+    return tuple(np.clip(np.rint(value * unit), 0, 255 * unit).astype(dtype) for value in (x, y))
+
+
 def counted(x, y, bin_width, fold=0):
     """Compute statistics cell by cell, with masks."""
     bits, models = y.dtype.itemsize * 8, len(x)

@@ -14,7 +14,7 @@ import pytest
 import torch
 import xarray
 import zarr
-from examples import assert_same, counted, fitted
+from examples import assert_same, counted, fitted, image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,16 +27,6 @@ from ensir.stages.score import compare
 MODELS = ("a", "b", "c")
 METHODS = ("ensir", "least_squares", "weighted", "local_filters", "best")
 NAMES = ("r1", "r2", "r3")
-
-
-def image(seed: int, height: int = 24, width: int = 30, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a smooth target, and predictions around it."""
-    random = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0:height, 0:width]
-    y = 120 + 90 * np.stack([np.sin(columns / 7 + rows / (9 + c) + seed) for c in range(3)])
-    x = np.stack([y + random.normal(0, sigma, y.shape) for sigma in (4, 7, 11)])
-    unit, dtype = (1, np.uint8) if bits == 8 else (257, np.uint16)
-    return tuple(np.clip(np.rint(value * unit), 0, 255 * unit).astype(dtype) for value in (x, y))
 
 
 X, Y = (list(values) for values in zip(*(image(seed, width=30 + seed) for seed in range(3)), strict=True))

@@ -130,24 +130,24 @@ def fuse(x: Shaped[Tensor, "model *batch channel height width"], table: TensorLU
                 f"a tensor of shape {shape} does not fit filters of {table.models} models and "
                 f"{'grey' if table.grey else 'colour'} images; it should be (model, …, channel, height, width)"
             )
-        filtered = _compiled(_filtered) if x.is_cuda else _filtered
+        run = _compiled(filtered) if x.is_cuda else filtered
         disagreement, change = table.thresholds(x.shape[-3])
-        return filtered(x, table.filters, disagreement, change, table.step, table.largest)
+        return run(x, table.filters, disagreement, change, table.step, table.largest)
     if x.ndim < 4 or len(x) != table.models or table.channels not in (1, x.shape[-3]):
         raise InputError(
             f"a tensor of shape {shape} does not fit a LUT of {table.models} models and {table.channels} channel "
             "groups; it should be (model, …, channel, height, width)"
         )
-    combine = _compiled(_combine) if x.is_cuda else _combine
-    return combine(x, table.weights, table.channels, table.bins, table.step, table.largest)
+    run = _compiled(combined) if x.is_cuda else combined
+    return run(x, table.weights, table.channels, table.bins, table.step, table.largest)
 
 
-def _codes(x: Tensor, largest: int) -> Tensor:
+def codes_of(x: Tensor, largest: int) -> Tensor:
     """Return integer code values."""
     return (x.round().clamp(0, largest) if x.is_floating_point() else x).int()
 
 
-def _combine(
+def combined(
     x: Shaped[Tensor, "model *batch channel height width"],
     weights: Float[Tensor, "number model"],
     channels: int,
@@ -158,7 +158,7 @@ def _combine(
     """Look up and add, in the order of the models; elementwise but for the look-up, so that it can be one kernel."""
     number = torch.zeros(x.shape[1:], dtype=torch.int64, device=x.device)
     for prediction in x:
-        number = number * bins + torch.div(_codes(prediction, largest), step, rounding_mode="floor")
+        number = number * bins + torch.div(codes_of(prediction, largest), step, rounding_mode="floor")
     if channels > 1:
         number = number * channels + torch.arange(channels, device=x.device)[:, None, None]
     fused = torch.zeros(x.shape[1:], dtype=weights.dtype, device=x.device)
@@ -167,7 +167,7 @@ def _combine(
     return fused
 
 
-def _filtered(
+def filtered(
     x: Shaped[Tensor, "model *batch channel height width"],
     filters: Float[Tensor, "cell feature"],
     disagreement: Int[Tensor, " level"],
@@ -177,7 +177,7 @@ def _filtered(
 ) -> Float[Tensor, "*batch channel height width"]:
     """Return m + Wᵀf; see `context`, which has the same for arrays, without what makes features whole."""
     models, channels = len(x), x.shape[-3]
-    codes = _codes(x, largest)
+    codes = codes_of(x, largest)
     total = codes.sum(0, dtype=torch.int32)
     differing = torch.zeros_like(total)
     for m in range(models):
@@ -192,20 +192,21 @@ def _filtered(
     pixel = (levels[0] * context.LEVELS + levels[1]) * context.LEVELS
     cell = pixel.unsqueeze(-3) + torch.div(total, step, rounding_mode="floor")
 
-    x = x.to(filters.dtype)
+    half = (largest + 1) // 2
+    x = x.to(filters.dtype) - half  # so that float32 rounds less
     mean = x.mean(0)
     axial, diagonal = _rings(x)
     features = [*(x[:-1] - mean), *(axial - mean), *(diagonal - mean)]
     if channels > 1:
         rings = [ring.mean(0) - mean for ring in (axial, diagonal)]
         features += [_of_others(feature) for feature in (*(x[:-1] - mean), *rings)]
-    middle = (torch.div(total, step, rounding_mode="floor") + 0.5) * (step / models)
+    middle = (torch.div(total, step, rounding_mode="floor") + 0.5) * (step / models) - half
     one = step / (models * key.LEVELS // context.LEVELS)
     features += [mean - middle, torch.full_like(mean, one)]
     fused = mean
     for feature, weight in zip(features, filters.unbind(1), strict=True):
         fused = fused + weight[cell] * feature
-    return fused
+    return fused + half
 
 
 def _shifted(values: Tensor, dim: int, by: int) -> Tensor:

@@ -21,6 +21,7 @@ with silent():  # for a second or two
     from typer.core import TyperGroup
 
     from ensir.cli import (
+        bundles,
         check,
         compare,
         denoisers,
@@ -132,6 +133,7 @@ for command in (
     results.table,
     select.select,
     compare.compare,
+    bundles.bundle,
     reference.reference,
 ):
     app.command()(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,20 +12,11 @@ from ensir import registry
 from ensir.cells import lut
 from ensir.cells.lut import LUT
 from ensir.cli.outputs import check_outputs
+from ensir.errors import InputError
 from ensir.storage import fits
 from ensir.storage.fits import Fit
 
 app = typer.Typer(help="Show LUTs, and exchange them with the published code.", no_args_is_help=True)
-Lut = Annotated[
-    Path,
-    typer.Argument(
-        exists=True,
-        dir_okay=False,
-        metavar="LUT",
-        help="made by `ensir fit`, the workflow or `ensir lut import`",
-    ),
-]
-
 Made = Annotated[
     Path,
     typer.Argument(
@@ -118,19 +109,54 @@ def import_(
 
 @app.command()
 def export(
-    path: Lut,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.pth", help="the file to write")],
+    path: Made,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.pth",
+            help="weights for the published code: every bin set, empty or not",
+        ),
+    ] = None,
     single: Annotated[
-        bool, typer.Option("--single", help="round the weights to float32, which the published code needs")
+        bool,
+        typer.Option("--single", help="-o: round the weights to float32, which the published code needs"),
     ] = False,
+    onnx: Annotated[
+        Path | None, typer.Option(metavar="FILE.onnx", help="a program of plain operators for ONNX Runtime")
+    ] = None,
+    pt2: Annotated[
+        Path | None, typer.Option(metavar="FILE.pt2", help="a program of torch.export for PyTorch")
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "uint8", "uint16"],
+        typer.Option(help="--onnx, --pt2: dtype of the predictions, in code values (0–255, or 0–65535)"),
+    ] = "float32",
 ) -> None:
-    """Write a LUT as weights for the published code: every bin set, empty or not.
+    """Write a LUT as weights for the published code; or a LUT or local filters as a program that fuses predictions.
 
-    Example: ensir lut export my.lut --single -o weight.pth
+    Examples: ensir lut export my.lut --single -o weight.pth; ensir lut export my.lut --onnx my.onnx
     """
+    programs = {"--onnx": onnx, "--pt2": pt2}
+    if not (output or onnx or pt2):
+        raise InputError("nothing to write; name a file: -o FILE.pth, --onnx FILE.onnx, or --pt2 FILE.pt2")
+    check_outputs({"--output": output, **programs}, {"LUT": path})
+    for option, file in programs.items():
+        if file and file.suffix != f".{option[2:]}":
+            raise InputError(
+                f"{option} {file}: ends in {file.suffix or 'nothing'}; name it {file.stem}.{option[2:]}"
+            )
+    if output:
+        _write_weights(path, output, single)
+    for file in filter(None, programs.values()):
+        _write_program(path, file, dtype)
+
+
+def _write_weights(path: Path, output: Path, single: bool) -> None:
+    """Write weights for the published code."""
     from ensir.cells import authors_format
 
-    check_outputs({"--output": output}, {"LUT": path})
     table = lut.load(str(path))
     written = authors_format.write(table, output, single)
     typer.echo(
@@ -138,3 +164,13 @@ def export(
     )
     if written == "float64":
         typer.echo("exact; the published code reads float32 only: add --single", err=True)
+
+
+def _write_program(path: Path, output: Path, dtype: str) -> None:
+    """Write a program."""
+    from ensir.deploy import programs
+    from ensir.library.table import Lut
+
+    table = Lut.load(path)
+    programs.save(programs.table_program(table.to_torch(), dtype), output, ("x", "fused"))
+    typer.echo(f"{output}: x ({', '.join(table.models)}; channel, height, width) in {dtype} → fused, float32")

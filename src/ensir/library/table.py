@@ -20,7 +20,10 @@ from ensir.storage import fits
 from ensir.storage.fits import Fit
 
 if TYPE_CHECKING:
+    import torch
     from jaxtyping import Float64
+
+    from ensir.deploy.module import FilterModule, LutModule
 
 
 class Lut:
@@ -161,6 +164,29 @@ class Lut:
     @property
     def _knows_no_error(self) -> bool:
         return isinstance(self.table, LUT) and bool(np.isnan(self.table.expected_squared_error).all())
+
+    def to_torch(self, dtype: torch.dtype | None = None) -> LutModule | FilterModule:
+        """Return a module that fuses tensors, which `torch.export` and `torch.compile` take.
+
+        Parameters
+        ----------
+        dtype : torch.float32 or torch.float64, optional
+            Dtype of the weights, the sums and the result; float32 where none is given.
+
+        Returns
+        -------
+        torch.nn.Module
+            Takes predictions, (model, …, channel, height, width), uint8, uint16 or floats in code values; returns the
+            fused images, (…, channel, height, width), in code values, neither rounded nor clipped.
+
+        Raises
+        ------
+        InputError
+            The table is neither one of weights nor one of filters, or has more than 2²⁴ cells.
+        """
+        from ensir.deploy.module import module_of
+
+        return module_of(self.content, self._where, dtype)
 
     def save(self, path: str | Path) -> None:
         """Write one file, which xarray opens, atomically."""

@@ -27,6 +27,7 @@ from ensir.storage.paths import existing
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32
+    from torch.export import ExportedProgram
 
     from ensir.planning.networks import Networks
 
@@ -95,7 +96,7 @@ class Restorer:
     def __init__(self, settings: dict[str, Any], files: list[str]):
         path = settings["path"]
         program = read(path, settings["device"])
-        self.parameters = {"versions": provenance.versions("torch" if _is_torch(path) else "onnxruntime")}
+        self.parameters = {"versions": provenance.versions("torch" if is_torch(path) else "onnxruntime")}
         self.runner = Runner(_network(program, path, settings), settings)
         self.path, self.any_range, self.value_range = path, settings["any_range"], settings["value_range"]
 
@@ -119,10 +120,11 @@ def read(path: str, device: str) -> Program:
     InputError
         Damaged, more than a plain graph, or not one picture in and one array out.
     """
-    return (_read_torch if _is_torch(path) else _read_onnx)(path, device)
+    return (_read_torch if is_torch(path) else _read_onnx)(path, device)
 
 
-def _is_torch(path: str) -> bool:
+def is_torch(path: str) -> bool:
+    """Return whether a file is a program of `torch.export`, by its name."""
     return Path(path).suffix.lower() == ".pt2"
 
 
@@ -167,21 +169,37 @@ def _shape(program: Program) -> str:
 
 
 def _read_torch(path: str, device: str) -> Program:
-    """Load a `.pt2` file that holds nothing but a plain graph and plain tensors.
+    """Load a `.pt2` file; see `graph`."""
+    import torch
+    from torch.export.passes import move_to_device_pass
+
+    device = devices.choose(device)
+    exported = graph(path)
+    (name,) = exported.graph_signature.user_inputs
+    (placeholder,) = (node for node in exported.graph.nodes if node.name == name)
+    value = placeholder.meta["val"]
+    dtype = torch.empty(0, dtype=value.dtype).numpy().dtype
+    module = move_to_device_pass(exported, device).module(check_guards=False)  # its guards are Python code
+
+    def run(x: Floats) -> Floats:
+        with torch.inference_mode():
+            return module(torch.from_numpy(x).to(device)).cpu().numpy()
+
+    return Program(run, tuple(side if isinstance(side, int) else None for side in value.shape), dtype)
+
+
+def graph(path: str) -> ExportedProgram:
+    """Load a `.pt2` file that holds nothing but a plain graph and plain tensors, for one picture.
 
     Raises
     ------
     InputError
         Damaged, or more than that.
     """
-    import torch
-    from torch.export.passes import move_to_device_pass
-
     # The public `torch.export.load` falls back on an unsafe format.
     from torch.export.pt2_archive._package import load_pt2
 
     content = _bytes(path)
-    device = devices.choose(device)
     try:
         program_check.check(content)
     except ValueError as error:
@@ -194,22 +212,14 @@ def _read_torch(path: str, device: str) -> Program:
             f"{path}: cannot be read as a program ({_reason(error)}); export it again"
         ) from error
     try:
-        exported = move_to_device_pass(load_pt2(io.BytesIO(content)).exported_programs["model"], device)
-        module = exported.module(check_guards=False)  # its guards are Python code
-        (name,) = exported.graph_signature.user_inputs
-        (placeholder,) = (node for node in exported.graph.nodes if node.name == name)
-        value = placeholder.meta["val"]
-        dtype = torch.empty(0, dtype=value.dtype).numpy().dtype
+        exported = load_pt2(io.BytesIO(content)).exported_programs["model"]
+        (_,) = exported.graph_signature.user_inputs
+        exported.module(check_guards=False)
     except Exception as error:
         raise InputError(
             f"{path}: is not a program for one picture that this PyTorch can run ({_reason(error)}); export it again"
         ) from error
-
-    def run(x: Floats) -> Floats:
-        with torch.inference_mode():
-            return module(torch.from_numpy(x).to(device)).cpu().numpy()
-
-    return Program(run, tuple(side if isinstance(side, int) else None for side in value.shape), dtype)
+    return exported
 
 
 def _read_onnx(path: str, device: str) -> Program:

@@ -1,0 +1,108 @@
+"""A table as a module of PyTorch: what `torch.export`, `torch.compile` and your own networks take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ensir.cells.filters import FilterMethod
+from ensir.cells.lut import LUT
+from ensir.cells.tensor import TensorFilters, TensorLUT, combined, filtered
+from ensir.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
+    Predictions = Shaped[Tensor, "model *batch channel height width"]
+    Fused = Float[Tensor, "*batch channel height width"]
+
+
+class LutModule(nn.Module):
+    """Weighs each value by the cell that its predictions fall into.
+
+    Parameters
+    ----------
+    lut : LUT
+    dtype : torch.float32 or torch.float64
+        Dtype of the weights, the sums and the result.
+
+    Raises
+    ------
+    InputError
+        The LUT has more than 2²⁴ cells, which are not expanded.
+    """
+
+    weights: Tensor
+
+    def __init__(self, lut: LUT, dtype: torch.dtype = torch.float32):
+        super().__init__()
+        table = TensorLUT(lut, dtype=dtype)
+        self.bits, self.models, self.channels = (
+            lut.bits,
+            table.models,
+            lut.channels if lut.channels > 1 else None,
+        )
+        self.groups, self.bins, self.step, self.largest = (
+            table.channels,
+            table.bins,
+            table.step,
+            table.largest,
+        )
+        self.register_buffer("weights", table.weights)
+
+    def forward(self, x: Predictions) -> Fused:
+        """Return the weighted sum of predictions in code values, neither rounded nor clipped.
+
+        Parameters
+        ----------
+        x : uint8, uint16 or float tensor, (model, …, channel, height, width)
+            Floats are rounded and clipped to find the cell, but weighted as they are.
+        """
+        return combined(x, self.weights, self.groups, self.bins, self.step, self.largest)
+
+
+class FilterModule(nn.Module):
+    """Filters the predictions at a value and around it, by its cell of context.
+
+    Parameters
+    ----------
+    method : FilterMethod
+    dtype : torch.float32 or torch.float64
+        Dtype of the filters, the sums and the result.
+    """
+
+    filters: Tensor
+    disagreement: Tensor
+    change: Tensor
+
+    def __init__(self, method: FilterMethod, dtype: torch.dtype = torch.float32):
+        super().__init__()
+        table = TensorFilters(method.fit, dtype=dtype)
+        self.bits, self.models, self.channels = table.bits, table.models, 1 if table.grey else 3
+        self.step, self.largest = table.step, table.largest
+        self.register_buffer("filters", table.filters)
+        for name, limits in zip(("disagreement", "change"), table.thresholds(self.channels), strict=True):
+            self.register_buffer(name, limits)
+
+    def forward(self, x: Predictions) -> Fused:
+        """Return the filtered predictions of whole images in code values; see `LutModule.forward`."""
+        return filtered(x, self.filters, self.disagreement, self.change, self.step, self.largest)
+
+
+def module_of(
+    content: LUT | FilterMethod | None, where: str, dtype: torch.dtype | None = None
+) -> LutModule | FilterModule:
+    """Return the module of a LUT or of filters; float32 where nothing else is asked for.
+
+    Raises
+    ------
+    InputError
+        It is neither, or a LUT that is too large.
+    """
+    if isinstance(content, LUT):
+        return LutModule(content, dtype or torch.float32)
+    if isinstance(content, FilterMethod):
+        return FilterModule(content, dtype or torch.float32)
+    raise InputError(f"{where}: holds neither weights of cells nor filters, of which alone there are modules")
