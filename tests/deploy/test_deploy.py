@@ -23,8 +23,8 @@ from ensir.deploy.bundle import bundle
 from ensir.deploy.module import LutModule
 from ensir.errors import InputError
 
-METHODS = ("ensir", "least_squares", "weighted", "local_filters")
 CLOSE = 1e-4  # levels
+SLOW = pytest.mark.slow
 
 
 def command(*words: object, code: int = 0) -> Result:
@@ -52,8 +52,14 @@ def run(path: Path, x: np.ndarray) -> np.ndarray:
 # ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "bits"),
+    [
+        ("least_squares", 8),
+        ("local_filters", 16),
+        *(pytest.param(method, 8, marks=SLOW) for method in ("ensir", "weighted", "local_filters")),
+    ],
+)
 def test_modules_fuse_as_arrays_do(method: str, bits: int):
     lut, (x, _) = table(method, bits), image(9, 33, 41, bits)
     unit, expected = (1 if bits == 8 else 257), table(method, bits).fuse(x)
@@ -70,10 +76,9 @@ def test_modules_fuse_as_arrays_do(method: str, bits: int):
 @pytest.mark.parametrize(
     ("method", "dtype", "channels", "suffix"),
     [
-        ("least_squares", "uint8", 3, ".onnx"),
         ("least_squares", "float32", 3, ".pt2"),
-        ("local_filters", "float32", 1, ".onnx"),
-        pytest.param("local_filters", "uint8", 3, ".pt2", marks=pytest.mark.slow),
+        pytest.param("least_squares", "uint8", 3, ".onnx", marks=SLOW),
+        pytest.param("local_filters", "float32", 1, ".onnx", marks=SLOW),
     ],
 )
 def test_programs_fuse_as_arrays_do(method: str, dtype: str, channels: int, suffix: str, tmp_path: Path):
@@ -88,8 +93,8 @@ def test_programs_fuse_as_arrays_do(method: str, dtype: str, channels: int, suff
         np.testing.assert_allclose(fused, lut.fuse(x), rtol=0, atol=CLOSE)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["ensir", "weighted", "local_filters"])
+@SLOW
+@pytest.mark.parametrize("method", ["weighted", "local_filters"])
 def test_tables_of_16_bits_run_in_onnxruntime(method: str, tmp_path: Path):
     lut, (x, _) = table(method, 16), image(9, 33, 41, 16)
     programs.save(programs.table_program(lut.to_torch(), "uint16"), tmp_path / "x.onnx", ("x", "fused"))
@@ -183,8 +188,7 @@ def of_networks(method: str) -> ensir.Lut:
     ("files", "output", "method", "dtype"),
     [
         (("a.onnx", "b.pt2"), "x.onnx", "least_squares", "float32"),
-        (("a.pt2", "b.pt2"), "x.pt2", "ensir", "uint8"),
-        pytest.param(("a.onnx", "b.pt2"), "x.onnx", "local_filters", "uint8", marks=pytest.mark.slow),
+        pytest.param(("a.pt2", "b.pt2"), "x.pt2", "ensir", "uint8", marks=SLOW),
     ],
 )
 def test_a_picture_in_the_fused_picture_out(
