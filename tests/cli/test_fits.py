@@ -9,12 +9,13 @@ import pytest
 import tifffile
 import torch
 import xarray
+from examples import as_stored
 from test_cli import ensir, given
 
 from ensir.cells.filters import FilterMethod
 from ensir.cells.tensor import TensorFilters, fuse
 from ensir.images import image_files
-from ensir.storage import fits, packing
+from ensir.storage import fits
 
 MODELS = ("a", "b")
 
@@ -56,7 +57,7 @@ def test_files_arrays_and_tensors_are_equal(folder: Path, tmp_path: Path):
         x = np.ascontiguousarray(np.moveaxis(np.stack(images), 3, 1))
         fused, errors = method.fuse_with_error(x)
         np.testing.assert_allclose(fuse(torch.as_tensor(x), table), fused, rtol=0, atol=1e-4)
-        stored = packing.as_stored(fused.reshape(3, -1), 8).T.reshape(images[0].shape)
+        stored = as_stored(fused.reshape(3, -1), 8).T.reshape(images[0].shape)
         np.testing.assert_array_equal(
             image_files.read(str(tmp_path / f"{name}.png")), np.clip(np.rint(stored), 0, 255).astype(np.uint8)
         )

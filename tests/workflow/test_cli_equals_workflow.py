@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Run
+from examples import as_stored
 from typer.testing import CliRunner
 
 import ensir as ensir_library
@@ -17,7 +18,6 @@ from ensir.cells import lut
 from ensir.cli import app
 from ensir.images import image_files
 from ensir.images.depth import to_integers
-from ensir.storage import packing
 from ensir.storage.layout import Layout
 from ensir.storage.reading import Part
 
@@ -100,7 +100,7 @@ def test_arrays_give_the_same(finished: Run):
         x = [np.stack([part.planes(i) for part in predicted]) for i in range(len(fused.names))]
         for i, found in enumerate(ensir_library.fuse(x, layout.lut("one", "ensir"))):
             np.testing.assert_array_equal(found, whole.fuse(x[i]))
-            np.testing.assert_array_equal(packing.as_stored(found.reshape(len(found), -1), 8), fused.rows(i))
+            np.testing.assert_array_equal(as_stored(found.reshape(len(found), -1), 8), fused.rows(i))
 
 
 def test_score(finished: Run, predictions: Path, tmp_path: Path):
