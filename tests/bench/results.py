@@ -8,8 +8,11 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import sources
 
@@ -18,6 +21,7 @@ from ensir.planning.jobs import jobs
 from ensir.planning.lost import Lost
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
+from ensir.storage import digests
 from ensir.storage.atomic import written
 from ensir.storage.layout import Layout
 
@@ -45,16 +49,27 @@ def planned() -> Reads:
     return Reads(Plan(reading.load("config.yaml"), Layout()))
 
 
+def remembered(layout: Layout) -> Callable[[str], Any]:
+    """Return what Snakemake would keep of the jobs that have read all digests, and all scores."""
+    seen = {
+        str(digest): f"sha256:{digests.sha256(digest)}"
+        for digest in Path(layout.root, "digests").rglob("*.sha256")
+    }
+    kept = {layout.provenance: SimpleNamespace(starttime=1.0, input_checksums=seen)}
+    return kept.get
+
+
 def measure(folder: Path) -> None:
     """Print the time of the check in three plans."""
     sources.fill(folder)
     with chdir(folder):
         files = fill(planned())
+        kept = remembered(Layout())
         for _ in range(3):
             reads = planned()
             list(jobs(reads))  # lists the user's files, which every plan does
             started = time.process_time()
-            assert Lost(reads).levels("all", reads.targets.all()) == []
+            assert Lost(reads, remembered=kept).levels("all", reads.targets.all()) == []
             seconds = time.process_time() - started
             print(f"{folder}: {files} files, {seconds:.2f} s, {seconds / files * 1e6:.1f} µs a file")
 
