@@ -153,6 +153,10 @@ def test_a_damaged_chunk_stops_the_run(finished: Run, tmp_path: Path):
 def test_snakemake_report(finished: Run, tmp_path: Path):
     run = finished.copy(tmp_path / "run")
     run.run("--report", "results/workflow-report.html")
+    assert not any(
+        found.problems
+        for found in verification.verify(run.folder / "results", Layout(str(run.folder / "results")))
+    )
     page = (run.folder / "results/workflow-report.html").read_text()
     assert "one value per row; base models appear as methods" in page  # a caption
     assert "summary.csv" in page

@@ -13,7 +13,8 @@ from ensir.storage.atomic import remove
 from ensir.storage.layout import Layout
 
 GONE, MISSING, CHANGED, UNEXPECTED = "missing", ": missing", ": changed", ": unexpected"
-NOT_RESULTS = ("digests", "sources", "logs", "benchmarks", ".partial")  # folders beside those of results
+# What lies beside results: folders, and the report that Snakemake writes for `make workflow-report`.
+NOT_RESULTS = ("digests", "sources", "logs", "benchmarks", ".partial", "workflow-report.html")
 
 
 class Finding(NamedTuple):
@@ -129,6 +130,6 @@ def _files_of_none(root: Path, results: set[Path]) -> Iterator[Path]:
             if path / name not in results and not (path == root and name in NOT_RESULTS)
         )
         for name in sorted(names):
-            file = path / name
-            if file not in results and name != digests.TIMESTAMP:
+            file, is_beside = path / name, path == root and name in NOT_RESULTS
+            if file not in results and name != digests.TIMESTAMP and not is_beside:
                 yield file
