@@ -335,3 +335,22 @@ def test_methods_that_hold_images_out_get_two(
     assert len(made()["experiments"]["mine"]["methods"]) == kinds
     checked = CliRunner().invoke(app, ["check", "mine.yaml"]).stdout
     assert re.search(rf"^  reference +{reference} image", checked, re.MULTILINE), checked
+
+
+def test_images_of_floats(tmp_path: Path, monkeypatch):
+    """Black and white are proposed, and what is proposed is read."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for dataset in ("val", "test"):
+        for kind in ("gt", "one", "two"):
+            for name in ("a", "b"):
+                image_files.write_map(
+                    tmp_path / dataset / kind / f"{name}.tif", random.random((24, 32, 3)).astype(np.float32)
+                )
+    done = init(".")
+    assert "32×24, 3 × floats" in done.stdout
+    raw = made()
+    sections = [*raw["datasets"].values(), *raw["models"].values()]
+    assert [section["value_range"] for section in sections] == [[0, 1]] * 4
+    checked = CliRunner().invoke(app, ["check", "mine.yaml"])
+    assert checked.exit_code == 0, checked.stderr

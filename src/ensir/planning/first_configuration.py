@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
+from ensir.images import image_files
 from ensir.planning.image_sets import ImageSet
 from ensir.planning.proposal import Model, Proposal, reference_part
 
@@ -105,6 +106,8 @@ def _dataset(proposal: Proposal, one: ImageSet, name: str, target: str, some: st
             yield f"    scale: {proposal.scale}"
     if {1, 3} <= {header.channels for header in proposal.headers[one.name]}:
         yield "    grey: replicate   # some images are grey: they get three equal channels"
+    if any(header.ranged for header in proposal.headers[one.name]):
+        yield "    value_range: [0, 1]   # black and white of the floats: is it so?"
     if proposal.cropped:
         yield "    crop: topleft   # predictions are a few pixels smaller than targets; or `center`"
 
@@ -112,7 +115,10 @@ def _dataset(proposal: Proposal, one: ImageSet, name: str, target: str, some: st
 def _model(model: Model) -> str:
     if model.algorithm:
         return f"{{kind: classical, algorithm: {model.algorithm}}}   # runs here"
-    return f"{{kind: folder, path: {_quoted(model.path)}}}"
+    of_floats = any(
+        image_files.header(next(iter(series.files.values()))).ranged for series in model.series.values()
+    )
+    return f"{{kind: folder, path: {_quoted(model.path)}{', value_range: [0, 1]' if of_floats else ''}}}"
 
 
 def _quoted(text: str) -> str:
@@ -143,8 +149,10 @@ def facts(proposal: Proposal, one: ImageSet) -> str:
     headers = proposal.headers[one.name]
     sizes = sorted({(header.height, header.width) for header in headers})
     written = [f"{width}×{height}" for height, width in (sizes if len(sizes) < 3 else (sizes[0], sizes[-1]))]
-    kinds = sorted({(header.channels, header.bits or 0) for header in headers})
-    kind = " and ".join(f"{channels} × {bits} bit" for channels, bits in kinds)
+    kinds = sorted({(header.channels, header.bits or 0, header.ranged) for header in headers})
+    kind = " and ".join(
+        f"{channels} × {'floats' if ranged else f'{bits} bit'}" for channels, bits, ranged in kinds
+    )
     count = f"{len(one.targets)} image" + ("s" if len(one.targets) > 1 else "")
     return f"{count}, {(' … ' if len(sizes) > 2 else ', ').join(written)}, {kind}"
 
