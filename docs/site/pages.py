@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
@@ -52,6 +53,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, text in texts.items():
         for path, fragment in links(source, text):
             if not has_place(path, files):
+                if not (ROOT / path).exists():
+                    raise PluginError(f"{source}: links to {path}, which is not there")
                 wanted.setdefault(path, set()).add(fragment)
     for place, text in pages.items():
         files.append(File.generated(config, place, content=text))
@@ -138,7 +141,7 @@ def definition(tree: ast.AST, name: str) -> ast.FunctionDef | ast.ClassDef:
 
     Raises
     ------
-    KeyError
+    PluginError
         There is none.
     """
     for part in name.split("."):
@@ -148,7 +151,7 @@ def definition(tree: ast.AST, name: str) -> ast.FunctionDef | ast.ClassDef:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == part
         ]
         if not found:
-            raise KeyError(name)
+            raise PluginError(f"a page links to {name} of a module that has no such function or class")
         tree = found[0]
     return tree
 
