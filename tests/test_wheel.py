@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from zipfile import ZipFile
+
+import ensir
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,3 +29,12 @@ def test_the_workflow_is_in_the_wheel(wheel: Path):
     assert inside == expected
     source = (path.relative_to(ROOT / "src") for path in (ROOT / "src/ensir").rglob("*") if path.is_file())
     assert package == {str(path) for path in source if path.suffix not in (".pyc", ".nbi", ".nbc", ".o")}
+
+
+def test_the_version_is_the_same_everywhere(wheel: Path):
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = re.search(r"^## (\d[\d.]*)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert f"\nversion: {ensir.__version__}\n" in citation
+    assert changes is not None
+    assert changes[1] == ensir.__version__
+    assert wheel.name.startswith(f"ensir_flow-{ensir.__version__}-")

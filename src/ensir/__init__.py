@@ -25,7 +25,7 @@ __all__ = [
     "InputError", "Lut", "Selection", "Statistics", "__version__", "count", "fit", "fuse", "score", "select", "tensor",
 ]  # fmt: skip
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 MODULES = {  # that hold what is loaded later
     "Lut": "library.table",

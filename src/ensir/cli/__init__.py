@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+from ensir import __version__
 from ensir.errors import InputError
 from ensir.execution import stopping
 from ensir.execution.stopping import Terminated, silent, stoppable
@@ -91,7 +91,7 @@ def _name_types(parameters: list[Any]) -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"ensir {version('ensir-flow')}")
+        typer.echo(f"ensir {__version__}")
         raise typer.Exit
 
 
