@@ -288,7 +288,9 @@ def test_rubbish_in_the_root_is_an_error(publisher: Side, tmp_path: Path, key: s
         section = attributes if key in attributes else of_part if key else parts[part]
         section[key or "attributes"] = rubbish
         (folder / "zarr.json").write_text(json.dumps(root))
-        if not (key.endswith("_digests") and not rubbish):  # as of a dataset without inputs, or without targets
+        if not (
+            key.endswith("_digests") and not rubbish
+        ):  # as of a dataset without inputs, or without targets
             with pytest.raises(InputError, match=re.escape(str(folder))):
                 side.adopt(str(folder))
 
