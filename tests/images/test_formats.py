@@ -156,6 +156,21 @@ def test_orientation_of_avif(tmp_path: Path, orientation: int):
     assert_equal(read(tmp_path / "x.avif", file.getvalue()), expected)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_of_jpeg_xl(tmp_path: Path, orientation: int):
+    """Of a JPEG file that was packed anew: its EXIF tells."""
+    tags, file = PIL.Image.Exif(), io.BytesIO()
+    tags[0x112] = orientation
+    y, x = np.mgrid[:24, :32]
+    image = np.stack([5 * y, 4 * x, x + y], axis=2).astype(np.uint8)
+    PIL.Image.fromarray(image).save(file, "JPEG", quality=95, exif=tags)
+    packed = read(tmp_path / "x.jxl", imagecodecs.jpegxl_encode_jpeg(file.getvalue()))
+    expected = read(tmp_path / "x.jpg", file.getvalue())
+    assert packed.shape == expected.shape
+    assert np.abs(packed.astype(int) - expected).max() <= 3
+    assert image_files.is_lossy(str(tmp_path / "x.jxl"))
+
+
 def test_sizes_of_jpeg_xl(tmp_path: Path):
     """Each way in which its header writes a size: multiples of eight, ratios, and any other."""
     for size in [(8, 8), (256, 8), (24, 32), (300, 360), (9, 16), (10, 20), (513, 700), (1, 5000)]:

@@ -19,6 +19,7 @@ SIGNATURE = rb"\xff\x0a|\0\0\0\x0cJXL "
 READ = "1 to 16 bits and floats, grey or RGB, lossless or lossy; orientation"
 REFUSES = "animations, CMYK and other channels; alpha that hides something"
 
+BARE = b"\xff\x0a"  # how a codestream begins
 LONGEST = 2**12  # bytes of a codestream in which its header ends
 RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width over height
 
@@ -57,7 +58,12 @@ def values(path: str, array: str | None = None) -> Values:
 
 
 def lossy(path: str) -> bool:
-    """See `Format`."""
+    """See `Format`: XYB is, and so is a JPEG file that was packed anew."""
+    with open(path, "rb") as file:
+        if file.read(2) != BARE:
+            file.seek(0)
+            if any(name == b"jbrd" for name, _ in boxes.walk(file)):
+                return True
     return _read_header(path).lossy
 
 
@@ -90,7 +96,7 @@ def _codestream(path: str) -> bytes:
     """Return the beginning of the codestream, bare or in a box."""
     with open(path, "rb") as file:
         start = file.read(LONGEST)
-        if start[:2] == b"\xff\x0a":
+        if start[:2] == BARE:
             return start[2:]
         file.seek(0)
         for name, _ in boxes.walk(file):
