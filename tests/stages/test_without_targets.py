@@ -77,25 +77,34 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     return plan
 
 
+def stored(plan: Plan, dataset: str) -> str:
+    """Ingest, predict, seal; return the only part of a dataset."""
+    layout, reads = plan.layout, Reads(plan)
+    (part,) = plan.parts(dataset)
+    sources, settings = reads.ingest(dataset, part).sources, plan.config.datasets[dataset].traced
+    ours = layout.part(layout.dataset(dataset), part)
+    place, names = layout.place(ours), plan.parts(dataset)[part]
+    ingest(place, dataset, names, settings, sources["targets"], sources["inputs"], None, silent)
+    stores = [layout.dataset(dataset)]
+    for model, section in plan.config.models.items():
+        stores.append(layout.predictions(dataset, model))
+        made, files = layout.part(stores[-1], part), reads.predict(dataset, model, part).sources["files"]
+        predict(layout.place(made), ours, layout.digest(ours), model, section.traced, files, None, silent)
+    for store in stores:
+        seal(layout.place(layout.seal(store)), store, [part], layout)
+    return ours
+
+
 def run(plan: Plan) -> str:
     """Ingest, predict, seal, fuse by the average; return the only part of the test set."""
-    layout, reads, dataset = plan.layout, Reads(plan), "hidden"
-    (part,) = plan.parts(dataset)
-    read, settings = reads.ingest(dataset, part), plan.config.datasets[dataset].traced
-    ours = layout.part(layout.dataset(dataset), part)
-    ingest(layout.place(ours), dataset, NAMES[dataset], settings, [], read.sources["inputs"], None, silent)
-    for model, section in plan.config.models.items():
-        made = layout.part(layout.predictions(dataset, model), part)
-        files = reads.predict(dataset, model, part).sources["files"]
-        predict(layout.place(made), ours, layout.digest(ours), model, section.traced, files, None, silent)
-    models = list(plan.config.models)
+    layout, dataset, models = plan.layout, "hidden", list(plan.config.models)
+    ours, (part,) = stored(plan, dataset), plan.parts(dataset)
     predicted = [layout.part(layout.predictions(dataset, model), part) for model in models]
     average = layout.fused("mine", dataset, "average")
     method = plan.config.experiments["mine"].methods["average"].traced
     place = layout.place(layout.part(average, part))
     fuse(place, "average", method, None, ours, models, predicted, [], False, DASK, silent, pointwise=True)
-    for store in (layout.dataset(dataset), layout.predictions(dataset, "one"), average):
-        seal(layout.place(layout.seal(store)), store, [part], layout)
+    seal(layout.place(layout.seal(average)), average, [part], layout)
     return ours
 
 
@@ -169,3 +178,31 @@ def test_tables_have_no_place_for_it(plan: Plan):
     assert (hidden.scored, hidden.sentences) == (False, "No targets: the images are fused, and not scored.")
     compared = next(sheets("mine", experiment, some))
     assert {record[1] for record in compared.records} == {"scored"}
+
+
+def test_all_predictions_of_a_configuration_are_published_with_a_licence(plan: Plan, tmp_path: Path):
+    command = ["publish", "mine.yaml", str(tmp_path / "shared")]
+    lines = CliRunner().invoke(app, command).stderr.splitlines()
+    assert lines[0].startswith("error: datasets.ref.licence: is missing; say under which licence")
+    assert (
+        "results/predictions/hidden/two.zarr: is not complete; run the configuration to its end first"
+        in lines
+    )
+    config = {
+        **CONFIG,
+        "datasets": {name: {**one, "licence": "CC0"} for name, one in CONFIG["datasets"].items()},
+    }
+    Path("mine.yaml").write_text(yaml.safe_dump(config))
+    for dataset in config["datasets"]:
+        stored(plan, dataset)
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, done.stderr) == (0, "")
+    other = yaml.safe_load(done.stdout[done.stdout.index("# ref: CC0") :])
+    theirs = Plan(configurations.parse({**config, **other}, "other.yaml"))
+    theirs.check()
+    for dataset in config["datasets"]:
+        for model in config["models"]:
+            shared = theirs.shared(dataset, model)
+            (part,) = plan.parts(dataset)
+            ours = Part(plan.layout.part(plan.layout.dataset(dataset), part))
+            assert len(find(ours, SharedStore(shared["location"], shared["digest"]))) == 2
