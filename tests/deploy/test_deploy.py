@@ -70,6 +70,8 @@ def test_modules_fuse_as_arrays_do(method: str, bits: int):
             np.testing.assert_allclose(made(given).numpy(), expected, rtol=0, atol=CLOSE * unit)
     batch = torch.from_numpy(np.stack([x, x[:, ::-1].copy()], axis=1))
     np.testing.assert_array_equal(module(batch)[0], module(torch.from_numpy(x)))
+    with pytest.raises(InputError, match="does not fit a table of 3 models"):
+        module(torch.from_numpy(x[:2]))
     assert lut.to_torch(torch.float64)(torch.from_numpy(x)).dtype == torch.float64
 
 

@@ -114,7 +114,7 @@ def test_pixels_are_enough_for_methods_without_neighbours():
 @pytest.mark.parametrize("bits", [8, 16])
 def test_the_cells_are_those_of_their_definition(bits: int):
     x, y = image(5, bits=bits)
-    lut = ensir.fit(x, y, method="ensir", bin_width=32, channels="separate", models=MODELS)
+    lut = ensir.fit(x, y, method="ensir", bin_width=np.int64(32), channels="separate", models=MODELS)
     expected = fitted(counted(x.reshape(3, 3, -1), y.reshape(3, -1), 32), _plain(lut))
     np.testing.assert_array_equal(lut.table.weights, expected.weights)
     np.testing.assert_array_equal(lut.fuse(x), LutMethod({}, expected).fuse(x))
@@ -153,6 +153,10 @@ REFUSED: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "a wrong value": (X[0], Y[0], {"bin_width": 0}, "bin_width: .*, not 0"),
     "a wrong prior": (X[0], Y[0], {"prior": [0.5, 0.5]}, "prior: .* must hold 3 numbers"),
     "targets that are predictions": (X[0], X[0][1], {}, "the target is the prediction of model model_1 bit for bit"),
+    "one array of targets": (X, Y[0], {}, "y: is one array, but x are several"),
+    "one array of predictions": (X[0], Y, {}, "x: is one array, but y are several"),
+    "nothing": (None, None, {}, "x: is NoneType; give predictions"),
+    "an unknown device": (X[0], Y[0], {"device": "gpu"}, "device: 'gpu' is wrong; allowed: auto, cpu, cuda"),
     "no array": ([["a"]], [Y[0]], {}, "is list, not an array"),
 }  # fmt: skip
 
@@ -302,7 +306,7 @@ def test_files_and_what_is_shown(method: str, tmp_path: Path):
     assert (loaded.method, loaded.options, loaded.bits) == (lut.method, lut.options, 8)
     with xarray.open_dataset(tmp_path / "x.lut") as opened:
         assert opened["model"].values.tolist() == list(MODELS)
-    assert f"method:                {method}" in repr(lut)
+    assert re.search(rf"method: +{method}\n", repr(lut))
     assert ("gain over the average" in repr(lut)) == (lut.gain is not None)
     page = lut._repr_html_()
     assert page.count("<polyline") == 3

@@ -59,7 +59,13 @@ class LutModule(nn.Module):
         ----------
         x : uint8, uint16 or float tensor, (model, …, channel, height, width)
             Floats are rounded and clipped to find the cell, but weighted as they are.
+
+        Raises
+        ------
+        InputError
+            The number of models or channels does not fit the table.
         """
+        _check(x, self.models, self.channels)
         return combined(x, self.weights, self.groups, self.bins, self.step, self.largest)
 
 
@@ -88,7 +94,17 @@ class FilterModule(nn.Module):
 
     def forward(self, x: Predictions) -> Fused:
         """Return the filtered predictions of whole images in code values; see `LutModule.forward`."""
+        _check(x, self.models, self.channels)
         return filtered(x, self.filters, self.disagreement, self.change, self.step, self.largest)
+
+
+def _check(x: Predictions, models: int, channels: int | None) -> None:
+    """Raise an InputError where predictions do not fit a table; None stands for any number of channels."""
+    if x.ndim < 4 or x.shape[0] != models or (channels is not None and x.shape[-3] != channels):
+        raise InputError(
+            f"a tensor of shape {tuple(x.shape)} does not fit a table of {models} models and {channels or 'any'} "
+            "channels; it should be (model, …, channel, height, width)"
+        )
 
 
 def module_of(

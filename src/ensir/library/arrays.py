@@ -242,11 +242,15 @@ def pairs(x: Images, y: Any) -> Iterator[tuple[Any, Any]]:
     if y is None:
         if is_array(x) or isinstance(x, Mapping):
             raise InputError("y: the targets are missing")
+        if not isinstance(x, Iterable):
+            raise InputError(f"x: is {type(x).__name__}; give predictions, as an array or several")
         for pair in x:
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
                 raise InputError("x: without y, it should hold pairs of predictions and target")
             yield pair[0], pair[1]
     elif is_array(y):
+        if not (is_array(x) or isinstance(x, Mapping)):
+            raise InputError("y: is one array, but x are several; give a list of images for both")
         yield x, y
     else:
         if is_array(x):

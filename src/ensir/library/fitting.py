@@ -78,6 +78,7 @@ def fit(
     --------
     >>> lut = ensir.fit(x, y, method="least_squares", bin_width=16)  # doctest: +SKIP
     """
+    options.check_device(device)
     if isinstance(x, Statistics):
         if any(value is not None for value in (y, models, names, value_range, bits)):
             raise InputError(
@@ -90,15 +91,18 @@ def fit(
             **settings,
         )  # fmt: skip
         progress = None
-    progress = progress or (lambda done, total: None)
     found.check_targets(reference)
     section = options.section(method, settings, found.models)
     sums = needed(found, method, options.counted(method, section))
     if section.made == "lut":
         return _estimated(
-            found, method, section.traced, next(iter(sums.values())), reference, device, progress
+            found, method, section.traced, next(iter(sums.values())), reference, device, progress or silent
         )
-    return _fitted(found, method, section, sums, reference, progress)
+    return _fitted(found, method, section, sums, reference, progress or silent)
+
+
+def silent(done: int, total: int) -> None:
+    """Show no progress."""
 
 
 def _estimated(

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from ensir import methods, registry
 from ensir.errors import InputError
 from ensir.methods import CombiningMethod
 from ensir.section import Context, unknown
+
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def fitted_methods() -> list[str]:
@@ -48,6 +51,9 @@ def section(
             unknown(f"{spelled('method')}: {method!r} is not fitted to statistics", method, fitted_methods())
         )
     kind = registry.section("methods", method)
+    options = {
+        key: value.item() if isinstance(value, np.generic) else value for key, value in options.items()
+    }
     try:
         found: CombiningMethod = kind.model_validate({"kind": method, **options})
     except ValidationError as error:
@@ -61,6 +67,12 @@ def section(
         key = problem.key.rpartition(".")[2]
         raise InputError(f"{spelled(key) if key in options else key}: {problem.message}")
     return found
+
+
+def check_device(device: str) -> None:
+    """Raise an InputError where a device is none of `DEVICES`."""
+    if device not in DEVICES:
+        raise InputError(unknown(f"device: {device!r} is wrong", device, DEVICES))
 
 
 def candidates(method: str, own: CombiningMethod) -> dict[str, CombiningMethod]:

@@ -51,7 +51,7 @@ def facts(lut: Lut) -> dict[str, str]:
         count = _held(content, "count")
         every = content.cells if isinstance(content, LUT) else context.KEYS
         told["cells"] = f"{int((count > 0).sum()):,} of {every:,} hold reference values"
-        told["mean weights"] = ", ".join(
+        told["mean weights" if isinstance(content, LUT) else "mean weights of the value itself"] = ", ".join(
             f"{model} {weight:.3f}" for model, weight in zip(lut.models, _mean_weights(content), strict=True)
         )
         error = _mean_error(content)
@@ -65,7 +65,7 @@ def facts(lut: Lut) -> dict[str, str]:
 
 def text(lut: Lut) -> str:
     """Return the facts, one per line."""
-    return "\n".join(["<Lut>", *(f"  {name + ':':22} {fact}" for name, fact in facts(lut).items())])
+    return "\n".join(["<Lut>", *(f"  {name + ':':33} {fact}" for name, fact in facts(lut).items())])
 
 
 def html(lut: Lut) -> str:
@@ -115,7 +115,7 @@ def picture(lut: Lut) -> str:
         marks.append(f"<text x='{right + 8}' y='{y}' fill='{colour}'>{escape(model[:12])}</text>")
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{HEIGHT}' font-family='sans-serif' "
-        f"font-size='10' fill='currentColor'><title>Mean weight of each model</title>{''.join(marks)}</svg>"
+        f"font-size='10' fill='currentColor'><title>Mean weights by brightness</title>{''.join(marks)}</svg>"
     )
 
 
