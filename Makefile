@@ -118,6 +118,7 @@ bench: $(INSTALLED_FOR_TESTS)  ## measure speeds, beside what they are compared 
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/sources.py
 	$(BIN)/python tests/bench/results.py
+	$(BIN)/python tests/bench/deploying.py
 
 bench-run: $(INSTALLED_FOR_TESTS)  ## measure a whole run on frames of ENSIR_TEST_DATA, beside a plain script (ten minutes)
 	$(BIN)/python tests/bench/run.py
