@@ -79,7 +79,9 @@ def test_elsewhere_a_line_for_each_job_and_an_error(copied: Run):
     )
     done = re.findall(r"^ ?(\d+)/(\d+) (?:predict|seal|list) .* \d+\.\d s$", output, re.MULTILINE)
     assert [int(number) for number, _ in done] == list(range(1, len(done) + 1)), output
-    assert {total for _, total in done} == {str(len(done))}
+    totals = [int(total) for _, total in done]
+    assert totals == sorted(totals)  # what is made again first may bring more
+    assert totals[-1] == len(done)
 
 
 @pytest.mark.parametrize("checkpoint", [False, True])
