@@ -18,6 +18,7 @@ def drawn(run: Run, *targets: str) -> list[str]:
     return re.findall(r"^Job \d+: (draw .*)$", output, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_figures_by_name(finished: Run, tmp_path: Path):
     run = finished.copy(tmp_path / "run")
     assert drawn(run) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
 from conftest import Run
 from typer.testing import CliRunner
 
@@ -12,6 +13,7 @@ from ensir.storage import verification
 from ensir.storage.layout import Layout
 
 
+@pytest.mark.slow
 def test_fused_images_are_removed_once_they_are_scored_and_written(finished: Run, fresh: Run, monkeypatch):
     """The parts of the test set are {t1, t2}, which is pictured, and {t3}."""
     config = fresh.config
