@@ -6,9 +6,11 @@ import getpass
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +21,7 @@ import typer
 from ensir.execution.stopping import Terminated, exit_code, make_is_interrupted
 
 SECONDS_BETWEEN_LOOKS = 0.5  # at make
+SECONDS_TO_HEAR = 0.5  # a signal
 # What it says while all is well.
 BEGINNING = re.compile(
     r"^(?:Using (?:workflow specific )?profile .* for setting default command line arguments\."
@@ -116,9 +119,17 @@ def _wait(process: subprocess.Popen[str]) -> tuple[str, BaseException | None]:
                 raise KeyboardInterrupt
         except (KeyboardInterrupt, Terminated) as caught:
             stop = stop or caught
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, exit_code(caught) - 128)
+            _pass_on(process, exit_code(caught) - 128)
     return printed or "", stop
+
+
+def _pass_on(process: subprocess.Popen[str], sent: int) -> None:
+    """Send a signal to Snakemake and its jobs; SIGTERM to it first: jobs that end by it did not fail."""
+    with suppress(ProcessLookupError):
+        if sent == signal.SIGTERM:
+            process.send_signal(sent)
+            time.sleep(SECONDS_TO_HEAR)
+        os.killpg(process.pid, sent)
 
 
 def _note_checkpoints(stop: BaseException, unfinished: Path) -> None:
