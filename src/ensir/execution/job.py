@@ -63,7 +63,8 @@ def job(snakemake: Any) -> Iterator[Progress]:
         _fail(str(error))
     except (KeyboardInterrupt, Terminated) as stop:
         log.info("stopped")
-        logging.getLogger("asyncio").disabled = True  # what it finds unfinished as the process ends is no error
+        # What it finds unfinished as the process ends is no error.
+        logging.getLogger("asyncio").disabled = True
         sys.exit(exit_code(stop))
     except BaseException as error:
         if not failures.is_failure(error):
