@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,28 @@ def test_modules_fuse_as_arrays_do(method: str, bits: int):
     assert lut.to_torch(torch.float64)(torch.from_numpy(x)).dtype == torch.float64
 
 
+@pytest.mark.parametrize("method", ["least_squares", "local_filters"])
+def test_tensors_out_of_range_find_a_cell(method: str):
+    lut, x = table(method), torch.from_numpy(image(9, 12, 14)[0]).int()
+    x[0, 0, 3, 3], x[1, 1, 4, 4] = 300, -40
+    kind: Any = ensir.tensor.TensorLUT if method == "least_squares" else ensir.tensor.TensorFilters
+    for module in (lut.to_torch(), partial(ensir.tensor.fuse, table=kind(lut.table))):
+        expected = module(x.double())
+        for dtype in (torch.int16, torch.int32, torch.int64):
+            torch.testing.assert_close(module(x.to(dtype)), expected, rtol=0, atol=0)
+        lost = x.float()
+        lost[2, 0, 6, 6] = torch.nan
+        fused = module(lost)
+        assert fused[0, 6, 6].isnan()
+        reach = (slice(None), slice(4, 9), slice(4, 9))  # of filters, with their context
+        fused[reach] = expected[reach]
+        torch.testing.assert_close(fused, expected)
+        with pytest.raises(InputError, match=r"torch.uint16 does not fit a table of 8 bits; convert it to"):
+            module(x.to(torch.uint16))
+    with pytest.raises(InputError, match=r"torch.uint8 does not fit a table of 16 bits; convert it to"):
+        table("local_filters", 16).to_torch()(x.to(torch.uint8))
+
+
 @pytest.mark.parametrize(
     ("method", "dtype", "channels", "suffix"),
     [
@@ -93,6 +115,12 @@ def test_programs_fuse_as_arrays_do(method: str, dtype: str, channels: int, suff
         fused = run(path, x.astype(dtype))
         assert fused.dtype == np.float32
         np.testing.assert_allclose(fused, lut.fuse(x), rtol=0, atol=CLOSE)
+        if dtype == "float32":
+            lost = x.astype(dtype)
+            lost[0, 0, 0, 0] = np.nan
+            found = run(path, lost)
+            assert np.isnan(found[0, 0, 0])
+            np.testing.assert_array_equal(found[:, 4:, 4:], fused[:, 4:, 4:])
 
 
 @SLOW

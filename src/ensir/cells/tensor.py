@@ -26,6 +26,8 @@ from ensir.storage.fits import Fit
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
 
+SIGNED = (torch.int8, torch.int16, torch.int32, torch.int64)
+
 
 class TensorLUT:
     """A LUT on a device, expanded to all cells.
@@ -110,7 +112,8 @@ def fuse(x: Shaped[Tensor, "model *batch channel height width"], table: TensorLU
     ----------
     x : uint8, uint16 or float tensor, (model, …, channel, height, width)
         Predictions in the order of the table's models, on its device, in code values: 0–255 or 0–65535. Floats are
-        rounded and clipped to find the cell, but weighted as they are. For filters, whole images.
+        rounded and clipped to find the cell, but weighted as they are; other integers are clipped likewise. What NaN
+        is weighted in is NaN. For filters, whole images.
     table : TensorLUT or TensorFilters
 
     Returns
@@ -121,8 +124,9 @@ def fuse(x: Shaped[Tensor, "model *batch channel height width"], table: TensorLU
     Raises
     ------
     InputError
-        The number of models or channels does not fit the table.
+        The number of models or channels, or the dtype, does not fit the table.
     """
+    check_dtype(x, table.largest)
     shape = tuple(x.shape)
     if isinstance(table, TensorFilters):
         if x.ndim < 4 or len(x) != table.models or (x.shape[-3] == 1) != table.grey:
@@ -142,9 +146,24 @@ def fuse(x: Shaped[Tensor, "model *batch channel height width"], table: TensorLU
     return run(x, table.weights, table.channels, table.bins, table.step, table.largest)
 
 
+def check_dtype(x: Tensor, largest: int) -> None:
+    """Raise an InputError where a tensor is of another depth than a table, or holds no numbers that can be read."""
+    own = torch.uint8 if largest == depth.white(8) else torch.uint16
+    if not x.is_floating_point() and x.dtype not in (own, *SIGNED):
+        bits = torch.iinfo(own).bits
+        raise InputError(
+            f"a tensor of {x.dtype} does not fit a table of {bits} bits; convert it to {own}, or to floats"
+        )
+
+
 def codes_of(x: Tensor, largest: int) -> Tensor:
-    """Return integer code values."""
-    return (x.round().clamp(0, largest) if x.is_floating_point() else x).int()
+    """Return integer code values; 0 for NaN, so that a cell is found."""
+    if x.is_floating_point():
+        x = x.float() if x.itemsize < 4 else x  # half precision cannot hold every largest value
+        x = torch.where(x.isnan(), 0, x).round().clamp(0, largest)
+    elif x.dtype in SIGNED:
+        x = x.long().clamp(0, largest)
+    return x.int()
 
 
 def combined(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ensir.cells.filters import FilterMethod
 from ensir.cells.lut import LUT
-from ensir.cells.tensor import TensorFilters, TensorLUT, combined, filtered
+from ensir.cells.tensor import TensorFilters, TensorLUT, check_dtype, combined, filtered
 from ensir.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,14 +58,15 @@ class LutModule(nn.Module):
         Parameters
         ----------
         x : uint8, uint16 or float tensor, (model, …, channel, height, width)
-            Floats are rounded and clipped to find the cell, but weighted as they are.
+            Floats are rounded and clipped to find the cell, but weighted as they are; other integers are clipped
+            likewise. What NaN is weighted in is NaN.
 
         Raises
         ------
         InputError
-            The number of models or channels does not fit the table.
+            The number of models or channels, or the dtype, does not fit the table.
         """
-        _check(x, self.models, self.channels)
+        _check(x, self.models, self.channels, self.largest)
         return combined(x, self.weights, self.groups, self.bins, self.step, self.largest)
 
 
@@ -94,12 +95,13 @@ class FilterModule(nn.Module):
 
     def forward(self, x: Predictions) -> Fused:
         """Return the filtered predictions of whole images in code values; see `LutModule.forward`."""
-        _check(x, self.models, self.channels)
+        _check(x, self.models, self.channels, self.largest)
         return filtered(x, self.filters, self.disagreement, self.change, self.step, self.largest)
 
 
-def _check(x: Predictions, models: int, channels: int | None) -> None:
+def _check(x: Predictions, models: int, channels: int | None, largest: int) -> None:
     """Raise an InputError where predictions do not fit a table; None stands for any number of channels."""
+    check_dtype(x, largest)
     if x.ndim < 4 or x.shape[0] != models or (channels is not None and x.shape[-3] != channels):
         raise InputError(
             f"a tensor of shape {tuple(x.shape)} does not fit a table of {models} models and {channels or 'any'} "

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CHANNELS = (1, 3)
 DIMENSIONS = ("model", "channel")  # what an xarray.DataArray may call its first axes
+PLANES = (("height", "width"), ("h", "w"), ("y", "x"))  # and its last ones
 DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
 MISSING = object()
 
@@ -109,6 +110,8 @@ class Meaning:
         if value.dtype in DEPTHS:
             return value, DEPTHS[value.dtype]
         black, white = self.range_of(value, what)
+        if bad := int(value.size - np.isfinite(value).sum()):
+            raise InputError(f"{what}: {bad} of {value.size} values are NaN or infinite")
         depth.check_range(value, black, white, what, fix="declare the right value_range")
         return (value.astype(np.float64) - black) * (255 / (white - black)), 8
 
@@ -125,10 +128,12 @@ class Image:
     digest : str
         That of the target; see `ensir.storage.writing`.
     prediction_digests : list of str
+    models : tuple of str or None
+        The names of the models, where they are told.
     """
 
-    def __init__(self, name: str | None, x: np.ndarray, y: np.ndarray):
-        self.x, self.y = x, y
+    def __init__(self, name: str | None, x: np.ndarray, y: np.ndarray, models: Sequence[str] | None = None):
+        self.x, self.y, self.models = x, y, None if models is None else tuple(models)
         self.digest, *self.prediction_digests = (
             writing.image_digest(image.reshape(len(y), -1)) for image in (y, *x)
         )
@@ -146,12 +151,72 @@ def is_array(value: Any) -> bool:
 
 
 def models_of(x: Images) -> list[str] | None:
-    """Return the names of the models where the predictions tell them: keys, or coordinates of xarray."""
+    """Return the names of the models where the predictions tell them: keys, or coordinates of xarray.
+
+    Coordinates that only number the models, 0, 1, …, as xarray's own do, are no names.
+    """
     if isinstance(x, Mapping):
         return [str(model) for model in x]
     if is_array(x) and "model" in getattr(x, "dims", ()) and "model" in x.coords:
-        return [str(model) for model in x.coords["model"].values]
+        held = x.coords["model"].values
+        if held.dtype.kind in "iu" and np.array_equal(held, np.arange(len(held))):
+            return None
+        return [str(model) for model in held]
     return None
+
+
+def ordered(x: Images, models: Sequence[str], what: str, expected: str) -> Images:
+    """Return the predictions for one image in the order of some models; those without names are in it.
+
+    Raises
+    ------
+    InputError
+        They are named, and not as the models are.
+    """
+    own = models_of(x)
+    if own is None or own == list(models):
+        return x
+    if sorted(own) != sorted(models):
+        raise InputError(f"{what}: holds the models {', '.join(own)}, but {expected} {', '.join(models)}")
+    if isinstance(x, Mapping):
+        named = dict(zip(own, x.values(), strict=True))
+        return {model: named[model] for model in models}
+    return x.isel(model=[own.index(model) for model in models])
+
+
+class Order:
+    """The order of the models in all images.
+
+    Parameters
+    ----------
+    models : sequence of str or None
+        The models; None: those of the first image, if it names them.
+    """
+
+    def __init__(self, models: Sequence[str] | None):
+        self.models, self.is_open = models, models is None
+        self.begun = False
+
+    def of(self, x: Images, what: str) -> Images:
+        """Return the predictions for the next image in this order.
+
+        Raises
+        ------
+        InputError
+            They name other models, or do not say which is which, where the first image does.
+        """
+        own = models_of(x)
+        if self.is_open and not self.begun:
+            self.models = own
+        elif self.is_open and (own is None) != (self.models is None):
+            names, not_names = ("no models", "does") if own is None else (", ".join(own), "does not")
+            raise InputError(
+                f"{what}: names {names}, but the first image {not_names}; name the models of all images, or of none"
+            )
+        self.begun = True
+        if self.models is None:
+            return x
+        return ordered(x, self.models, what, "the first image holds" if self.is_open else "models are")
 
 
 def loaded(value: Any, what: str) -> np.ndarray:
@@ -160,7 +225,7 @@ def loaded(value: Any, what: str) -> np.ndarray:
     Raises
     ------
     InputError
-        It is no array of numbers.
+        It is no array of numbers, or some of its values are masked.
     """
     if not is_array(value):
         raise InputError(f"{what}: is {type(value).__name__}, not an array")
@@ -169,7 +234,14 @@ def loaded(value: Any, what: str) -> np.ndarray:
         value = (value.float() if value.is_floating_point() and value.itemsize < 4 else value).numpy()
     elif hasattr(value, "dims") and hasattr(value, "transpose"):  # xarray
         named = [name for name in DIMENSIONS if name in value.dims]
-        value = value.transpose(*named, ...).values
+        plane = next((names for names in PLANES if set(names) <= set(value.dims)), ())
+        value = value.transpose(*named, ..., *plane).data
+    if hasattr(value, "compute"):  # Dask
+        value = value.compute()
+    if masked := np.ma.count_masked(value) if np.ma.isMaskedArray(value) else 0:
+        raise InputError(
+            f"{what}: {masked} of {value.size} values are masked; fill them (`filled`), or leave these pixels out"
+        )
     array = np.asarray(value)
     if array.dtype.kind not in "uif":
         raise InputError(f"{what}: is an array of {array.dtype}, not of numbers")
@@ -208,7 +280,7 @@ def stacked(
 
 
 def target(y: np.ndarray, x: np.ndarray, meaning: Meaning, bits: int, what: str) -> np.ndarray:
-    """Return the target of an image as code values.
+    """Return the target of an image as code values, in memory of its own: that of y may be filled anew for the next.
 
     Raises
     ------
@@ -217,14 +289,19 @@ def target(y: np.ndarray, x: np.ndarray, meaning: Meaning, bits: int, what: str)
     """
     if y.shape != x.shape[1:]:
         raise InputError(f"{what}: has shape {y.shape}, but the predictions for it {x.shape[1:]}")
-    return np.ascontiguousarray(meaning.codes(y, bits, what))
+    return np.array(meaning.codes(y, bits, what), order="C")
 
 
 def several(x: Images) -> Iterator[Any]:
     """Yield the predictions of each of several images, which are read once."""
     if not isinstance(x, Mapping):
+        if not isinstance(x, Iterable):
+            raise InputError(f"x: is {type(x).__name__}; give predictions, as an array or several")
         yield from x
         return
+    for model, held in x.items():
+        if not isinstance(held, Iterable):
+            raise InputError(f"x, model {model}: is {type(held).__name__}; give an array or several")
     for images in zip_longest(*x.values(), fillvalue=MISSING):
         if any(image is MISSING for image in images):
             raise InputError("x: the models have different numbers of images")
@@ -239,11 +316,11 @@ def pairs(x: Images, y: Any) -> Iterator[tuple[Any, Any]]:
     InputError
         There are more of one than of the other.
     """
+    if not (is_array(x) or isinstance(x, Iterable)):
+        raise InputError(f"x: is {type(x).__name__}; give predictions, as an array or several")
     if y is None:
         if is_array(x) or isinstance(x, Mapping):
             raise InputError("y: the targets are missing")
-        if not isinstance(x, Iterable):
-            raise InputError(f"x: is {type(x).__name__}; give predictions, as an array or several")
         for pair in x:
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
                 raise InputError("x: without y, it should hold pairs of predictions and target")
@@ -253,6 +330,8 @@ def pairs(x: Images, y: Any) -> Iterator[tuple[Any, Any]]:
             raise InputError("y: is one array, but x are several; give a list of images for both")
         yield x, y
     else:
+        if not isinstance(y, Iterable):
+            raise InputError(f"y: is {type(y).__name__}; give targets, as an array or several")
         if is_array(x):
             raise InputError("x: is one array, but y are several; give a list of images for both")
         for one, other in zip_longest(several(x), y, fillvalue=MISSING):
@@ -261,8 +340,10 @@ def pairs(x: Images, y: Any) -> Iterator[tuple[Any, Any]]:
             yield one, other
 
 
-def images(x: Images, y: Any, names: Iterable[str] | None, meaning: Meaning) -> Iterator[Image]:
-    """Yield the images of a reference.
+def images(
+    x: Images, y: Any, names: Iterable[str] | None, meaning: Meaning, models: Sequence[str] | None = None
+) -> Iterator[Image]:
+    """Yield the images of a reference, in the order of some models, or that of the names of the first image.
 
     Raises
     ------
@@ -270,14 +351,16 @@ def images(x: Images, y: Any, names: Iterable[str] | None, meaning: Meaning) -> 
         Arrays do not fit together, or what they mean is not known.
     """
     given = None if names is None else iter([names] if isinstance(names, str) else names)
+    order = Order(models)
     for number, (one, other) in enumerate(pairs(x, y)):
         name = None if given is None else next(given, None)
         if given is not None and name is None:
             raise InputError(f"names: there are {number}, but more images; name all of them")
         what = f"image {number + 1 if name is None else repr(name)}"
-        values, wanted = predictions(one, f"{what}: x"), loaded(other, f"{what}: y")
+        values = predictions(order.of(one, f"{what}: x"), f"{what}: x")
+        wanted = loaded(other, f"{what}: y")
         bits = meaning.bits_of([*values, wanted], what)
         found = stacked(values, meaning, bits, f"{what}: x")
-        yield Image(name, found, target(wanted, found, meaning, bits, f"{what}: y"))
+        yield Image(name, found, target(wanted, found, meaning, bits, f"{what}: y"), order.models)
     if given is not None and next(given, None) is not None:
         raise InputError("names: there are more than images; name each image once")

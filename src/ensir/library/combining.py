@@ -11,7 +11,7 @@ from ensir import registry
 from ensir.cells.lut import LutMethod
 from ensir.errors import InputError
 from ensir.images import depth
-from ensir.library.arrays import Images, Meaning, is_array, predictions, several, stacked
+from ensir.library.arrays import Images, Meaning, is_array, ordered, predictions, several, stacked
 
 
 class Combines(Protocol):
@@ -50,12 +50,8 @@ def combined(by: Combines, x: Images, meaning: Meaning, expected: bool) -> Any:
 
 def _one(by: Combines, x: Images, meaning: Meaning, expected: bool, what: str) -> Any:
     """Fuse one image."""
-    if isinstance(x, Mapping) and by.models is not None:
-        if sorted(map(str, x)) != sorted(by.models):
-            raise InputError(
-                f"{what}: holds the models {', '.join(map(str, x))}, but the table is of {', '.join(by.models)}"
-            )
-        x = {model: x[model] for model in by.models}
+    if by.models is not None:
+        x = ordered(x, by.models, what, "the table is of")
     values = predictions(x, what)
     bits = by.bits or meaning.bits_of(values, what)
     codes = stacked(values, meaning, bits, what)

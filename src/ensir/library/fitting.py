@@ -117,7 +117,12 @@ def _estimated(
     """Make a LUT, as the stages estimate and merge do."""
     module = registry.module("methods", method)
     settled, gain = settings, None
-    if "auto" in settings.values():
+    if chosen := [option for option, value in settings.items() if value == "auto"]:
+        if len(found.images) == 1:
+            raise InputError(
+                f'{" and ".join(chosen)}: "auto" is chosen by images that are held out, but the reference is a single '
+                "image; give a number, or add images"
+            )
         tried = methods.held_out(module, everything, settings, device)
         settled = tried.options[int(module.losses(tried.errors, tried.counts).argmin())]
         gain = best.gains_of(module, everything, tried)

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from ensir.errors import InputError
-from ensir.library.arrays import CHANNELS, Images, Meaning, is_array, loaded, pairs
+from ensir.library.arrays import CHANNELS, Images, Meaning, Order, is_array, loaded, pairs
 from ensir.stages.score import compare
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def score(
         Targets: uint8 or uint16, or floats with a `value_range`.
     x : array (channel, height, width), or (model, channel, height, width); or several
         Results: fused images, or predictions of several models. Floats are compared as they are, neither rounded nor
-        clipped.
+        clipped. Where models are named, by a mapping or by xarray, all images have the order of the first.
     metrics : sequence of str, or mapping
         Names of metrics, or sections of a configuration by name.
     space : str
@@ -63,9 +63,9 @@ def score(
     >>> ensir.score(y, lut.fuse(x), value_range=(0, 255))["psnr"]  # doctest: +SKIP
     """
     settings = _settings(metrics=metrics, space=space, crop=crop, rounded=rounded)
-    meaning = Meaning(value_range)
+    meaning, order = Meaning(value_range), Order(None)
     found = [
-        _of_image(one, other, settings, meaning, f"image {i + 1}")
+        _of_image(one, order.of(other, f"image {i + 1}: x"), settings, meaning, f"image {i + 1}")
         for i, (other, one) in enumerate(pairs(x, y))
     ]
     if not found:
@@ -96,18 +96,16 @@ def _of_image(
     y: Any, x: Images, settings: dict[str, Any], meaning: Meaning, what: str
 ) -> dict[str, Float64[np.ndarray, "*model"]]:
     """Score the result for one image, or those of several models."""
-    target, results = loaded(y, f"{what}: y"), _results(x, f"{what}: x")
+    target = loaded(y, f"{what}: y")
     if target.ndim not in (2, 3) or target.shape[0] not in CHANNELS or not target.size:
         raise InputError(
             f"{what}: y has shape {target.shape}; it should be (channel, height, width), with 1 or 3 channels. Several "
             "images are a list of such"
         )
-    many = isinstance(x, Mapping) or results.ndim == target.ndim + 1
-    if results.shape[many:] != target.shape:
-        raise InputError(f"{what}: x has shape {results.shape}, but its target {target.shape}")
+    results, many = _results(x, target, what)
     levels, bits = meaning.levels(target, f"{what}: y")
     rows = []
-    for result in results if many else results[None]:
+    for result in results:
         code = result
         if result.dtype.kind == "f":
             code = meaning.levels(result, f"{what}: x")[0] * ((2**bits - 1) // 255)
@@ -124,14 +122,20 @@ def _of_image(
     return values if many else {name: value[0] for name, value in values.items()}
 
 
-def _results(x: Images, what: str) -> np.ndarray:
-    """Return results as one array."""
+def _results(x: Images, target: np.ndarray, what: str) -> tuple[list[np.ndarray], bool]:
+    """Return the results for one image, each in its own dtype, and whether they are those of several models."""
     if isinstance(x, Mapping):
-        values = [loaded(value, f"{what}, model {model}") for model, value in x.items()]
-        if len({value.shape for value in values}) > 1:
-            raise InputError(f"{what}: the models have images of different shapes")
-        return np.stack(values)
-    return loaded(x, what)
+        results, many = [loaded(value, f"{what}: x, model {model}") for model, value in x.items()], True
+        shapes = [result.shape for result in results]
+    else:
+        array = loaded(x, f"{what}: x")
+        many = array.ndim == target.ndim + 1
+        results, shapes = (list(array) if many else [array]), [array.shape[many:]]
+    if not results:
+        raise InputError(f"{what}: x holds no model")
+    if wrong := [shape for shape in shapes if shape != target.shape]:
+        raise InputError(f"{what}: x has shape {wrong[0]}, but its target {target.shape}")
+    return results, many
 
 
 def _planes(image: np.ndarray) -> np.ndarray:

@@ -66,9 +66,10 @@ def select(
         raise InputError("the reference is a single image, so that none can be held out; add images")
     section = options.section(method, settings, found.models)
     (everything,) = needed(found, method, options.counted(method, section)).values()
-    if stray := set(seconds or {}) - set(found.models):
+    seconds = {str(model): value for model, value in (seconds or {}).items()}
+    if stray := set(seconds) - set(found.models):
         raise InputError(f"seconds: {', '.join(sorted(stray))} are no models of {', '.join(found.models)}")
-    took = {model: {model: (seconds or {}).get(model, math.nan)} for model in found.models}
+    took = {model: {model: seconds.get(model, math.nan)} for model in found.models}
     names = [image.name for image in found.images]
     threads = os.cpu_count() or 1
     return compared(everything, section.traced, names, took, threads, progress or (lambda done, total: None))

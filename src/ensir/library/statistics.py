@@ -14,7 +14,7 @@ import numpy as np
 
 from ensir.errors import InputError
 from ensir.library import options
-from ensir.library.arrays import Image, Images, Meaning, images, models_of
+from ensir.library.arrays import Image, Images, Meaning, images
 from ensir.stages.partition import fold_of, model_digest, warn_of_perfect
 from ensir.storage.progress import Progress
 
@@ -174,16 +174,14 @@ def count(
     --------
     >>> total = sum(ensir.count(x, y, method="least_squares") for x, y in batches)  # doctest: +SKIP
     """
-    named = models_of(x)
-    if models is None:
-        models = named
-    elif named and list(models) != named:
-        raise InputError(f"models: {list(models)} are not those of x, {named}")
-    found = images(x, y, names, Meaning(value_range, bits))
+    if isinstance(models, str) or not (models is None or isinstance(models, Iterable)):
+        raise InputError(f"models: is {models!r}; give a list of names")
+    models = None if models is None else [str(model) for model in models]
+    found = images(x, y, names, Meaning(value_range, bits), models)
     first = next(found, None)
     if first is None:
         raise InputError("x and y: hold no image")
-    models = list(models) if models is not None else [f"model_{m}" for m in range(len(first.x))]
+    models = [f"model_{m}" for m in range(len(first.x))] if first.models is None else list(first.models)
     if len(models) != len(first.x) or len(set(models)) != len(models):
         raise InputError(f"models: {models} are not the names of {len(first.x)} models")
     of_method = options.counted(method, options.section(method, settings, models))
