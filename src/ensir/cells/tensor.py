@@ -26,7 +26,7 @@ from ensir.storage.fits import Fit
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
 
-SIGNED = (torch.int8, torch.int16, torch.int32, torch.int64)
+SIGNED = (torch.int16, torch.int32, torch.int64)  # int8 cannot hold white, nor int16 that of 16 bits
 
 
 class TensorLUT:
@@ -148,8 +148,8 @@ def fuse(x: Shaped[Tensor, "model *batch channel height width"], table: TensorLU
 
 def check_dtype(x: Tensor, largest: int) -> None:
     """Raise an InputError where a tensor is of another depth than a table, or holds no numbers that can be read."""
-    own = torch.uint8 if largest == depth.white(8) else torch.uint16
-    if not x.is_floating_point() and x.dtype not in (own, *SIGNED):
+    own, signed = (torch.uint8, SIGNED) if largest == depth.white(8) else (torch.uint16, SIGNED[1:])
+    if not x.is_floating_point() and x.dtype not in (own, *signed):
         bits = torch.iinfo(own).bits
         raise InputError(
             f"a tensor of {x.dtype} does not fit a table of {bits} bits; convert it to {own}, or to floats"

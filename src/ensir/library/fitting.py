@@ -41,8 +41,8 @@ def fit(
         Predictions, in the code values of uint8 (0–255) or uint16 (0–65535), or floats with a `value_range`. Arrays may
         be of NumPy, PyTorch, Dask, Zarr or xarray. Of several images, of one size or different ones, x is a list or any
         other iterable, which is read once; one image and its predictions are in memory for each core. A mapping from
-        names of models to images (or to lists of them) tells the names, too. Runs of pixels are for methods that need
-        no neighbours.
+        names of models to images (or lists of them), or a coordinate "model" of xarray, tells their order, which else
+        is that of `models`. Runs of pixels are for methods that need no neighbours.
     y : array (channel, height, width) or (channel, pixel), or several
         Targets. Without, x yields pairs of predictions and target.
     method : str

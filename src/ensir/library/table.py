@@ -127,7 +127,8 @@ class Lut:
         ----------
         x : array (model, channel, height, width) or (model, channel, pixel), or several
             Predictions in the order of the models, of the depth of the reference, as for `ensir.fit`; a mapping from
-            names of models may have any order. Floats are rounded to that depth first, as the workflow stores them.
+            names of models, or xarray with a coordinate "model", may have any order. Floats are rounded to that depth
+            first, as the workflow stores them.
         value_range : (float, float), optional
             Black and white of floats: required where x holds some.
 
