@@ -296,6 +296,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path, store
     assert curves[0] == curves[1]
 
 
+@pytest.mark.slow
 def test_another_prior_is_another_training(tmp_path, stores):
     short = dataclasses.replace(SMALL, steps=2)
     train(tmp_path, stores, short, NONE)
@@ -337,6 +338,7 @@ def test_a_training_stops_early_and_keeps_the_best(tmp_path, stores):
     assert measured == pytest.approx(max(quality), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_perceptual_loss_and_reduced_precision_change_the_weights(tmp_path, stores):
     course = dataclasses.replace(SMALL, steps=2)
     alone = train(tmp_path / "a", stores, course, NONE)

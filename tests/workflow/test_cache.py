@@ -40,6 +40,7 @@ def cached(once: Callable, tmp_path: Path, repository: Path, monkeypatch: pytest
     return Run(folder / "first", repository)
 
 
+@pytest.mark.slow
 def test_a_second_folder_gets_its_results_from_the_cache(cached: Run, tmp_path: Path, repository: Path):
     second = prepare(tmp_path / "second", repository)
     second.run("--cache", "--", "luts", "predictions")

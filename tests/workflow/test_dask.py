@@ -72,6 +72,7 @@ def distribute(run: Run, scheduler: str) -> None:
         shutil.rmtree(run.folder / "results/digests" / path, ignore_errors=True)
 
 
+@pytest.mark.faults
 def test_workers_are_killed(finished: Run, tmp_path: Path, address: str):
     run = finished.copy(tmp_path / "run")
     distribute(run, address)
