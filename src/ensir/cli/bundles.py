@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ensir.cli.folders import named
 from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
 
@@ -49,10 +50,10 @@ def bundle(
 
     Example: ensir bundle --lut my.lut --model IMDN=imdn.onnx --model CRAFT=craft.onnx -o both.onnx
     """
-    files = {name: Path(file) for name, file in _named(models, "--model", "NAME=FILE").items()}
+    files = {name: Path(file) for name, file in named(models, "--model", "NAME=FILE").items()}
     ranges = {
         name: _range(name, text)
-        for name, text in _named(value_ranges, "--value-range", "NAME=BLACK,WHITE").items()
+        for name, text in named(value_ranges, "--value-range", "NAME=BLACK,WHITE").items()
     }
     inputs = {"--lut": lut, **{f"--model {name}": file for name, file in files.items()}}
     check_outputs({"--output": output}, inputs)
@@ -71,19 +72,6 @@ def bundle(
     typer.echo(
         f"{output}: picture (1, channel, height, width) in {dtype} → {', '.join(table.models)} → {table.method} → fused"
     )
-
-
-def _named(texts: list[str], option: str, form: str) -> dict[str, str]:
-    """Return what texts NAME=… give, by name."""
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise InputError(f"{option} {text}: write {form}")
-        if name in found:
-            raise InputError(f"{option} {text}: {name} is named twice")
-        found[name] = value
-    return found
 
 
 def _range(name: str, text: str) -> tuple[float, float]:

@@ -49,17 +49,22 @@ CommonCrop = Annotated[
 ]
 
 
+def named(texts: list[str], option: str, form: str) -> dict[str, str]:
+    """Return what texts NAME=… of an option give, by the names of models."""
+    values: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise InputError(f"{option} {text}: write {form}")
+        if name in values:
+            raise InputError(f"{option} {text}: model {name} is named twice")
+        values[name] = value
+    return values
+
+
 def _folders(predictions: list[str]) -> dict[str, Path]:
     """Return the folder of each model, by name, from texts NAME=DIR."""
-    folders: dict[str, Path] = {}
-    for text in predictions:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder):
-            raise InputError(f"--prediction {text}: write NAME=DIR")
-        if name in folders:
-            raise InputError(f"--prediction {text}: model {name} is named twice")
-        folders[name] = Path(folder)
-    return folders
+    return {name: Path(folder) for name, folder in named(predictions, "--prediction", "NAME=DIR").items()}
 
 
 def _read_whole(target: Path | None, predictions: dict[str, Path]) -> dict[str, Path | None]:

@@ -9,13 +9,8 @@ from pathlib import Path
 
 from ensir.errors import InputError
 
-GPU_FILES = (
-    "nvidia*",
-    "nvhost*",
-    "nvmap",
-    "kfd",
-    "dxg",
-)  # drivers of Nvidia's GPUs, AMD's, and those of Windows
+# Drivers of Nvidia's GPUs, AMD's, and those of Windows.
+GPU_FILES = ("nvidia*", "nvhost*", "nvmap", "kfd", "dxg")
 
 
 def choose(device: str) -> str:

@@ -25,14 +25,8 @@ WAITING = ("waiting", "queued", "no-worker", "processing")  # states of Dask tas
 SECONDS_FOR_AN_ANSWER = 30
 SECONDS_BETWEEN_POLLS = 1
 TRIES = 5
-COMPARED = (
-    "python",
-    "dask",
-    "distributed",
-    "cloudpickle",
-    "numpy",
-    "zarr",
-)  # of a scheduler: the first three
+# Of workers; of a scheduler, the first three.
+COMPARED = ("python", "dask", "distributed", "cloudpickle", "numpy", "zarr")
 AHEAD = 2  # items per thread of the workers that are submitted at once, so that the rest takes no memory
 log = logging.getLogger(__name__)
 

@@ -106,16 +106,13 @@ class Lost:
         put_back = self._put_back()
         if not damaged and not put_back:
             return []
-        unfinished = self.unfinished(
-            list(self._maker)
-        )  # Snakemake asks for these once only, before all is known
+        # Snakemake asks for these once only, before all is known.
+        unfinished = self.unfinished(list(self._maker))
         readers: dict[int, list[int]] = {}
         for number, upstream in enumerate(self._upstream):
             for maker in upstream:
                 readers.setdefault(maker, []).append(number)
-        for (
-            number
-        ) in put_back:  # grows inside the loop: what was made of it may be of today, or have come with it
+        for number in put_back:  # grows inside: what was made of it may be of today, or have come with it
             put_back += [reader for reader in readers.get(number, []) if reader not in put_back]
         damaged = sorted({*damaged, *put_back, *(self._maker[result] for result in unfinished)})
 
