@@ -19,7 +19,7 @@ class Dataset(Section):
     """What all datasets have."""
 
     images_per_part: int = Field(
-        16,
+        32,
         ge=1,
         le=10**6,
         description="images per job; a later change applies to images that have no part yet",
