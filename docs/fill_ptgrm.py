@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ensir.scoring.bootstrap import Interval, intervals
+from ensir.scoring.interval import Interval, intervals
 
 PAGE = Path(__file__).with_name("ptgrm.md")
 SLOT = re.compile(r"(<!-- table -->\n).*?(<!-- end -->)", re.DOTALL)

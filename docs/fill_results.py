@@ -6,7 +6,7 @@ from textwrap import fill
 
 import numpy as np
 
-from ensir.scoring.bootstrap import Interval, intervals
+from ensir.scoring.interval import Interval, intervals
 from ensir.scoring.scores import read
 
 PAGE = Path(__file__).with_name("results.md")

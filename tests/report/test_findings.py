@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ensir.report.findings import of_experiment
-from ensir.scoring.bootstrap import intervals
+from ensir.scoring.interval import intervals
 from ensir.scoring.scores import Scores
 
 PSNR = {"label": "PSNR", "unit": "dB", "digits": 2, "higher_is_better": True}
@@ -45,9 +45,9 @@ def test_a_method_is_the_best():
     }
     values["lsq"] = [30.5, 31.9, 32.7]
     assert found(values) == (
-        "lsq is the best of 2 base models and 3 methods: PSNR 31.70 dB, 0.533 dB above the average [+0.400, +0.700] and "
-        "0.700 dB above the best base model, x [+0.500, +0.900]. ensir_b16 is 0.100 dB above the average [−0.100, "
-        "+0.300, may be chance]. 3 images."
+        "lsq is the best of 2 base models and 3 methods: PSNR 31.70 dB, 0.533 dB above the average [+0.154, +0.913] and "
+        "0.700 dB above the best base model, x [+0.203, +1.197]. ensir_b16 is 0.100 dB above the average [−0.397, "
+        "+0.597, may be chance]. 3 images."
     )
 
 
@@ -62,7 +62,7 @@ def test_a_base_model_is_the_best():
     values = {"x": [33, 34], "y": [29, 31], "average": [31, 32], "lsq": [32.9, 33.8]}
     assert found(values, {"average": METHODS["average"], "lsq": METHODS["lsq"]}) == (
         "x is the best of 2 base models and 2 methods: PSNR 33.50 dB, 2.000 dB above the average [+2.000, +2.000] and "
-        "0.150 dB above the best method, lsq [+0.100, +0.200]. 2 images."
+        "0.150 dB above the best method, lsq [−0.485, +0.785, may be chance]. 2 images."
     )
 
 
@@ -79,7 +79,8 @@ def test_lower_is_better():
         {"x": [0.3, 0.2], "y": [0.4, 0.4], "average": [0.3, 0.3], "lsq": [0.1, 0.2]}, printed=printed
     )
     assert text.startswith(
-        "lsq is the best of 2 base models and 2 methods: LPIPS 0.150, 0.1500 better than the average [+0.1000, +0.2000]"
+        "lsq is the best of 2 base models and 2 methods: LPIPS 0.150, 0.1500 better than the average [−0.4853, "
+        "+0.7853, may be chance]"
     )
 
 

@@ -559,7 +559,7 @@ def test_report_of_snakemake(chromium: webdriver.Chrome, finished: Run, tmp_path
             menu(page, "Results")
     row = next(row for row in page.find_all("tr") if row.text.startswith("gain"))
     page.click(page.find_all("a", row)[-1])
-    page.wait(lambda: "paired bootstrap 95 % interval" in page.find("body").text)
+    page.wait(lambda: "paired 95 % interval" in page.find("body").text)
     menu(page, "Figures")
     row = next(row for row in page.find_all("tr") if row.text.startswith("gain"))
     page.click(page.find_all("a", row)[-2])

@@ -1,4 +1,4 @@
-"""Gain over the average: every image, and the mean over the images with its paired bootstrap interval."""
+"""Gain over the average: every image, and the mean over the images with its paired 95 % interval."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ensir.drawing import style
 from ensir.drawing.style import Drawing
 from ensir.figures import PaperFigure, Reading, Subject
-from ensir.scoring.bootstrap import intervals
+from ensir.scoring.interval import intervals
 from ensir.scoring.scores import Scores, baseline, competitors, first_metric, read_values
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Gain(PaperFigure):
     caption: ClassVar[str] = (
         "Score of every base model and method on **{dataset}**, minus that of the average: every image (dots; a box of "
         "the middle half with whiskers from 5 to 95 % where there are many), the mean (diamond), and its paired "
-        "bootstrap 95 % interval (bar). Images that some row restores perfectly (infinite) are in no mean."
+        "95 % interval (bar). Images that some row restores perfectly (infinite) are in no mean."
     )
 
 

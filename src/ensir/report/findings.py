@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ensir.report import tables
-from ensir.scoring.bootstrap import Interval, intervals
+from ensir.scoring.interval import Interval, intervals
 from ensir.scoring.scores import Cell, Metric, Scores, baseline, first_metric
 
 PAPER = "ensir"  # the kind of the method that gets a sentence of its own
@@ -50,7 +50,7 @@ def of_experiment(name: str, experiment: dict[str, Any], scores: Scores) -> list
     """Return what was found on each test set, in the first metric.
 
     The best base model or method is named, with its distance from the average and from the best of the other group, and
-    the 95 % bootstrap intervals of both over the images; then EnsIR, where it is not the best.
+    the 95 % intervals of both over the images; then EnsIR, where it is not the best.
     """
     scored = scores.tests(name, experiment)
     return [

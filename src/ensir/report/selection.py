@@ -11,7 +11,7 @@ from ensir.scoring.scores import Cell, Metric, Table, ranked
 from ensir.scoring.selection import Selection, Subset
 
 NOTES = (
-    "− all models: with its paired bootstrap 95 % interval over images; n.s.: not significant, it holds zero. Lost "
+    "− all models: with its paired 95 % interval over images; n.s.: not significant, it holds zero. Lost "
     "without it: all models minus all but this one; gained: added to a subset of the others, mean over these.",
     "The best of many subsets looks better than it is.",
 )

@@ -12,8 +12,8 @@ import numpy as np
 from ensir.cells.lut import ESTIMATED, FAILED, FEW, LUT
 from ensir.cells.support import Support, held_out_of
 from ensir.images.depth import unit
-from ensir.scoring.bootstrap import Interval
 from ensir.scoring.differences import NOT_ABOVE_AVERAGE, differences
+from ensir.scoring.interval import Interval
 from ensir.scoring.scores import (
     TIME_METRICS,
     Cell,

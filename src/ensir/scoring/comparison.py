@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ensir.scoring.bootstrap import Interval, intervals
+from ensir.scoring.interval import Interval, intervals
 from ensir.scoring.scores import TIME_METRICS, Scores
 
 ABSENT = "–"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ensir.scoring.bootstrap import Interval, intervals
+from ensir.scoring.interval import Interval, intervals
 from ensir.scoring.scores import Metric, Scores, baseline, competitors, metrics_of
 
 NOT_ABOVE_AVERAGE, NOT_ABOVE_BEST = "†", "‡"

@@ -8,7 +8,7 @@ import numpy as np
 
 from ensir.arithmetic.functions import decibels
 from ensir.errors import InputError
-from ensir.scoring.bootstrap import intervals
+from ensir.scoring.interval import intervals
 
 if TYPE_CHECKING:
     from jaxtyping import Float64, Shaped

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, get_type_hints
 
 import numpy as np
 
-from ensir.scoring.bootstrap import Interval, intervals
+from ensir.scoring.interval import intervals
 from ensir.scoring.rows import write_csv
 from ensir.storage.atomic import written
 from ensir.storage.digests import check_before_reading
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 MOST_MODELS = 10  # up to this number, every subset is tried; beyond, one model more or less at a time
-AT_ONCE = 1024  # differences that get their intervals at once
 
 Tried = dict[tuple[int, ...], "HeldOut"]
 
@@ -233,16 +232,16 @@ def selection(
     seconds = [_seconds(names[subset], runs) for subset in subsets]
     cost = [float(len(subset)) for subset in subsets] if np.isnan(seconds).any() else seconds
     with np.errstate(invalid="ignore"):  # ∞ − ∞
-        to_all = _intervals(psnr - psnr[-1])
+        to_all = intervals(psnr - psnr[-1])
         steps = [
             (smaller, m, psnr[row[subset]] - psnr[row[smaller]])
             for subset in subsets
             for m in subset
             if (smaller := tuple(n for n in subset if n != m)) in row
         ]
-        gains = _intervals(np.stack([gain for _, _, gain in steps]))
+        gains = intervals(np.stack([gain for _, _, gain in steps]))
         added = [np.mean([gain for _, n, gain in steps if n == m], axis=0) for m in range(len(models))]
-    mean_gains = _intervals(np.stack(added))
+    mean_gains = intervals(np.stack(added))
     losses = {
         m: gain for (smaller, m, _), gain in zip(steps, gains, strict=True) if len(smaller) == len(models) - 1
     }
@@ -277,12 +276,6 @@ def _seconds(models: Iterable[str], runs: Mapping[str, Mapping[str, float]]) -> 
     for model in models:
         needed |= runs[model]
     return math.fsum(needed.values())
-
-
-def _intervals(differences: Float[np.ndarray, "comparison image"]) -> list[Interval]:
-    """Return the paired intervals of many differences, some at once."""
-    blocks = [differences[start : start + AT_ONCE] for start in range(0, len(differences), AT_ONCE)]
-    return [interval for block in blocks for interval in intervals(block)]
 
 
 def on_front(cost: Sequence[float], psnr: Sequence[float]) -> list[bool]:

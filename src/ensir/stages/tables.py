@@ -14,8 +14,8 @@ from typing import Any
 
 from ensir.report.sheets import Sheet, write
 from ensir.report.tables import times
-from ensir.scoring.bootstrap import Interval
 from ensir.scoring.differences import NOT_ABOVE_AVERAGE, NOT_ABOVE_BEST, differences
+from ensir.scoring.interval import Interval
 from ensir.scoring.scores import (
     TIME_METRICS,
     Cell,
@@ -131,7 +131,7 @@ def comparison(name: str, experiment: dict[str, Any], scores: Scores) -> Sheet:
         "comparison",
         f"{name}: means over the images of each test set; best bold, second underlined{direction(experiment)}. "
         f"Not significantly different from the average ({NOT_ABOVE_AVERAGE}) or from the best base model "
-        f"({NOT_ABOVE_BEST}): the 95 % bootstrap interval over images holds zero; it takes two images."
+        f"({NOT_ABOVE_BEST}): the 95 % interval over images holds zero; it takes two images."
         f"{_left_out(name, experiment, scores)}",
         ("", "method"),
         Table(groups, rows),
@@ -161,7 +161,7 @@ def with_intervals(name: str, experiment: dict[str, Any], scores: Scores) -> She
     rows = [(d, m, cells[d, m]) for d in scores.tests(name, experiment) for m in order]
     return Sheet(
         "differences",
-        f"{name}: mean difference over the images of each test set, with its paired bootstrap 95 % interval"
+        f"{name}: mean difference over the images of each test set, with its paired 95 % interval"
         f"{direction(experiment)}. n.s.: not significant, the interval holds zero; –: there is none of one image."
         f"{_left_out(name, experiment, scores)}",
         ("test set", "method"),
