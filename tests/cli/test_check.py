@@ -156,7 +156,7 @@ def test_all_in_one_round(folder):
         "models.a.path: no file for 'test2', 'twin' (2 of 4 images); add the files, or exclude the images from the "
         "dataset",
         "models.b.path: test/b/test1.png is 24×18, its target test/gt/test1.png 24×20; fix the prediction, or set "
-        "`crop` in datasets.test where a few border pixels are missing",
+        "`common_crop` in datasets.test where a few border pixels are missing",
         "models.f: function own_check:smoth: cannot be imported (module 'own_check' has no attribute 'smoth'); fix "
         "`function`",
         "models.typo.paht: unknown key; allowed: kind, path, suffix, value_range, array, any_range, seconds; did you mean "
@@ -174,7 +174,7 @@ def test_images_that_do_not_fit(folder):
     (folder / "test/a/test0.png").write_bytes(b"<html>")
     assert mistakes(config()) == [
         "datasets.ref.input: ref/lq/ref1.png is 12×10, its target ref/gt/ref1.png 24×20, and `scale` is 1; fix "
-        "`scale` or the files, or set `crop`",
+        "`scale` or the files, or set `common_crop`",
         "datasets.test.input: test/lq/test1.png has 8 bits, its target test/gt/test1.png 16; convert one of them",
         "datasets.test.target: test/gt/test0.png has 3 channels of 8 bits, test/gt/test1.png 3 of 16; a dataset holds "
         "images of one kind: convert them, or split the dataset in two",
@@ -219,7 +219,7 @@ def test_images_that_are_too_small_to_be_scored(folder):
 
 def test_cropped(folder):
     raw = config()
-    raw["datasets"]["test"]["crop"] = "center"
+    raw["datasets"]["test"]["common_crop"] = "center"
     write(folder / "test/b/test1.png", (18, 24, 3))
     assert run(raw=raw).exit_code == 0
     write(folder / "test/gt/test1.png", (60, 24, 3))
@@ -245,7 +245,7 @@ def test_inputs_that_are_made_of_whole_pixels(folder):
         ((20, 24, 3), np.float32, None),
         ((20, 24, 3), np.uint8, None),
         ((20, 24, 3), np.uint16, "models.a.path: test/a/test0.npy has 16 bits, its target test/gt/test0.png 8; convert one of them (3 of 3 images)"),
-        ((24, 20, 3), np.float32, "models.a.path: test/a/test0.npy is 20×24, its target test/gt/test0.png 24×20; fix the prediction, or set `crop` in datasets.test where a few border pixels are missing (3 of 3 images)"),
+        ((24, 20, 3), np.float32, "models.a.path: test/a/test0.npy is 20×24, its target test/gt/test0.png 24×20; fix the prediction, or set `common_crop` in datasets.test where a few border pixels are missing (3 of 3 images)"),
     ],
 )  # fmt: skip
 def test_arrays(folder, shape, dtype, said):

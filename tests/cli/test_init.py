@@ -228,7 +228,7 @@ def test_predictions_without_borders(tmp_path: Path, monkeypatch):
     write(tmp_path, "data/gt/1.png", "data/gt/2.png")
     write(tmp_path, *(f"data/{model}/{image}.png" for model in "ab" for image in "12"), size=22)
     init("data")
-    assert made()["datasets"]["test"]["crop"] == "topleft"
+    assert made()["datasets"]["test"]["common_crop"] == "topleft"
 
 
 def test_nothing_is_overwritten(tmp_path: Path, monkeypatch):
@@ -297,11 +297,11 @@ def test_a_prediction_of_another_size_is_a_mistake_where_others_are_whole(tmp_pa
     done = init("odd", code=2)
     told = "odd/B/2.png is 30×22, its target 32×24, where others are whole: it is taken for a mistake"
     assert told in done.stdout
-    assert "crop" not in made()["datasets"]["test"]
+    assert "common_crop" not in made()["datasets"]["test"]
     assert "mine.yaml is written, but cannot run yet:" in done.stderr
     done = init("cut", "-o", "cut.yaml")
-    assert "cut/A/1.png is 30×22, its target 32×24: `crop: topleft` is assumed" in done.stdout
-    assert made("cut.yaml")["datasets"]["test"]["crop"] == "topleft"
+    assert "cut/A/1.png is 30×22, its target 32×24: `common_crop: topleft` is assumed" in done.stdout
+    assert made("cut.yaml")["datasets"]["test"]["common_crop"] == "topleft"
 
 
 def test_the_largest_of_known_tests_is_the_reference(tmp_path: Path, monkeypatch):

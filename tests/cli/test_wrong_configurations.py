@@ -140,7 +140,7 @@ WRONG: dict[str, tuple] = {
     "prediction of another size than the input": (
         [('target: "test/gt/*.png", input: "test/lq/*.png"', 'input: "test/lq/*.png", scale: 2')],
         *(
-            f"models.{model}.path: test/{model}/test0.png is 24×20, its input test/lq/test0.png 48×40 when enlarged by `scale`, 2; fix the prediction, or set `crop` in datasets.test where a few border pixels are missing (3 of 3 images)"
+            f"models.{model}.path: test/{model}/test0.png is 24×20, its input test/lq/test0.png 48×40 when enlarged by `scale`, 2; fix the prediction, or set `common_crop` in datasets.test where a few border pixels are missing (3 of 3 images)"
             for model in "ab"
         ),
     ),
@@ -309,7 +309,7 @@ WRONG: dict[str, tuple] = {
     ),
     "scale": (
         [('input: "ref/lq/*.png"', 'input: "ref/lq/*.png", scale: 2')],
-        "datasets.ref.input: ref/lq/ref0.png is 24×20, its target ref/gt/ref0.png 24×20, and `scale` is 2; fix `scale` or the files, or set `crop` (3 of 3 images)",
+        "datasets.ref.input: ref/lq/ref0.png is 24×20, its target ref/gt/ref0.png 24×20, and `scale` is 2; fix `scale` or the files, or set `common_crop` (3 of 3 images)",
     ),
     "two ways": (
         [('"{dataset}/b/*.png"', '"{dataset}/b/{x}{y}.png"')],

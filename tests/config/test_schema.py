@@ -68,7 +68,7 @@ WRONG = [
         "datasets.train.inptu",
         "x",
         "unknown key; allowed: kind, target, input, target_suffix, input_suffix, exclude, scale, "
-        "crop, grey, degradation, value_range, array, images_per_part, licence, citation; did you mean 'input'?",
+        "common_crop, grey, degradation, value_range, array, images_per_part, licence, citation; did you mean 'input'?",
     ),
     ("datasets.test.degradation.sigmas", 5, "unknown key; allowed: kind, sigma, seed; did you mean 'sigma'?"),
     (

@@ -251,7 +251,7 @@ def stores(tmp_path_factory) -> tuple[list[str], list[str]]:
 def made_stores(folder: Path, names: list[str], dataset: str, **more: Any) -> tuple[list[str], list[str]]:
     layout = Layout(str(folder / "results"))
     noisy = {"kind": "photos", "size": 40, "degradation": {"kind": "noise", "sigma": 25.0, "seed": 0}, **more}
-    noisy = {"scale": 1, "crop": None, "licence": None, "citation": None, **noisy}
+    noisy = {"scale": 1, "common_crop": None, "licence": None, "citation": None, **noisy}
     part = layout.part(layout.dataset(dataset), part_name(names))
     ingest(layout.place(part), dataset, names, noisy, [], [], None, quiet)
     base = layout.part(layout.predictions(dataset, "smooth"), part_name(names))

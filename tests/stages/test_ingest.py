@@ -20,7 +20,7 @@ from ensir.stages.predict import predict
 from ensir.storage import reading
 from ensir.storage.layout import Layout
 
-FOLDER = {"kind": "folder", "degradation": None, "scale": 1, "crop": None, "licence": "CC0", "citation": None}
+FOLDER = {"kind": "folder", "degradation": None, "scale": 1, "common_crop": None, "licence": "CC0", "citation": None}
 
 
 def quiet(done: int, total: int) -> None:
@@ -132,7 +132,7 @@ def test_crop_to_what_all_predictions_share(tmp_path: Path, anchor: str, top: in
     config = parse(
         {
             "datasets": {
-                d: {"kind": "folder", "target": f"{tmp_path}/{d}/gt/*.png", "crop": anchor}
+                d: {"kind": "folder", "target": f"{tmp_path}/{d}/gt/*.png", "common_crop": anchor}
                 for d in ("ref", "test")
             },
             "models": {
@@ -151,14 +151,14 @@ def test_crop_to_what_all_predictions_share(tmp_path: Path, anchor: str, top: in
     )
     sizes = plan.Plan(config, Layout(str(tmp_path / "results"))).sizes("test")
     assert sizes == {"x": (8, 9)}
-    part = ingested(tmp_path, ["x"], {"crop": anchor}, [f"{tmp_path}/test/gt/x.png"], [], [sizes["x"]])
+    part = ingested(tmp_path, ["x"], {"common_crop": anchor}, [f"{tmp_path}/test/gt/x.png"], [], [sizes["x"]])
     np.testing.assert_array_equal(part.image("x"), target[top : top + 8, :9])
 
 
 def test_more_than_a_border_is_not_cropped(tmp_path: Path):
     image_files.write(tmp_path / "x.png", np.zeros((100, 50, 1), np.uint8))
     with pytest.raises(InputError, match="is 50×100, cropped to 50×60; only a border of up to 32 pixels"):
-        ingested(tmp_path, ["x"], {"crop": "center"}, [f"{tmp_path}/x.png"], [], [(60, 50)])
+        ingested(tmp_path, ["x"], {"common_crop": "center"}, [f"{tmp_path}/x.png"], [], [(60, 50)])
 
 
 @settings(max_examples=30)
@@ -200,7 +200,7 @@ def test_a_crop_is_whole_pixels_of_what_is_made_smaller(tmp_path: Path):
     for name in ("gt", "a", "b"):
         for dataset in ("ref", "test"):
             image_files.write(tmp_path / dataset / name / "x.png", target)
-    folder = {"kind": "folder", "crop": "center", "degradation": {"kind": "downscale", "scale": 4}}
+    folder = {"kind": "folder", "common_crop": "center", "degradation": {"kind": "downscale", "scale": 4}}
     models = {m: {"kind": "folder", "path": f"{tmp_path}/{{dataset}}/{m}/*.png"} for m in ("a", "b")}
     experiment = {"models": ["a", "b"], "reference": "ref", "tests": ["test"], "methods": {"average": {}}}
     config = parse(

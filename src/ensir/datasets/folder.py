@@ -42,7 +42,7 @@ class FolderDataset(Dataset):
     )
     exclude: list[str] = Field([], description="names (or wildcards of names) to leave out")
     scale: int = Field(1, ge=1, le=64, description="size of a target over the size of its input")
-    crop: Literal["center", "topleft"] | None = Field(
+    common_crop: Literal["center", "topleft"] | None = Field(
         None,
         description="where predictions are a few border pixels smaller than the targets: which part is kept of a "
         "larger image; without it, sizes that differ are an error",
@@ -126,7 +126,7 @@ class FolderDataset(Dataset):
     @property
     def cropped(self) -> str | None:
         """See `Dataset`."""
-        return self.crop
+        return self.common_crop
 
     @property
     def input_scale(self) -> int:

@@ -109,7 +109,7 @@ class _Checked:
     models : list of str
         The models that are used on it.
     cropped : dict
-        The size that each target is cropped to; empty without `crop`.
+        The size that each target is cropped to; empty without `common_crop`.
     """
 
     def __init__(self, plan: Plan, dataset: str, models: list[str], cropped: dict[str, tuple[int, int]]):
@@ -188,7 +188,7 @@ class _Checked:
             yield (
                 f"{key} size",
                 f"{key}: {file} is {_size(header)}, its target {self.targets[name]} {_size(target)}, and `scale` is "
-                f"{scale}; fix `scale` or the files, or set `crop`",
+                f"{scale}; fix `scale` or the files, or set `common_crop`",
             )
         yield from _kind(key, file, header, f"target {self.targets[name]}", target)
 
@@ -202,7 +202,7 @@ class _Checked:
                 f"{key} size",
                 f"{key}: {file} is {_size(header)}, its {self.called} {target_file} {size[1]}×{size[0]}"
                 f"{f' when enlarged by `scale`, {self.enlarged}' if self.enlarged > 1 else ''}; fix the prediction, "
-                f"or set `crop` in {self.key} where a few border pixels are missing",
+                f"or set `common_crop` in {self.key} where a few border pixels are missing",
             )
         yield from _kind(key, file, header, f"{self.called} {target_file}", target)
 

@@ -305,7 +305,7 @@ def _compare_sizes(proposal: Proposal, series: Series) -> None:
             elif not proposal.cropped:
                 proposal.cropped = True
                 proposal.unsure.append(
-                    f"{smaller}: `crop: topleft` is assumed, the border missing at the right and below; `center` is "
+                    f"{smaller}: `common_crop: topleft` is assumed, the border missing at the right and below; `center` is "
                     "where it is missing on all sides"
                 )
 

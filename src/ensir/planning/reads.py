@@ -74,7 +74,7 @@ class Reads:
         return Read(sources={"targets": targets, "inputs": inputs, "kernel": self.plan.kernel(dataset)})
 
     def sizes(self, dataset: str, part: str) -> list[tuple[int, int]]:
-        """Ingest: the size that each target is cropped to; empty without `crop`."""
+        """Ingest: the size that each target is cropped to; empty without `common_crop`."""
         sizes = self.plan.sizes(dataset)
         return [sizes[name] for name in self.plan.parts(dataset)[part] if sizes]
 

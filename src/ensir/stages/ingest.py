@@ -50,7 +50,7 @@ def ingest(
         Files of the targets and inputs, in the order of the names; empty where the dataset has no such files. Without
         targets, the part holds inputs, and the sizes that predictions have.
     sizes : list of (height, width) or None
-        With `crop`: the size that each target is cropped to.
+        With `common_crop`: the size that each target is cropped to.
     progress : callable
 
     Raises
@@ -81,12 +81,12 @@ def _read(
     if inputs:
         degraded = as_stored(read_target(names[i], inputs[i], settings))
         if sizes:
-            degraded = cropped(degraded, _low(sizes[i], settings), settings["crop"], inputs[i])
+            degraded = cropped(degraded, _low(sizes[i], settings), settings["common_crop"], inputs[i])
         if not targets:
             return None, degraded
     target = as_stored(read_target(names[i], targets[i] if targets else "", settings))
     if sizes:
-        target = cropped(target, sizes[i], settings["crop"], targets[i])
+        target = cropped(target, sizes[i], settings["common_crop"], targets[i])
     degradation = settings["degradation"]
     if degradation and degradation["kind"] == "downscale":
         target = crop_to_multiple(target, degradation["scale"])
@@ -173,7 +173,7 @@ def _check_pair(
     if target.shape[:2] != (degraded.shape[0] * scale, degraded.shape[1] * scale):
         raise InputError(
             f"{target_path} is {target.shape[1]}×{target.shape[0]}, but {input_path} is "
-            f"{degraded.shape[1]}×{degraded.shape[0]} and scale is {scale}; fix `scale`, the files, or set `crop`"
+            f"{degraded.shape[1]}×{degraded.shape[0]} and scale is {scale}; fix `scale`, the files, or set `common_crop`"
         )
     if target.dtype != degraded.dtype or target.shape[2] != degraded.shape[2]:
         raise InputError(

@@ -216,7 +216,7 @@ def _fit(
     if prediction.shape != shape:
         raise InputError(
             f"{origin}: is {_size(prediction.shape)}, its target {_size(shape)}; "
-            "fix the prediction, or set `crop` in the dataset where a few border pixels are missing"
+            "fix the prediction, or set `common_crop` in the dataset where a few border pixels are missing"
         )
     return prediction
 

@@ -23,7 +23,7 @@ NAME = "PNG"
 SUFFIXES = (".png",)
 SIGNATURE = rb"\x89PNG\r\n\x1a\n"
 READ = "1 to 16 bits, grey, RGB, palettes; fewer bits that `sBIT` states; EXIF orientation"
-REFUSES = "alpha that hides something; channels of several depths"
+REFUSES = "animations; alpha that hides something; channels of several depths"
 
 LONGEST = 2**24  # bytes of a chunk that is kept
 
@@ -66,6 +66,8 @@ class _Header:
 def _read_header(path: str, file: BinaryIO) -> _Header:
     """Read the header of a PNG file, and the chunks that affect the meaning of pixels."""
     chunks = dict(_chunks(file))
+    if b"acTL" in chunks:
+        raise InputError(f"{path}: is an animation; save the intended image as PNG without others")
     width, height, depth, colour = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
     codes.check_size(path, height, width)
     channels = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}[colour]
@@ -86,7 +88,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     file.seek(8)
     while len(head := file.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
-        if name in (b"IHDR", b"sBIT", b"tRNS", b"eXIf"):
+        if name in (b"IHDR", b"sBIT", b"tRNS", b"eXIf", b"acTL"):
             content = file.read(min(length, LONGEST))
             if zlib.crc32(name + content).to_bytes(4, "big") != file.read(4):
                 raise ValueError(f"its {name.decode()} chunk is damaged")
