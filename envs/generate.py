@@ -10,6 +10,7 @@ EXTRAS = (
     "onnx",
     "clip",
     "exr",
+    "lpips",
     "s3",
     "slurm",
 )  # all that a configuration may ask for, as pinned

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 CONSTRAINTS = ROOT / "envs" / "constraints.txt"
 DOCS = ROOT / "envs" / "docs.txt"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
-EXTRAS_FOR_TESTS = "[test,pretrained,extra-architectures,onnx,clip,exr,s3,slurm]"
+EXTRAS_FOR_TESTS = "[test,pretrained,extra-architectures,onnx,clip,exr,lpips,s3,slurm]"
 SEPARATOR = {"UV_FIND_LINKS": ","}  # of lists, where it is no space
 OF_PIP = {
     "index-url": "UV_DEFAULT_INDEX",

@@ -36,6 +36,7 @@ def test_everything_that_is_installed_is_pinned():
         *extras["pretrained"],
         *extras["onnx"],
         *extras["clip"],
+        *extras["lpips"],
         *extras["slurm"],
     ]
     names = [re.split(r"[\[ ><=]", name)[0] for name in wanted]

@@ -15,15 +15,15 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reference/licences.md"
-EXTRAS = ("clip", "exr", "onnx", "pretrained", "slurm")
+EXTRAS = ("clip", "exr", "lpips", "onnx", "pretrained", "slurm")
 NOT_HERE = re.compile(r"nvidia-|cuda-|triton")  # what the build of PyTorch for GPUs brings besides
 HEAD = """\
 # Licences
 
 The package itself is under the [MIT licence](../../LICENSE). These are the licences that the packages state which are
-installed with it and with its extras `clip`, `exr`, `onnx`, `pretrained`, `s3` and `slurm`, as pip-licenses reads them;
-UNKNOWN means that a package states none where such tools look. `make licences` renews the table. PyTorch for GPUs
-brings NVIDIA's libraries besides, under NVIDIA's terms.
+installed with it and with its extras `clip`, `exr`, `lpips`, `onnx`, `pretrained`, `s3` and `slurm`, as pip-licenses
+reads them; UNKNOWN means that a package states none where such tools look. `make licences` renews the table. PyTorch
+for GPUs brings NVIDIA's libraries besides, under NVIDIA's terms.
 
 """
 

@@ -74,8 +74,30 @@ def test_a_score_says_how_images_were_compared(folder: Path):
     assert output.splitlines()[0].strip() == "luma (BT.601), without a border of 4 pixels"
     assert "SSIM" in output
     assert "PSNR" not in output
-    error = "error: --metrics psnr,mine: no metric 'mine'; allowed: ciede2000, gmsd, lpips, ms_ssim, psnr, psnr_y, ssim, ssim_y\n"
+    error = "error: --metrics psnr,mine: no metric 'mine'; allowed: ciede2000, dists, gmsd, lpips, ms_ssim, psnr, psnr_y, ssim, ssim_y\n"
     assert score(folder, "--metrics", "psnr,mine", code=2).stderr == error
+
+
+@pytest.mark.parametrize(
+    ("metrics", "option", "message"),
+    [
+        ("dists", "dists.vgg=vgg.pth", "needs --metric-option dists.weights=FILE"),
+        ("dists", "dists.vgg=x/vgg.pth", "no such file"),
+        ("dists", "dists.vgg=gt/0.png", "must be a path that ends in .pth, .pt or .safetensors"),
+        ("lpips", "lpips.vgg=vgg.pth", "no option 'lpips.vgg' of --metrics lpips; allowed: lpips.alexnet"),
+        ("psnr", "vgg.pth", "write METRIC.OPTION=FILE"),
+    ],
+)
+def test_weights_of_metrics(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, metrics: str, option: str, message: str
+):
+    monkeypatch.chdir(folder)
+    Path("vgg.pth").touch()
+    Path("dists.pt").touch()
+    both = ["--metric-option", "dists.weights=dists.pt"] if "png" in option else []
+    error = score(folder, "--metrics", metrics, "--metric-option", option, *both, code=2).stderr
+    assert error.startswith("error: --metric")
+    assert message in error
 
 
 def test_arrays_are_images(folder: Path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from typer.testing import CliRunner
 
 from ensir.cli import app
@@ -104,3 +105,71 @@ def test_prefixes_and_suffixes_are_written_into_patterns(tmp_path: Path):
     )
     assert done.exit_code == 0, done.stderr
     assert "∞" in done.stdout
+
+
+@pytest.fixture
+def floats(tmp_path: Path) -> Path:
+    """Targets and predictions of 8 bits, and the same predictions as floats: a as TIFF, b as one of two arrays."""
+    for name in ("one", "two"):
+        target = random(len(name), 24, 24, 3)
+        image_files.write(tmp_path / f"gt/{name}.png", target)
+        for model, change in (("a", 1), ("b", 3)):
+            image_files.write(tmp_path / f"{model}/{name}.png", target ^ change)
+            (tmp_path / f"{model}_floats").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / f"a_floats/{name}.tif", np.float32((target ^ 1) / 255), photometric="rgb")
+        np.savez(tmp_path / f"b_floats/{name}.npz", x=np.float32((target ^ 3) / 255), sigma=np.float32([1]))
+    return tmp_path
+
+
+def test_floats_whose_range_is_given(floats: Path):
+    """They become what a workflow stores: integers of the depth of the targets, or of the LUT."""
+
+    def given(suffix: str) -> list[str]:
+        return [f"--prediction={model}={floats / model}{suffix}" for model in ("a", "b")]
+
+    options, target = ("--value-range", "0", "1", "--array", "x"), ("--target", floats / "gt")
+    lut, fitted = floats / "x.lut", []
+    for suffix in ("", "_floats"):
+        csv, fused = floats / f"x{suffix}.csv", floats / f"fused{suffix}"
+        for command in (
+            ("fit", *target, "-o", lut),
+            ("fuse", "--lut", lut, "-o", fused),
+            ("score", *target, "-o", csv),
+        ):
+            done = run(*command, *given(suffix), *options)
+            assert done.exit_code == 0, done.stderr
+        fitted.append((csv.read_text(), [image_files.read(str(fused / f"{n}.png")) for n in ("one", "two")]))
+    (scores, images), (of_floats, from_floats) = fitted
+    assert scores == of_floats
+    np.testing.assert_array_equal(images, from_floats)
+
+
+def test_floats_that_are_targets_become_16_bit(tmp_path: Path):
+    (tmp_path / "gt").mkdir()
+    target = random(1, 24, 24, 3) / np.float32(255)
+    tifffile.imwrite(tmp_path / "gt/one.tif", target, photometric="rgb")
+    (tmp_path / "a").mkdir()
+    tifffile.imwrite(tmp_path / "a/one.tif", target + np.float32(1 / 65535), photometric="rgb")
+    options = ("--target", tmp_path / "gt", f"--prediction=a={tmp_path / 'a'}", "--metrics", "psnr")
+    done = run("score", *options, "--value-range", 0, 1, "-o", tmp_path / "x.csv")
+    assert done.exit_code == 0, done.stderr
+    value = float((tmp_path / "x.csv").read_text().splitlines()[1].rsplit(",", 1)[1])
+    assert value == pytest.approx(20 * np.log10(65535), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "holds float32, whose black and white are not known; write uint8 or uint16, or declare them"),
+        (("--value-range", 1, 0), "--value-range 1 0: write black, then white"),
+        (("--value-range", -1, 1), "lie in the upper half of [-1, 1]"),
+        (("--value-range", 0, 255), "perhaps [0, 1]; fix --value-range, or clip the values yourself"),
+        (("--value-range", 0, 1, "--array", "y"), "has no array 'y'; it holds x, sigma"),
+        (("--value-range", 0, 1), "holds 2 arrays (x, sigma); name one with `array`"),
+    ],
+)
+def test_floats_whose_range_is_wrong(floats: Path, options: tuple, message: str):
+    given = [f"--prediction={model}={floats / model}_floats" for model in ("a", "b")]
+    done = run("score", "--target", floats / "gt", *given, *options)
+    assert done.exit_code == 2
+    assert message in done.stderr

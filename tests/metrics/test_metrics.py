@@ -13,9 +13,10 @@ from skimage.metrics import structural_similarity
 from ensir import registry
 from ensir.datasets.photos import photograph
 from ensir.errors import InputError
+from ensir.execution.devices import fix_torchvision
 from ensir.images.colours import luma
 from ensir.images.similarity import psnr, ssim
-from ensir.metrics import dists
+from ensir.metrics import dists, lpips
 from ensir.stages.score import compare
 
 
@@ -175,3 +176,39 @@ def test_more_noise_is_worse(metric: str):
     better = 1 if registry.sections("metrics")[metric]().printed["higher_is_better"] else -1
     values = [better * measured(metric, *images(noise=noise)) for noise in (1, 4, 16)]
     assert values == sorted(values, reverse=True)
+
+
+def test_lpips_is_as_defined(tmp_path: Path):
+    """Of the features that torchvision's AlexNet has after each rectifier, with random weights."""
+    fix_torchvision()
+    models = pytest.importorskip("torchvision.models")
+    torchmetrics = pytest.importorskip("torchmetrics")
+    torch.manual_seed(0)
+    network = models.alexnet(weights=None).eval()
+    file = tmp_path / "alexnet.pth"
+    torch.save(network.state_dict(), file)
+    mixed = torch.load(
+        Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth", "cpu", weights_only=True
+    )
+    target, result = photographs(20, (60, 72))
+    shift, scale = (np.array(values) for values in ((-0.03, -0.088, -0.188), (0.458, 0.448, 0.45)))
+    features = []
+    for image in (target, result):
+        x = torch.from_numpy(np.float32((image / 127.5 - 1 - shift) / scale)).permute(2, 0, 1)[None]
+        of = []
+        for layer in network.features[:-1]:
+            x = layer(x.clone())
+            if isinstance(layer, torch.nn.ReLU):
+                of.append(x[0].detach().numpy().copy())
+        features.append(of)
+    expected = 0.0
+    for layer, (one, other) in enumerate(zip(*features, strict=True)):
+        directions = [of / np.sqrt((of**2).sum(axis=0) + 1e-8) for of in (one, other)]
+        weights = mixed[f"lin{layer}.model.1.weight"].detach().numpy().ravel()
+        expected += ((directions[0] - directions[1]) ** 2 * weights[:, None, None]).sum(axis=0).mean()
+    settings = {"alexnet": str(file)}
+    assert lpips.measure(target, result, settings) == pytest.approx(expected, rel=1e-4)
+    assert lpips.measure(target, target, settings) == 0
+    torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match="is no AlexNet of torchvision's"):
+        lpips.measure(target, target, {"alexnet": str(tmp_path / "other.pth")})

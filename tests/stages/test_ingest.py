@@ -20,7 +20,14 @@ from ensir.stages.predict import predict
 from ensir.storage import reading
 from ensir.storage.layout import Layout
 
-FOLDER = {"kind": "folder", "degradation": None, "scale": 1, "common_crop": None, "licence": "CC0", "citation": None}
+FOLDER = {
+    "kind": "folder",
+    "degradation": None,
+    "scale": 1,
+    "common_crop": None,
+    "licence": "CC0",
+    "citation": None,
+}
 
 
 def quiet(done: int, total: int) -> None:

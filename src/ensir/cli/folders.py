@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ValidationError
 
 from ensir.cells import support
 from ensir.cells.lut import LUT
@@ -14,10 +15,12 @@ from ensir.cli import plain_folders as on_folders
 from ensir.cli.luts import describe
 from ensir.cli.outputs import check_outputs
 from ensir.cli.progress import shown
-from ensir.config.schema import DEFAULT_METRICS, NAMED_METRICS, Score
+from ensir.cli.together import Reading
+from ensir.config.schema import DEFAULT_METRICS, METRICS, Score
 from ensir.errors import InputError
 from ensir.library.options import fitted_methods
 from ensir.methods.ensir import Ensir
+from ensir.section import unknown
 
 METHODS = fitted_methods()
 
@@ -48,16 +51,37 @@ CommonCrop = Annotated[
     ),
 ]
 
+ValueRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="BLACK WHITE",
+        help="black and white of floats, such as 0 1; these become integers, as in a workflow",
+    ),
+]
+
+Array = Annotated[
+    str | None, typer.Option(metavar="NAME", help="which array is meant, in files that hold several")
+]
+
+MetricOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric-option",
+        metavar="METRIC.OPTION=FILE",
+        help="weights of dists and lpips: 'dists.vgg=vgg16-397923af.pth'; repeat",
+    ),
+]
+
 
 def named(texts: list[str], option: str, form: str) -> dict[str, str]:
-    """Return what texts NAME=… of an option give, by the names of models."""
+    """Return what texts NAME=… of an option give, by the names."""
     values: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise InputError(f"{option} {text}: write {form}")
         if name in values:
-            raise InputError(f"{option} {text}: model {name} is named twice")
+            raise InputError(f"{option} {text}: {name} is named twice")
         values[name] = value
     return values
 
@@ -71,6 +95,14 @@ def _read_whole(target: Path | None, predictions: dict[str, Path]) -> dict[str, 
     """Return the folders that are read, by their options, without patterns, which take single files."""
     given = {"--target": target} | {f"--prediction {model}": folder for model, folder in predictions.items()}
     return {option: path for option, path in given.items() if path and not on_folders.is_pattern(path)}
+
+
+def _reading(
+    suffix: str, common_crop: str | None, value_range: tuple[float, float] | None, array: str | None
+) -> Reading:
+    if value_range and not value_range[0] < value_range[1]:
+        raise InputError("--value-range {:g} {:g}: write black, then white".format(*value_range))
+    return Reading(suffix, common_crop, value_range, array)
 
 
 def _default(option: str) -> str:
@@ -104,6 +136,8 @@ def fit(
     ] = None,
     suffix: Suffix = "",
     common_crop: CommonCrop = None,
+    value_range: ValueRange = None,
+    array: Array = None,
 ) -> None:
     """Fit a method to a reference: targets, and each model's predictions for them; best chooses among all others.
 
@@ -120,7 +154,8 @@ def fit(
     options = {name: value for name, value in given.items() if value is not None}
     folders = _folders(predictions)
     check_outputs({"--output": output}, _read_whole(target, folders))
-    made = plain_fits.fit(target, folders, suffix, method, options, shown, common_crop)
+    reading = _reading(suffix, common_crop, value_range, array)
+    made = plain_fits.fit(target, folders, reading, method, options, shown)
     made.save(output)
     typer.echo(describe(str(output)))
     if isinstance(made.table, LUT) and (held_out := support.held_out_of(made.table)):
@@ -150,6 +185,8 @@ def fuse(
         ),
     ] = 1,
     common_crop: CommonCrop = None,
+    value_range: ValueRange = None,
+    array: Array = None,
 ) -> None:
     """Fuse predictions into PNG files of the same names.
 
@@ -161,7 +198,8 @@ def fuse(
         {"--lut": lut, **_read_whole(None, folders)},
         folders={"--output": output, "--error-map": error_map},
     )
-    fused = on_folders.fuse(lut, folders, suffix, output, error_map, shown, jobs, common_crop)
+    reading = _reading(suffix, common_crop, value_range, array)
+    fused = on_folders.fuse(lut, folders, reading, output, error_map, shown, jobs)
     by_cells = f"; values by their cells in the LUT: {fused.support}" if fused.support else ""
     typer.echo(f"wrote {fused.images} images to {output}{by_cells}")
     if fused.support:
@@ -190,10 +228,13 @@ def score(
     ] = "rgb",
     crop: Annotated[int, typer.Option(min=0, help="border pixels to leave out on each side")] = 0,
     metrics: Annotated[
-        str, typer.Option(metavar="NAME,…", help=f"what is computed: {', '.join(NAMED_METRICS)}")
+        str, typer.Option(metavar="NAME,…", help=f"what is computed: {', '.join(METRICS)}")
     ] = ",".join(DEFAULT_METRICS),
+    metric_options: MetricOptions = None,
     suffix: Suffix = "",
     common_crop: CommonCrop = None,
+    value_range: ValueRange = None,
+    array: Array = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="CSV", help="write the value of every image, too")
     ] = None,
@@ -207,10 +248,13 @@ def score(
     from ensir.scoring.scores import Scores
     from ensir.storage.atomic import replaced
 
-    settings = Score(space=space, crop=crop, metrics=_metrics(metrics)).model_dump(mode="json")
+    settings = Score(space=space, crop=crop, metrics=_metrics(metrics, metric_options or [])).model_dump(
+        mode="json"
+    )
     folders = _folders(predictions)
     check_outputs({"--output": output}, _read_whole(target, folders))
-    rows = list(on_folders.score(target, folders, suffix, settings, shown, common_crop))
+    reading = _reading(suffix, common_crop, value_range, array)
+    rows = list(on_folders.score(target, folders, reading, settings, shown))
     values: dict[tuple[str, ...], dict[str, float]] = {}
     for model, image, metric, value in rows:
         values.setdefault(("", "", model, metric), {})[image] = value
@@ -226,10 +270,38 @@ def score(
         typer.echo(f"wrote {len(rows)} values to {output}")
 
 
-def _metrics(text: str) -> Any:
-    """Return the names of metrics, as in the `score` section of a configuration."""
-    names = text.split(",")
-    for name in names:
-        if name not in NAMED_METRICS:
-            raise InputError(f"--metrics {text}: no metric {name!r}; allowed: {', '.join(NAMED_METRICS)}")
-    return names
+def _metrics(text: str, options: list[str]) -> Any:
+    """Return the sections of metrics, as in the `score` section of a configuration."""
+    sections: dict[str, dict[str, str]] = {}
+    for name in text.split(","):
+        if name not in METRICS:
+            raise InputError(f"--metrics {text}: {unknown(f'no metric {name!r}', name, METRICS)}")
+        sections[name] = {}
+    fields = {
+        f"{name}.{key}": field
+        for name in sections
+        for key, field in METRICS[name].model_fields.items()
+        if key != "kind"
+    }
+    form = "METRIC.OPTION=FILE"
+    given = named(options, "--metric-option", form)
+    for name, value in given.items():
+        if name not in fields:
+            raise InputError(
+                f"--metric-option {name}={value}: {unknown(f'no option {name!r} of --metrics {text}', name, fields)}"
+            )
+        if not Path(value).is_file():
+            raise InputError(f"--metric-option {name}={value}: no such file")
+        metric, _, key = name.partition(".")
+        sections[metric][key] = value
+    if missing := [name for name, field in fields.items() if field.is_required() and name not in given]:
+        raise InputError(
+            f"--metrics {text}: needs {' and '.join(f'--metric-option {n}=FILE' for n in missing)}"
+        )
+    for name, section in sections.items():
+        try:
+            METRICS[name].model_validate({"kind": name, **section})
+        except ValidationError as error:
+            key = f"{name}.{error.errors()[0]['loc'][-1]}"
+            raise InputError(f"--metric-option {key}={given[key]}: must be a {fields[key].title}") from None
+    return sections

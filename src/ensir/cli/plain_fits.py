@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from ensir.cli.plain_folders import Shown, list_images, list_predictions, match
-from ensir.cli.together import Together
+from ensir.cli.together import Reading, Together
 from ensir.errors import InputError
 from ensir.library.fitting import fit as fitted
 from ensir.library.options import section
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 def fit(
     target: Path,
     predictions: dict[str, Path],
-    suffix: str,
+    reading: Reading,
     method: str,
     options: dict[str, Any],
     shown: Shown,
-    crop: str | None = None,
 ) -> Lut:
     """Fit a method.
 
@@ -40,16 +39,13 @@ def fit(
     target : Path
         Folder of the reference targets.
     predictions : dict
-    suffix : str
-        End of the file stems of predictions that is not part of the image name.
+    reading : Reading
     method : str
         Kind of the method: one that is made of statistics.
     options : dict
         Options of the method that differ from their defaults.
     shown : callable
         Takes a few words; returns a context that yields a progress callback.
-    crop : "topleft", "center" or None
-        See `Together`.
 
     Raises
     ------
@@ -60,8 +56,8 @@ def fit(
     _check_models(models)
     section(method, options, models, lambda option: f"--{option}".replace("_", "-"))
     targets = list_images(target, "--target")
-    files = match(targets, list_predictions(predictions, suffix))
-    together = Together(list(targets.values()), crop)
+    files = match(targets, list_predictions(predictions, reading.suffix))
+    together = Together(list(targets.values()), reading)
     with shown("count") as progress:
         statistics = count(
             _read(targets, files, together), method=method, models=models, names=targets,

@@ -20,7 +20,7 @@ from ensir.cells import support
 from ensir.cells.lut import LUT, LutMethod
 from ensir.cli import fusing_by_rows
 from ensir.cli.outputs import check_files
-from ensir.cli.together import Together
+from ensir.cli.together import Reading, Together
 from ensir.errors import InputError
 from ensir.images import image_files, listing
 from ensir.library.table import Lut
@@ -54,12 +54,11 @@ class Fused:
 def fuse(
     made: Path,
     predictions: dict[str, Path],
-    suffix: str,
+    reading: Reading,
     output: Path,
     error_map: Path | None,
     shown: Shown,
     jobs: int = 1,
-    crop: str | None = None,
 ) -> Fused:
     """Fuse the images of some folders by a LUT or a fit; write PNG files of the same names, rounded and clipped.
 
@@ -69,8 +68,7 @@ def fuse(
         A LUT or a fit.
     predictions : dict
         The models that it was fitted for, in any order.
-    suffix : str
-        End of the file stems of predictions that is not part of the image name.
+    reading : Reading
     output : Path
         Folder of the fused images.
     error_map : Path or None
@@ -80,8 +78,6 @@ def fuse(
         Takes a few words; returns a context that yields a progress callback.
     jobs : int
         Images that are fused at a time. Each needs the memory of its predictions, as integers, and little more.
-    crop : "topleft", "center" or None
-        See `Together`.
 
     Returns
     -------
@@ -96,7 +92,7 @@ def fuse(
     combiner, table = lut.combiner, lut.table
     _check(made, lut, predictions, error_map)
     models = table.models
-    files = _listed_alike({model: predictions[model] for model in models}, suffix)
+    files = _listed_alike({model: predictions[model] for model in models}, reading.suffix)
     names = list(files[models[0]])
     outputs = [output / f"{name}.png" for name in names]
     outputs += [error_map / f"{name}.tif" for name in names] if error_map else []
@@ -104,7 +100,7 @@ def fuse(
         "--output, --error-map", outputs, [path for paths in files.values() for path in paths.values()]
     )
     known = [frozenset(row) for row in table.prediction_digests]
-    together = Together(list(files[models[0]].values()), crop)
+    together = Together(list(files[models[0]].values()), reading, lut.bits)
     fusing = _Fusing(
         combiner,
         fusing_by_rows.halo_of(combiner, lut.method),
@@ -197,10 +193,9 @@ def _check(made: Path, lut: Lut, predictions: dict[str, Path], error_map: Path |
 def score(
     target: Path,
     predictions: dict[str, Path],
-    suffix: str,
+    reading: Reading,
     settings: dict[str, Any],
     shown: Shown,
-    crop: str | None = None,
 ) -> Iterator[tuple[str, str, str, float]]:
     """Score the images of some folders.
 
@@ -210,14 +205,11 @@ def score(
         Folder of the targets: these images are scored, in every folder.
     predictions : dict
         Models and fused results alike.
-    suffix : str
-        As in `fit`.
+    reading : Reading
     settings : dict
         The `score` section of an experiment, as plain data.
     shown : callable
         As in `fit`.
-    crop : "topleft", "center" or None
-        See `Together`.
 
     Yields
     ------
@@ -227,8 +219,8 @@ def score(
     from ensir.stages.score import compare
 
     targets = list_images(target, "--target")
-    together = Together(list(targets.values()), crop)
-    listed = match(targets, list_predictions(predictions, suffix))
+    together = Together(list(targets.values()), reading)
+    listed = match(targets, list_predictions(predictions, reading.suffix))
     for model, files in listed.items():
         with shown(f"score {model}") as progress:
             for done, (name, path) in enumerate(targets.items(), 1):

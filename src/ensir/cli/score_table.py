@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ensir import registry
 from ensir.errors import InputError
+from ensir.metrics import PRINTED
 from ensir.scoring.scores import TIME_METRICS, Cell, Metric, Scores, metric, ranked, read_values
 from ensir.storage.digests import check_before_reading
 
@@ -138,11 +138,10 @@ def _head(dataset: str, name: str, images: int, printed: dict[str, Metric]) -> s
 
 def _printed() -> dict[str, Metric]:
     """Return how times and the metrics that ship with the package are printed."""
-    from ensir.config.schema import NAMED_METRICS
+    from ensir.config.schema import METRICS
 
     return TIME_METRICS | {
-        name: metric(name, section(kind=name).printed)
-        for name, section in registry.sections("metrics").items()
-        if name in NAMED_METRICS
-        and not any(field.is_required() for key, field in section.model_fields.items() if key != "kind")
+        name: metric(name, section.model_construct(kind=name).printed)
+        for name, section in METRICS.items()
+        if not any(field.is_required() for key, field in section.model_fields.items() if key in PRINTED)
     }

@@ -27,7 +27,7 @@ def white(bits: int) -> int:
 
 
 def to_integers(
-    value: Shaped[np.ndarray, "*shape"], dtype: np.dtype | type, what: str
+    value: Shaped[np.ndarray, "*shape"], dtype: np.dtype | type | str, what: str
 ) -> Shaped[np.ndarray, "*shape"]:
     """Round floats to the nearest integer (ties to even) and clip them to the range of a dtype.
 

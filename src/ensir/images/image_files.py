@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,12 @@ def header(path: str, array: str | None = None) -> Header:
 
 
 def read(
-    path: str, array: str | None = None, value_range: Sequence[float] | None = None
+    path: str,
+    array: str | None = None,
+    value_range: Sequence[float] | None = None,
+    bits: int = 16,
+    extent: Callable[[], tuple[float, float]] | None = None,
+    fix_range: str = "fix the dataset's `value_range`",
 ) -> Shaped[np.ndarray, "height width channel"]:
     """Read an image as it is meant to be seen, by its content, whatever its name.
 
@@ -43,7 +48,13 @@ def read(
     array : str or None
         Which one, of a file that holds several arrays.
     value_range : (float, float) or None
-        Black and white of floats, and of integers with a sign, which become 16-bit.
+        Black and white of floats, and of integers with a sign.
+    bits : int
+        8 or 16: what these become.
+    extent : callable or None
+        See `depth.check_range`.
+    fix_range : str
+        How to fix a wrong `value_range`, for the error message.
 
     Returns
     -------
@@ -62,14 +73,15 @@ def read(
             value_range[0],
             value_range[1],
             path,
-            fix="fix the dataset's `value_range`",
+            extent,
+            fix=fix_range,
             intended="clip the values yourself",
         )
-        image = depth.to_integers(depth.in_code_values(image, value_range, 16), np.uint16, path)
+        image = depth.to_integers(depth.in_code_values(image, value_range, bits), f"uint{bits}", path)
     if image.dtype not in (np.uint8, np.uint16):
         raise InputError(
             f"{path}: holds {image.dtype}, whose black and white are not known; write uint8 or uint16, or declare "
-            "`value_range` in a configuration"
+            "them: `value_range` in a configuration, `--value-range` of `ensir fit`, `fuse` and `score`"
         )
     if image.shape[2] not in (1, 3):
         raise InputError(f"{path}: has {image.shape[2]} channels; convert it to grey or RGB without alpha")

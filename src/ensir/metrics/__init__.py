@@ -8,12 +8,16 @@ rows in 0–`peak`, one after the other, in the space of the score or as luma, s
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import computed_field
 
-from ensir.section import Section
+from ensir.section import Context, Problem, Section
 
+WEIGHTS = r"\.(pth|pt|safetensors)$"  # names of files that hold weights
 PRINTED: dict[str, Any] = {"label": "", "unit": "", "digits": 4, "higher_is_better": True}
 
 
@@ -37,3 +41,11 @@ class Metric(Section):
     def printed(self) -> dict[str, Any]:
         """How its values are printed and ranked, as plain data, for tables and figures."""
         return {name: getattr(self, name, value) for name, value in PRINTED.items()}
+
+
+def check_weights(context: Context, *names: str) -> Iterator[Problem]:
+    """Check that the files of weights that options name are there."""
+    for name in names:
+        path = context.section.get(name)
+        if isinstance(path, str) and re.search(WEIGHTS, path) and not Path(path).is_file():
+            yield Problem(f"{context.key}.{name}", f"{path}: no such file; fix the path")

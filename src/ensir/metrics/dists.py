@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ensir.errors import InputError
-from ensir.metrics import Metric
+from ensir.metrics import WEIGHTS, Metric, check_weights
 from ensir.networks.spandrel_files import read_weights
 from ensir.section import Context, Problem
 from ensir.storage.digests import sha256
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # that the backbone was trained with
 STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))  # numbers of VGG16's convolutions
 CONSTANT = 1e-6  # c1 and c2 of the paper
-WEIGHTS = r"\.(pth|pt|safetensors)$"
 
 
 class Dists(Metric):
@@ -50,10 +47,7 @@ class Dists(Metric):
     def check(cls, context: Context) -> Iterator[Problem]:
         """Check that the files are there."""
         yield from super().check(context)
-        for name in ("vgg", "weights"):
-            path = context.section.get(name)
-            if isinstance(path, str) and re.search(WEIGHTS, path) and not Path(path).is_file():
-                yield Problem(f"{context.key}.{name}", f"{path}: no such file; fix the path")
+        yield from check_weights(context, "vgg", "weights")
 
     @property
     def traced(self) -> dict[str, Any]:

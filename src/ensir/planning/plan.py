@@ -177,7 +177,7 @@ class Plan:
         return [paths[name] for name in self.parts(dataset)[part] if paths.get(name)]
 
     def _sizes(self, dataset: str) -> dict[str, tuple[int, int]]:
-        """Return the size that target, input and folder predictions of each image share; empty without `common_crop`."""
+        """Return the size that all files of each image are cropped to; empty without `common_crop`."""
         settings = self.config.datasets[dataset]
         if not settings.cropped:
             return {}

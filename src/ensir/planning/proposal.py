@@ -305,8 +305,8 @@ def _compare_sizes(proposal: Proposal, series: Series) -> None:
             elif not proposal.cropped:
                 proposal.cropped = True
                 proposal.unsure.append(
-                    f"{smaller}: `common_crop: topleft` is assumed, the border missing at the right and below; `center` is "
-                    "where it is missing on all sides"
+                    f"{smaller}: `common_crop: topleft` is assumed, the border missing at the right and below; "
+                    "`center` is where it is missing on all sides"
                 )
 
 

@@ -173,7 +173,8 @@ def _check_pair(
     if target.shape[:2] != (degraded.shape[0] * scale, degraded.shape[1] * scale):
         raise InputError(
             f"{target_path} is {target.shape[1]}×{target.shape[0]}, but {input_path} is "
-            f"{degraded.shape[1]}×{degraded.shape[0]} and scale is {scale}; fix `scale`, the files, or set `common_crop`"
+            f"{degraded.shape[1]}×{degraded.shape[0]} and scale is {scale}; fix `scale`, the files, or set "
+            "`common_crop`"
         )
     if target.dtype != degraded.dtype or target.shape[2] != degraded.shape[2]:
         raise InputError(
