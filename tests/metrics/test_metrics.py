@@ -188,7 +188,9 @@ def test_lpips_is_as_defined(tmp_path: Path):
     file = tmp_path / "alexnet.pth"
     torch.save(network.state_dict(), file)
     mixed = torch.load(
-        Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth", "cpu", weights_only=True
+        Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth",
+        "cpu",
+        weights_only=True,
     )
     target, result = photographs(20, (60, 72))
     shift, scale = (np.array(values) for values in ((-0.03, -0.088, -0.188), (0.458, 0.448, 0.45)))
