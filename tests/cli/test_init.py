@@ -167,6 +167,83 @@ def test_what_is_not_certain_is_told(tmp_path: Path, monkeypatch):
     assert error == "error: --reference: no set is called 'alp'; allowed: alps, coast; did you mean 'alps'?\n"
 
 
+# Targets, their inputs, predictions for them, inputs without targets, predictions for those, and what is written.
+HIDDEN = {
+    "beside": (
+        ("train/gt/{a}", "train/lq/{a}", "train/{m}/{a}", "test/lq/{b}", "test/{m}/{b}"),
+        ("test", "test/lq/{image}.png", "{dataset}/IMDN/{image}.png"),
+    ),
+    "roles first": (
+        ("gt/train/{a}", "lq/train/{a}", "results/{m}/train/{a}", "lq/test/{a}", "results/{m}/test/{a}"),
+        ("test", "lq/test/{image}.png", "results/IMDN/{dataset}/{image}.png"),
+    ),
+    "DIV2K": (
+        ("valid_HR/{a}", "valid_LR/X4/{a}x4", "sr/{m}/valid/{a}", "test_LR/X4/{b}x4", "sr/{m}/test/{b}"),
+        ("test", "test_LR/X4/{image}x4.png", "sr/IMDN/{dataset}/{image}.png"),
+    ),
+    "challenge": (
+        ("train/clean/{a}", "train/noisy/{a}", "", "hidden/{b}", ""),
+        ("hidden", "hidden/{image}.png", None),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", HIDDEN)
+def test_inputs_without_targets_are_a_test_that_is_not_scored(tmp_path: Path, monkeypatch, layout: str):
+    monkeypatch.chdir(tmp_path)
+    (target, degraded, prediction, hidden, of_hidden), (name, pattern, path) = HIDDEN[layout]
+    scale = 4 if layout == "DIV2K" else 1
+    for number in range(3):
+        values = {"a": f"000{number}", "b": f"100{number}"}
+        for kind, size in ((target, 24), (degraded, 24 // scale), (hidden, 24 // scale)):
+            write_sized(f"{kind.format(**values)}.png", size)
+        for kind in filter(None, (prediction, of_hidden)):
+            for model in ("IMDN", "CRAFT"):
+                write_sized(f"{kind.format(**values, m=model)}.png", 24)
+    done = init(".")
+    assert "finds no mistake" in done.stdout
+    assert f"no targets belong to {pattern}: it is taken for a test set without any" in done.stdout
+    raw = made()
+    test = raw["datasets"][name]
+    assert (test["input"], test.get("scale", 1), "target" in test) == (pattern, scale, False)
+    assert raw["experiments"]["mine"]["tests"] == [name]
+    assert len(raw["datasets"]) == 2
+    assert raw["experiments"]["mine"]["reference"] == next(iter({*raw["datasets"]} - {name}))
+    if path:
+        assert raw["models"]["IMDN"]["path"] == path
+
+
+def test_predictions_for_one_of_two_sets_or_for_no_targets(tmp_path: Path, monkeypatch):
+    """Their paths name the set, which is divided into two of other names; or they cannot be used."""
+    monkeypatch.chdir(tmp_path)
+    for name, images in (("train", "123"), ("test", "456")):
+        write(tmp_path, *(f"data/{name}/{folder}/{image}.png" for folder in ("gt", "lq") for image in images))
+    write(tmp_path, *(f"data/test/{model}/{image}.png" for model in "ab" for image in "456"))
+    assert "finds no mistake" in init("data").stdout
+    assert made()["models"]["a"]["path"] == "data/test/a/{image}.png"
+    shutil.rmtree("data/test/gt")
+    done = init("data", "-o", "other.yaml")
+    assert list(made("other.yaml")["models"]) == ["nl_means", "identity"]
+    assert made("other.yaml")["experiments"]["other"]["tests"] == ["test"]
+    assert "data/{dataset}/a/{image}.png: no predictions for train" in done.stdout
+
+
+def write_sized(path: str, size: int) -> None:
+    image = np.random.default_rng([*path.encode()]).integers(0, 255, (size, size * 3 // 2, 3), np.uint8)
+    image_files.write(path, image)
+
+
+def test_inputs_that_lack_targets_by_mistake_are_no_test(tmp_path: Path, monkeypatch):
+    """Others of their folder have some; and predictions that are called as inputs are."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, *(f"data/{folder}/{image}.png" for folder in ("gt", "a", "b") for image in "123"))
+    write(tmp_path, *(f"data/blur/{image}.png" for image in "12345"))
+    write(tmp_path, *(f"c/blur/{image}.png" for image in "123"))
+    done = init("data", "c")
+    assert sorted(made()["datasets"]) == ["reference", "test"]
+    assert "2 files, the first data/blur/4.png: no target belongs to it" in done.stdout
+
+
 def test_other_names_for_targets(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in ("best", "IMDN", "CRAFT"):

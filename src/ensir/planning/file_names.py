@@ -19,6 +19,7 @@ ROLES: dict[Role, re.Pattern[str]] = {
 }
 REFERENCE = re.compile(r"ref|reference|train|training|val|valid|validation|dev")
 TEST = re.compile(r"tests?|testing|eval|benchmark")
+HIDDEN = re.compile(r"hidden|challenge")  # tests whose targets nobody has
 BENCHMARK = re.compile(
     r"set5|set14|c?bsds?68|b(sds?)?100|urban100|manga109|kodak24|mcmaster|rain100[hl]|test100|test1200|test2800|hide"
     r"|gopro|realblur|sidd|dnd|div2k|reds\d*|live1|classic5"
@@ -56,6 +57,11 @@ def role(text: str) -> tuple[Role, int] | None:
             if words.fullmatch(token.lower()):
                 return kind, place
     return None
+
+
+def without_role(text: str) -> str:
+    """Return what a name says besides a role."""
+    return "".join(token for token in tokens(text) if not role(token)).strip("_-. ")
 
 
 def says(words: re.Pattern[str], text: str) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from ensir.images import image_files
 from ensir.planning.image_sets import ImageSet
-from ensir.planning.proposal import Model, Proposal, reference_part
+from ensir.planning.proposal import Model, Proposal
+from ensir.planning.proposed_reference import reference_part
 
 WIDTH = 110
 REFERENCE, TEST = "reference", "test"  # the parts of the only set
@@ -99,9 +100,11 @@ def _halves(proposal: Proposal, one: ImageSet) -> Iterator[str]:
 def _dataset(proposal: Proposal, one: ImageSet, name: str, target: str, some: str) -> Iterator[str]:
     yield f"  {_key(name)}:   # {some} {facts(proposal, one)}".replace("#  ", "# ")
     yield "    kind: folder"
-    yield f"    target: {target}"
-    if one.name in proposal.inputs:
-        yield f"    input: {_quoted(proposal.inputs[one.name].pattern)}"
+    if one.has_targets:
+        yield f"    target: {target}"
+    degraded = proposal.inputs[one.name].pattern if one.name in proposal.inputs else one.pattern
+    if one.name in proposal.inputs or not one.has_targets:
+        yield f"    input: {_quoted(degraded)}"
         if proposal.scale > 1:
             yield f"    scale: {proposal.scale}"
     if {1, 3} <= {header.channels for header in proposal.headers[one.name]}:
@@ -163,7 +166,8 @@ def table(proposal: Proposal) -> str:
     rows: list[tuple[str, ...]] = []
     for one in proposal.sets:
         role = f"{REFERENCE} and {TEST}" if divided else REFERENCE if one.name == proposal.reference else TEST
-        rows.append((one.name, role, f"targets  {one.pattern}", facts(proposal, one)))
+        of = "targets" if one.has_targets else "inputs "
+        rows.append((one.name, role, f"{of}  {one.pattern}", facts(proposal, one)))
         if one.name in proposal.inputs:
             series = proposal.inputs[one.name]
             rows.append(

@@ -15,6 +15,7 @@ from ensir.images.globs import Files
 from ensir.images.patterns import Pattern
 from ensir.planning import file_names
 
+SCALE = re.compile(r"(?<=[^\W_])[_. -]?x\d+$", re.IGNORECASE)  # at the end of names, such as _x4
 NUMBER = "number"  # a part before the word for targets
 Id = tuple[str, ...]  # the parts of an image's name
 
@@ -34,11 +35,12 @@ class ImageSet:
     parts : list of str
         Names of the parts.
     targets : dict
-        Path by parts of the name.
+        Path by parts of the name; of a set without targets, the inputs.
     also : dict
         By name, what stands in a file name besides, and is told by the parts, such as the number of a scene.
     why : str
         What the choice rests on, where it may be wrong; else empty.
+    has_targets : bool
     """
 
     name: str
@@ -48,6 +50,7 @@ class ImageSet:
     targets: dict[Id, str]
     also: dict[Id, str]
     why: str
+    has_targets: bool = True
 
 
 def image_files(folders: Iterable[str]) -> list[str]:
@@ -144,11 +147,8 @@ def _divide(paths: list[str], place: int) -> list[ImageSet]:
 
 def _told_apart(folders: tuple[str, ...]) -> str:
     """Return the folder that tells a set from others, without words for targets."""
-    words = [
-        "".join(token for token in file_names.tokens(folder) if not file_names.role(token)).strip("_-. ")
-        for folder in folders
-    ]
-    return next((word for word in reversed(words) if word), "")
+    words = map(file_names.without_role, reversed(folders))
+    return next((word for word in words if word), "")
 
 
 def _image_set(paths: list[str], place: int, scenes: list[int], folder: str, why: str) -> ImageSet:
@@ -197,7 +197,8 @@ def _named_after(folders: list[str]) -> str:
 def _stem_pattern(stems: list[str], part: str, by_name: bool) -> str:
     """Return the pattern of some file stems: a part, around which stands what tells that they are targets."""
     if not by_name:
-        return f"{{{part}}}"
+        scales = {found[0] if (found := SCALE.search(stem)) else "" for stem in stems}
+        return f"{{{part}}}{glob.escape(scales.pop()) if len(scales) == 1 else ''}"
     split = [_around_role(stem) for stem in stems]
     lefts, word, rights = [left for left, _, _ in split], split[0][1], [right for _, _, right in split]
     varied = [len(set(side)) > 1 or len(stems) == 1 for side in (lefts, rights)]

@@ -11,13 +11,14 @@ from ensir.images import formats, image_files
 from ensir.images.codes import Header
 from ensir.images.cropping import BORDER
 from ensir.planning import file_names
+from ensir.planning.hidden_sets import hidden_sets
 from ensir.planning.image_series import Found, Series, find_series
 from ensir.planning.image_sets import ImageSet, image_sets, roles
 from ensir.planning.image_sets import image_files as list_images
+from ensir.planning.proposed_reference import choose_reference
 from ensir.section import unknown
 
 SAMPLE = 5  # images of a series whose headers are read; `ensir check` reads all
-FEW = 12  # images that make a reference where there is one set only
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Proposal:
     ----------
     sets : list of ImageSet
     headers : dict
-        Headers of some targets, by the name of their set.
+        Headers of some targets, or else inputs, by the name of their set.
     inputs : dict
         Inputs by the name of their set.
     scale : int
@@ -60,6 +61,8 @@ class Proposal:
         What may be wrong, each with the alternative.
     unused : list of str
         What was found but not used, and why.
+    hidden_scales : dict
+        Size of predictions over that of the inputs, by the name of the set without targets.
     cropped : bool
         Whether predictions are a few pixels smaller than targets.
     experiment : str
@@ -74,12 +77,13 @@ class Proposal:
     reference: str = ""
     unsure: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+    hidden_scales: dict[str, int] = field(default_factory=dict)
     cropped: bool = False
     experiment: str = "mine"
 
     @property
     def tests(self) -> list[str]:
-        """Names of the sets that are scored: all others, but those called as references are only if all are."""
+        """Names of the sets that are fused: all others, but those called as references are only if all are."""
         others = [one.name for one in self.sets if one.name != self.reference]
         return [name for name in others if not file_names.says(file_names.REFERENCE, name)] or others
 
@@ -109,7 +113,9 @@ def propose(folders: list[str], target: str | None = None, reference: str | None
     if not targets:
         raise InputError(_no_targets(paths, folders, target))
     sets, *others = image_sets(targets)
-    proposal = Proposal(_with_own_names(sets))
+    inputs = {path: place for path, (role, place) in found.items() if role == "input"}
+    sets, hidden = hidden_sets(targets, inputs, [path for path in paths if path not in found], sets)
+    proposal = Proposal(_with_own_names([*sets, *hidden]))
     proposal.unsure += dict.fromkeys(one.why for one in sets if one.why)
     if arrays := [path for path in files if formats.is_array(path)]:
         proposal.unused.append(
@@ -121,11 +127,12 @@ def propose(folders: list[str], target: str | None = None, reference: str | None
                 f"{one.pattern}: {len(one.targets)} images that are called targets, too; `--target NAME` chooses the "
                 "folders that hold them"
             )
-    _add_series(proposal, find_series((path for path in paths if path not in targets), proposal.sets), found)
+    images = {path for one in proposal.sets for path in one.targets.values()} | set(targets)
+    _add_series(proposal, find_series((path for path in paths if path not in images), proposal.sets), found)
     _keep_covered(proposal)
     _set_scale(proposal)
     _add_classical(proposal)
-    _choose_reference(proposal, reference)
+    choose_reference(proposal, reference)
     return proposal
 
 
@@ -167,7 +174,15 @@ def _add_series(proposal: Proposal, found: Found, called: dict[str, tuple[file_n
                 proposal.unused.append(f"{series.pattern}: {error}")
                 continue
             path = next(iter(series.files.values()))
-            if scale > 1 or called.get(path, ("",))[0] == "input":
+            is_input = called.get(path, ("",))[0] == "input"
+            if not one.has_targets:
+                if is_input or proposal.hidden_scales.setdefault(one.name, scale) != scale:
+                    proposal.unused.append(
+                        f"{series.pattern}: other inputs of {one.name}, or of another scale"
+                    )
+                else:
+                    predictions.append(series)
+            elif scale > 1 or is_input:
                 inputs.append((scale, series))
             else:
                 predictions.append(series)
@@ -196,6 +211,8 @@ def _some(files: dict[tuple[str, ...], str]) -> list[tuple[str, ...]]:
 def _scale(series: Series) -> int:
     """Return the size of targets over that of some files; 1 where all but a border is there.
 
+    Without targets, the size of the files over that of the inputs.
+
     Raises
     ------
     InputError
@@ -204,11 +221,13 @@ def _scale(series: Series) -> int:
     scales = set()
     for name in _some(series.files):
         target, header = (image_files.header(files[name]) for files in (series.of.targets, series.files))
-        scale = max(1, round(target.height / header.height))
-        border = (target.height - scale * header.height, target.width - scale * header.width)
-        if not all(0 <= pixels <= BORDER for pixels in border):
+        large, small = (target, header) if series.of.has_targets else (header, target)
+        scale = max(1, round(large.height / small.height))
+        border = (large.height - scale * small.height, large.width - scale * small.width)
+        if not all(0 <= pixels <= BORDER * series.of.has_targets for pixels in border):
+            of = "target" if series.of.has_targets else "input"
             raise InputError(
-                f"{header.width}×{header.height} does not fit the target, {target.width}×{target.height}"
+                f"{header.width}×{header.height} does not fit the {of}, {target.width}×{target.height}"
             )
         scales.add(scale)
     if len(scales) > 1:
@@ -232,14 +251,27 @@ def _choose_input(proposal: Proposal, one: ImageSet, inputs: list[tuple[int, Ser
 
 def _set_scale(proposal: Proposal) -> None:
     scales = {name: _scale(series) for name, series in proposal.inputs.items()}
-    if len(set(scales.values())) > 1 or (scales and len(scales) < len(proposal.sets)):
+    if len(set(scales.values())) > 1 or (
+        scales and len(scales) < sum(one.has_targets for one in proposal.sets)
+    ):
         told = ", ".join(f"{name} ×{scale}" for name, scale in scales.items())
         proposal.unsure.append(
             f"inputs are left out, since they are not of one scale in all sets ({told}); predictions do not need them"
         )
         proposal.inputs.clear()
-    elif scales:
-        proposal.scale = next(iter(scales.values()))
+    kept = {one.name for one in proposal.sets}
+    hidden = {name: scale for name, scale in proposal.hidden_scales.items() if name in kept}
+    proposal.scale = [*(scales.values() if proposal.inputs else ()), *hidden.values(), 1][0]
+    for one in [one for one in proposal.sets if not one.has_targets]:
+        if hidden.get(one.name, proposal.scale) != proposal.scale:
+            proposal.unused.append(
+                f"{one.pattern}: of scale {hidden[one.name]}, where others are of {proposal.scale}"
+            )
+            proposal.sets.remove(one)
+        else:
+            proposal.unsure.append(
+                f"no targets belong to {one.pattern}: it is taken for a test set without any, fused and not scored"
+            )
 
 
 def _models(predictions: list[Series]) -> list[Model]:
@@ -268,7 +300,10 @@ def _with_dataset(series: Series) -> str:
 def _keep_covered(proposal: Proposal) -> None:
     """Keep the sets that most models have predictions for, and these models."""
     every = frozenset(one.name for one in proposal.sets)
-    covers = {frozenset(model.series) for model in proposal.models} or {every}
+    with_targets = {one.name for one in proposal.sets if one.has_targets}
+    covers = {cover for model in proposal.models if (cover := frozenset(model.series)) & with_targets} or {
+        every
+    }
 
     def worth(cover: frozenset[str]) -> tuple[int, int, int]:
         models = sum(cover <= model.series.keys() for model in proposal.models)
@@ -285,8 +320,11 @@ def _keep_covered(proposal: Proposal) -> None:
     proposal.models = [model for model in proposal.models if kept <= model.series.keys()]
     proposal.inputs = {name: series for name, series in proposal.inputs.items() if name in kept}
     for model in proposal.models:
+        if len(kept) == 1:  # which is divided into sets of other names
+            model.path = model.series[proposal.sets[0].name].pattern
         for series in model.series.values():
-            _compare_sizes(proposal, series)
+            if series.of.has_targets:
+                _compare_sizes(proposal, series)
 
 
 def _compare_sizes(proposal: Proposal, series: Series) -> None:
@@ -334,55 +372,3 @@ def _add_classical(proposal: Proposal) -> None:
         f"there are predictions of fewer than two models: {names} of scikit-image and Pillow fill the gap, until you "
         "put yours in their place"
     )
-
-
-# ── reference and tests ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _choose_reference(proposal: Proposal, wanted: str | None) -> None:
-    names = [one.name for one in proposal.sets]
-    if wanted and wanted not in names:
-        raise InputError(f"--reference: {unknown(f'no set is called {wanted!r}', wanted, names)}")
-    if wanted and len(names) > 1:
-        proposal.reference = wanted
-        return
-    called = [name for name in names if file_names.says(file_names.REFERENCE, name)]
-    unknown_sets = [
-        name
-        for name in names
-        if not any(file_names.says(w, name) for w in (file_names.BENCHMARK, file_names.TEST))
-    ]
-    largest = max(proposal.sets, key=lambda one: len(one.targets)).name
-    proposal.reference = (called or (unknown_sets if len(unknown_sets) < len(names) else []) or [largest])[0]
-    if len(names) == 1:
-        if len(proposal.sets[0].targets) < 2:
-            raise InputError(f"{proposal.sets[0].pattern}: one image; a reference and a test need one each")
-        proposal.unsure.append(
-            "there is one set: a part of it is taken for the reference, and scores are of the rest, not of the whole "
-            "set; better is a reference of training images"
-        )
-    elif not called:
-        reason = "it holds the most images"
-        if 0 < len(unknown_sets) < len(names):
-            alone = unknown_sets == [proposal.reference]
-            reason = "the others are known tests" if alone else "its name tells nothing of tests"
-        proposal.unsure.append(
-            f"{proposal.reference} is taken for the reference, since {reason}; `--reference NAME` chooses another of "
-            f"{', '.join(names)}"
-        )
-
-
-def reference_part(one: ImageSet) -> list[str]:
-    """Return what is taken for the reference of the only set: whole scenes, or images, of evenly spaced names.
-
-    Returns
-    -------
-    list of str
-        Values of the first part of the names: at most a third of the images and about `FEW`, but two images where
-        there are three, as some methods hold one out.
-    """
-    firsts = sorted({name[0] for name in one.targets})
-    per_first = len(one.targets) / len(firsts)
-    least = 2 if len(firsts) == len(one.targets) > 2 else 1
-    number = max(least, min(round(FEW / per_first), len(firsts) // 3))
-    return [firsts[len(firsts) * (2 * i + 1) // (2 * number)] for i in range(number)]
