@@ -129,5 +129,5 @@ def test_digests_of_predictions_may_be_missing(tmp_path):
 
 def test_no_lut(tmp_path):
     (tmp_path / "a.lut").write_text("no")
-    with pytest.raises(InputError, match="cannot be read as a LUT"):
+    with pytest.raises(InputError, match="is not a LUT, but a file of another kind"):
         load(str(tmp_path / "a.lut"))

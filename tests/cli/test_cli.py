@@ -327,7 +327,7 @@ def test_fuse_wants_the_models_of_the_lut(folder: Path, fitted: Path, tmp_path: 
             ],
             "--output test/b: is the same as --prediction b; give another path",
         ),
-        (["lut", "show", "ref/gt/r1.png"], "cannot be read as a LUT"),
+        (["lut", "show", "ref/gt/r1.png"], "is not a LUT, but a file of another kind"),
         (
             ["lut", "import", "my.lut", "--model", "a", "--model", "b", "-o", "x"],
             "nothing in it was executed",

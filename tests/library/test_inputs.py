@@ -9,6 +9,7 @@ from typing import Any
 import dask.array
 import numpy as np
 import pytest
+import torch
 import xarray
 from examples import image
 
@@ -111,15 +112,45 @@ def test_numbers_are_names_but_not_those_of_an_index():
 # ── axes, masks, depths ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("plane", [("height", "width"), ("h", "w"), ("y", "x")])
-def test_axes_are_put_in_order_by_their_names(plane: tuple[str, str]):
-    x = xarray.DataArray(X[0], dims=("model", "channel", *plane)).transpose(..., *plane[::-1])
-    y = xarray.DataArray(Y[0], dims=("channel", *plane)).transpose(*plane[::-1], "channel")
+@pytest.mark.parametrize(
+    "axes",
+    [
+        ("model", "channel", "height", "width"),
+        ("models", "c", "h", "w"),
+        ("Model", "band", "y", "x"),
+        ("model", "channels", "row", "column"),
+        ("model", "bands", "lat", "lon"),
+    ],
+)
+def test_axes_are_put_in_order_by_their_names(axes: tuple[str, ...]):
+    x = xarray.DataArray(X[0], dims=axes).transpose(..., *axes[::-1])
+    y = xarray.DataArray(Y[0], dims=axes[1:]).transpose(*axes[:0:-1])
     np.testing.assert_array_equal(table().fuse(x), table().fuse(X[0]))
     assert ensir.score(y, X[0][0]) == ensir.score(Y[0], X[0][0])
     np.testing.assert_array_equal(
         weights(ensir.fit(x, y, method="weighted")), weights(ensir.fit(X[0], Y[0], method="weighted"))
     )
+
+
+def test_the_names_of_models_are_on_their_axis_whatever_it_is_called():
+    x = labelled(X[0], OTHERS).rename(model="Models").transpose("channel", ...)
+    np.testing.assert_array_equal(table().fuse(x), table().fuse(X[0]))
+
+
+def test_axes_with_other_names_are_refused():
+    np.testing.assert_array_equal(table().fuse(xarray.DataArray(X[0])), table().fuse(X[0]))
+    unnamed = xarray.concat([xarray.DataArray(x) for x in X[0]], "model").transpose("dim_0", "dim_1", ...)
+    np.testing.assert_array_equal(table().fuse(unnamed), table().fuse(X[0]))
+    for dims in (
+        ("method", "channel", "height", "width"),
+        ("model", "channel", "rgb", "width"),
+        ("model", "channel", "y", "height"),
+        ("model", "channel", "dim_2", "dim_3"),
+        ("time", "model", "channel", "height", "width"),
+    ):
+        x = X[0][None] if len(dims) == 5 else X[0]
+        with pytest.raises(InputError, match=f"x: has the axes {', '.join(map(repr, dims))}; rename them to"):
+            table().fuse(xarray.DataArray(x, dims=dims))
 
 
 @pytest.mark.parametrize("form", [np.asanyarray, dask.array.from_array])
@@ -131,6 +162,50 @@ def test_masked_values_are_refused(form: Callable[[Any], Any]):
         InputError, match=r"image 1: y: 2 of 504 values are masked; fill them \(`filled`\), or leave"
     ):
         ensir.fit(X[0], form(masked))
+
+
+@pytest.mark.filterwarnings("ignore:.*MaskedTensors:UserWarning")
+def test_tensors_that_are_no_plain_arrays():
+    from torch.masked import masked_tensor
+
+    x, mask = torch.tensor(X[0]).float(), torch.ones(X[0].shape, dtype=torch.bool)
+    fused = table().fuse(masked_tensor(x, mask), value_range=(0, 255))
+    np.testing.assert_array_equal(fused, table().fuse(X[0]))
+    mask[0, 0, 0, :2] = False
+    with pytest.raises(InputError, match="x: 2 of 1512 values are masked"):
+        table().fuse(masked_tensor(x, mask), value_range=(0, 255))
+    for strange in (x.to_sparse(), torch.empty(x.shape, device="meta")):
+        with pytest.raises(
+            InputError, match=r"x: this tensor holds no plain array .*; convert it to an array"
+        ):
+            table().fuse(strange, value_range=(0, 255))
+
+
+def test_floats_that_are_all_black_in_the_declared_range():
+    for function in (
+        lambda: table().fuse(X[0] / 255, value_range=(0, 255)),
+        lambda: ensir.fit(X[0], Y[0] / 255, value_range=(0, 255)),
+    ):
+        with pytest.raises(
+            InputError, match=r"[xy]: all of its values are black in \[0, 255\]; .*, or give integ"
+        ):
+            function()
+    for function in (
+        lambda: ensir.fit(X[0] / 255, Y[0], value_range=(0, 255)),
+        lambda: ensir.score(Y[0], X[0][0] / 255, value_range=(0, 255)),
+    ):
+        with pytest.raises(
+            InputError, match=r"x: all of its values, but not the target's, are black in .* perhaps"
+        ):
+            function()
+    x = X[0] / 255
+    with pytest.raises(InputError, match="not the target's, lie in the upper half of"):
+        ensir.score(Y[0] // 8, x[0] / 2 + 0.5, value_range=(-1, 1))
+    black = np.zeros_like(X[0])
+    np.testing.assert_array_equal(table().fuse(black * 1.0, value_range=(0, 255)), table().fuse(black))
+    np.testing.assert_array_equal(table().fuse(black + 0.3, value_range=(0, 255)), table().fuse(black))
+    dark = (X[0] > 128).astype(np.uint8)
+    np.testing.assert_array_equal(table().fuse(dark * 1.0, value_range=(0, 255)), table().fuse(dark))
 
 
 def test_models_are_scored_in_their_own_depths():

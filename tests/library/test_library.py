@@ -184,6 +184,20 @@ def test_fusing_what_does_not_fit():
         ensir.fuse(X[0], "averag")
 
 
+def test_files_that_are_no_tables(tmp_path: Path):
+    (tmp_path / "text").write_text("no table")
+    xarray.Dataset({"a": ("b", [1.0])}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    for name, message in (
+        ("", "is a folder, and no fit of a results folder"),
+        ("missing.lut", "no such file; fix the path"),
+        ("text", "is not a LUT, but a file of another kind"),
+        ("other.nc", "is not a LUT"),
+    ):
+        for function in (ensir.Lut.load, lambda path: ensir.fuse(X[0], path)):
+            with pytest.raises(InputError, match=f"{re.escape(str(tmp_path / name))}: {message}"):
+                function(tmp_path / name)
+
+
 # ── statistics that add up ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -266,6 +280,21 @@ def test_scores_are_those_of_the_workflow():
             ensir.score(Y[0], X[0], **wrong)
     with pytest.raises(InputError, match="holds float32, whose black and white are not known"):
         ensir.score(Y[0], ensir.fuse(X[0], "average"))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        (["pnsr"], "metrics: 'pnsr' is no metric; allowed: .*; did you mean 'psnr'"),
+        ({"mine": {"kind": "sim"}}, "metrics: 'sim' is no metric; .*; did you mean 'ssim'"),
+        ([3], "metrics: 3 is no metric"),
+        (None, "metrics: is None; give a list of names"),
+    ],
+)
+def test_metrics_that_there_are_not(metrics: Any, message: str):
+    assert ensir.score(Y[0], X[0][0], metrics="psnr") == ensir.score(Y[0], X[0][0], metrics=["psnr"])
+    with pytest.raises(InputError, match=message):
+        ensir.score(Y[0], X[0][0], metrics=metrics)
 
 
 def test_the_fused_image_scores_best():

@@ -1,119 +1,25 @@
-"""Arrays of other libraries as images: what they mean is known or declared, never guessed."""
+"""Arrays of other libraries as images: predictions and targets, in order, read once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ensir.errors import InputError
-from ensir.images import depth
+from ensir.library.loading import is_array, loaded, model_axis
+from ensir.library.meaning import Meaning
 from ensir.storage import writing
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 CHANNELS = (1, 3)
-DIMENSIONS = ("model", "channel")  # what an xarray.DataArray may call its first axes
-PLANES = (("height", "width"), ("h", "w"), ("y", "x"))  # and its last ones
-DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
 MISSING = object()
 
 Images = Any  # an array of any library, a mapping of such by model, or several of either
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """What the values of arrays mean.
-
-    Attributes
-    ----------
-    value_range : (float, float) or None
-        Black and white of floats.
-    bits : int or None
-        The depth that floats are rounded to, 8 or 16; None: that of the integers beside them.
-    """
-
-    value_range: tuple[float, float] | None = None
-    bits: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.bits not in (None, 8, 16):
-            raise InputError(f"bits: {self.bits!r} is wrong; allowed: 8 and 16")
-        if self.value_range is None:
-            return
-        try:
-            black, white = map(float, self.value_range)
-        except (TypeError, ValueError):
-            black = white = np.nan
-        if not (np.isfinite([black, white]).all() and black < white):
-            raise InputError(f"value_range: {self.value_range!r} must be black and white, such as (0, 1)")
-        object.__setattr__(self, "value_range", (black, white))
-
-    def range_of(self, value: np.ndarray, what: str) -> tuple[float, float]:
-        """Return black and white of floats.
-
-        Raises
-        ------
-        InputError
-            They are not declared, or the values are neither floats nor uint8 nor uint16.
-        """
-        if value.dtype.kind != "f":
-            raise InputError(
-                f"{what}: holds {value.dtype}; convert it to uint8 (0–255) or uint16 (0–65535), or to floats, and "
-                "declare their value_range"
-            )
-        if self.value_range is None:
-            raise InputError(
-                f"{what}: holds {value.dtype}, whose black and white are not known; declare them: "
-                "value_range=(0, 1), or (0, 255)"
-            )
-        return self.value_range
-
-    def bits_of(self, values: Iterable[np.ndarray], what: str) -> int:
-        """Return the depth of some arrays together.
-
-        Raises
-        ------
-        InputError
-            They are integers of different depths, or floats without a declared depth.
-        """
-        found = {DEPTHS[value.dtype] for value in values if value.dtype in DEPTHS}
-        if self.bits:
-            found.add(self.bits)
-        if len(found) > 1:
-            raise InputError(f"{what}: 8 and 16 bits are mixed; convert one of them")
-        if not found:
-            raise InputError(
-                f"{what}: all arrays hold floats; declare the depth that they are rounded to: bits=8, or bits=16"
-            )
-        return found.pop()
-
-    def codes(self, value: np.ndarray, bits: int, what: str) -> Shaped[np.ndarray, "*shape"]:
-        """Return code values, as integers of a depth."""
-        if value.dtype in DEPTHS:
-            if DEPTHS[value.dtype] != bits:
-                raise InputError(f"{what}: holds {value.dtype}, where {bits} bits are expected; convert it")
-            return value
-        black, white = self.range_of(value, what)
-        value = value.astype(np.float64)
-        depth.check_range(value, black, white, what, fix="declare the right value_range")
-        return depth.to_integers(
-            (value - black) * (depth.white(bits) / (white - black)), np.dtype(f"uint{bits}"), what
-        )
-
-    def levels(self, value: np.ndarray, what: str) -> tuple[np.ndarray, int]:
-        """Return values that are compared, neither rounded nor clipped, with their depth: floats are of 8 bits."""
-        if value.dtype in DEPTHS:
-            return value, DEPTHS[value.dtype]
-        black, white = self.range_of(value, what)
-        if bad := int(value.size - np.isfinite(value).sum()):
-            raise InputError(f"{what}: {bad} of {value.size} values are NaN or infinite")
-        depth.check_range(value, black, white, what, fix="declare the right value_range")
-        return (value.astype(np.float64) - black) * (255 / (white - black)), 8
 
 
 class Image:
@@ -145,11 +51,6 @@ class Image:
         self.name = name
 
 
-def is_array(value: Any) -> bool:
-    """Return whether a value is one array, of whatever library."""
-    return hasattr(value, "shape") and hasattr(value, "dtype")
-
-
 def models_of(x: Images) -> list[str] | None:
     """Return the names of the models where the predictions tell them: keys, or coordinates of xarray.
 
@@ -157,8 +58,9 @@ def models_of(x: Images) -> list[str] | None:
     """
     if isinstance(x, Mapping):
         return [str(model) for model in x]
-    if is_array(x) and "model" in getattr(x, "dims", ()) and "model" in x.coords:
-        held = x.coords["model"].values
+    axis = model_axis(x)
+    if axis is not None and axis in getattr(x, "coords", ()):
+        held = x.coords[axis].values
         if held.dtype.kind in "iu" and np.array_equal(held, np.arange(len(held))):
             return None
         return [str(model) for model in held]
@@ -181,7 +83,7 @@ def ordered(x: Images, models: Sequence[str], what: str, expected: str) -> Image
     if isinstance(x, Mapping):
         named = dict(zip(own, x.values(), strict=True))
         return {model: named[model] for model in models}
-    return x.isel(model=[own.index(model) for model in models])
+    return x.isel({model_axis(x): [own.index(model) for model in models]})
 
 
 class Order:
@@ -219,35 +121,6 @@ class Order:
         return ordered(x, self.models, what, "the first image holds" if self.is_open else "models are")
 
 
-def loaded(value: Any, what: str) -> np.ndarray:
-    """Return an array of NumPy, PyTorch, Dask, Zarr or xarray as one of NumPy.
-
-    Raises
-    ------
-    InputError
-        It is no array of numbers, or some of its values are masked.
-    """
-    if not is_array(value):
-        raise InputError(f"{what}: is {type(value).__name__}, not an array")
-    if hasattr(value, "detach"):  # PyTorch
-        value = value.detach().cpu()
-        value = (value.float() if value.is_floating_point() and value.itemsize < 4 else value).numpy()
-    elif hasattr(value, "dims") and hasattr(value, "transpose"):  # xarray
-        named = [name for name in DIMENSIONS if name in value.dims]
-        plane = next((names for names in PLANES if set(names) <= set(value.dims)), ())
-        value = value.transpose(*named, ..., *plane).data
-    if hasattr(value, "compute"):  # Dask
-        value = value.compute()
-    if masked := np.ma.count_masked(value) if np.ma.isMaskedArray(value) else 0:
-        raise InputError(
-            f"{what}: {masked} of {value.size} values are masked; fill them (`filled`), or leave these pixels out"
-        )
-    array = np.asarray(value)
-    if array.dtype.kind not in "uif":
-        raise InputError(f"{what}: is an array of {array.dtype}, not of numbers")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
 def predictions(x: Images, what: str) -> list[np.ndarray]:
     """Return the predictions for one image: an array per model."""
     if isinstance(x, Mapping):
@@ -256,9 +129,9 @@ def predictions(x: Images, what: str) -> list[np.ndarray]:
 
 
 def stacked(
-    values: Sequence[np.ndarray], meaning: Meaning, bits: int, what: str
+    values: Sequence[np.ndarray], meaning: Meaning, bits: int, what: str, target: np.ndarray | None = None
 ) -> Shaped[np.ndarray, "model channel *pixels"]:
-    """Return the predictions for one image as code values.
+    """Return the predictions for one image as code values; with its target, where there is one, they are compared.
 
     Raises
     ------
@@ -276,20 +149,7 @@ def stacked(
             "(model, channel, pixel), with 1 or 3 channels. Several images are a list of such; "
             "np.moveaxis(image, -1, -3) makes (channel, height, width) of (height, width, channel)"
         )
-    return np.stack([np.ascontiguousarray(meaning.codes(value, bits, what)) for value in values])
-
-
-def target(y: np.ndarray, x: np.ndarray, meaning: Meaning, bits: int, what: str) -> np.ndarray:
-    """Return the target of an image as code values, in memory of its own: that of y may be filled anew for the next.
-
-    Raises
-    ------
-    InputError
-        It does not fit the predictions.
-    """
-    if y.shape != x.shape[1:]:
-        raise InputError(f"{what}: has shape {y.shape}, but the predictions for it {x.shape[1:]}")
-    return np.array(meaning.codes(y, bits, what), order="C")
+    return np.stack([np.ascontiguousarray(meaning.codes(value, bits, what, target)) for value in values])
 
 
 def several(x: Images) -> Iterator[Any]:
@@ -353,14 +213,20 @@ def images(
     given = None if names is None else iter([names] if isinstance(names, str) else names)
     order = Order(models)
     for number, (one, other) in enumerate(pairs(x, y)):
-        name = None if given is None else next(given, None)
-        if given is not None and name is None:
+        name = None if given is None else next(given, MISSING)
+        if name is MISSING:
             raise InputError(f"names: there are {number}, but more images; name all of them")
+        name = None if name is None else str(name)
         what = f"image {number + 1 if name is None else repr(name)}"
         values = predictions(order.of(one, f"{what}: x"), f"{what}: x")
         wanted = loaded(other, f"{what}: y")
         bits = meaning.bits_of([*values, wanted], what)
-        found = stacked(values, meaning, bits, f"{what}: x")
-        yield Image(name, found, target(wanted, found, meaning, bits, f"{what}: y"), order.models)
-    if given is not None and next(given, None) is not None:
+        own = np.array(meaning.codes(wanted, bits, f"{what}: y"), order="C")  # that of y may be filled anew
+        found = stacked(values, meaning, bits, f"{what}: x", own)
+        if own.shape != found.shape[1:]:
+            raise InputError(
+                f"{what}: y: has shape {own.shape}, but the predictions for it {found.shape[1:]}"
+            )
+        yield Image(name, found, own, order.models)
+    if given is not None and next(given, MISSING) is not MISSING:
         raise InputError("names: there are more than images; name each image once")

@@ -11,7 +11,9 @@ from ensir import registry
 from ensir.cells.lut import LutMethod
 from ensir.errors import InputError
 from ensir.images import depth
-from ensir.library.arrays import Images, Meaning, is_array, ordered, predictions, several, stacked
+from ensir.library.arrays import Images, ordered, predictions, several, stacked
+from ensir.library.loading import is_array
+from ensir.library.meaning import Meaning
 
 
 class Combines(Protocol):

@@ -7,8 +7,9 @@ from typing import Any
 
 from ensir import registry
 from ensir.errors import InputError
-from ensir.library.arrays import Images, Meaning
+from ensir.library.arrays import Images
 from ensir.library.combining import combined
+from ensir.library.meaning import Meaning
 from ensir.library.table import Lut
 from ensir.section import unknown
 
@@ -53,11 +54,12 @@ def fuse(
     InputError
         Predictions do not fit the table, or what they mean is not known.
     """
-    if isinstance(by, str) and by in (untrained := _untrained()):
-        return combined(Untrained(by), x, Meaning(value_range, bits), expected=False)
+    untrained = _untrained() if isinstance(by, str) else []
+    if by in untrained:
+        return combined(Untrained(str(by)), x, Meaning(value_range, bits), expected=False)
+    if isinstance(by, str) and not Path(by).exists():
+        raise InputError(unknown(f"{by}: is neither a file nor a method that needs none", by, untrained))
     if isinstance(by, str | Path):
-        if not Path(by).exists():
-            raise InputError(unknown(f"{by}: is neither a file nor a method that needs none", by, untrained))
         by = Lut.load(by)
     if not isinstance(by, Lut):
         raise InputError(f"by: is {type(by).__name__}; give a Lut, its file, or the name of a method")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
+from ensir import registry
 from ensir.errors import InputError
-from ensir.library.arrays import CHANNELS, Images, Meaning, Order, is_array, loaded, pairs
+from ensir.library.arrays import CHANNELS, Images, Order, pairs
+from ensir.library.loading import is_array, loaded
+from ensir.library.meaning import Meaning
+from ensir.section import unknown
 from ensir.stages.score import compare
 
 if TYPE_CHECKING:
@@ -82,14 +86,35 @@ def _settings(**given: Any) -> dict[str, Any]:
     """Return the `score` section of a configuration, as plain data."""
     from ensir.config.schema import Score  # reading configurations takes a moment to load
 
-    metrics = given["metrics"]
-    given["metrics"] = dict(metrics) if isinstance(metrics, Mapping) else list(metrics)
+    given["metrics"] = _metrics(given["metrics"])
     try:
         return Score.model_validate(given).model_dump(mode="json")
     except ValidationError as error:
         what = error.errors(include_url=False)[0]
         key = ".".join(str(step) for step in what["loc"][:1])
         raise InputError(f"{key}: {what['msg']}, not {given.get(key)!r}") from None
+
+
+def _metrics(given: Any) -> dict[str, Any]:
+    """Return sections of metrics by their names.
+
+    Raises
+    ------
+    InputError
+        They are neither names nor sections, or of an unknown kind.
+    """
+    named = [given] if isinstance(given, str) else given
+    if not isinstance(named, Iterable):
+        raise InputError(f"metrics: is {given!r}; give a list of names")
+    sections = dict(named) if isinstance(named, Mapping) else dict.fromkeys(named)
+    kinds = registry.kinds("metrics")
+    for name, section in sections.items():
+        kind = name
+        if isinstance(section, Mapping):
+            kind = section.get("kind", "function" if "function" in section else name)
+        if kind not in kinds:
+            raise InputError(unknown(f"metrics: {kind!r} is no metric", str(kind), kinds))
+    return sections
 
 
 def _of_image(
@@ -108,7 +133,7 @@ def _of_image(
     for result in results:
         code = result
         if result.dtype.kind == "f":
-            code = meaning.levels(result, f"{what}: x")[0] * ((2**bits - 1) // 255)
+            code = meaning.levels(result, f"{what}: x", levels)[0] * ((2**bits - 1) // 255)
         elif result.dtype != levels.dtype and target.dtype.kind != "f":
             raise InputError(
                 f"{what}: x holds {result.dtype}, but its target {target.dtype}; convert one of them"
@@ -117,7 +142,7 @@ def _of_image(
             code, own = meaning.levels(result, f"{what}: x")
             code = code / ((2**own - 1) // 255) if target.dtype.kind == "f" else code
         images = [np.moveaxis(np.atleast_3d(_planes(image)), 0, 2) for image in (levels, code)]
-        rows.append(compare(what, images[0], images[1], bits, settings))
+        rows.append(compare(what.removeprefix("image "), images[0], images[1], bits, settings))
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return values if many else {name: value[0] for name, value in values.items()}
 

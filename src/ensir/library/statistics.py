@@ -14,7 +14,8 @@ import numpy as np
 
 from ensir.errors import InputError
 from ensir.library import options
-from ensir.library.arrays import Image, Images, Meaning, images
+from ensir.library.arrays import Image, Images, images
+from ensir.library.meaning import Meaning
 from ensir.stages.partition import fold_of, model_digest, warn_of_perfect
 from ensir.storage.progress import Progress
 

@@ -14,8 +14,9 @@ from ensir.cells import lut as luts
 from ensir.cells.filters import FilterMethod
 from ensir.cells.lut import LUT, LutMethod
 from ensir.errors import InputError
-from ensir.library.arrays import Images, Meaning
+from ensir.library.arrays import Images
 from ensir.library.combining import combined
+from ensir.library.meaning import Meaning
 from ensir.storage import fits
 from ensir.storage.fits import Fit
 
@@ -205,7 +206,13 @@ class Lut:
         InputError
             It is missing, damaged, or holds something else.
         """
-        where = str(path)
+        where = str(path := Path(path))
+        if not path.exists():
+            raise InputError(f"{where}: no such file; fix the path")
+        if path.is_dir() and not (path / "zarr.json").exists():
+            raise InputError(
+                f"{where}: is a folder, and no fit of a results folder; give the file of a table"
+            )
         return cls(fits.load(where) if fits.is_fit(where) else luts.load(where), where)
 
     def __repr__(self) -> str:

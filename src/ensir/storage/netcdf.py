@@ -6,6 +6,7 @@ xarray is not used: its import of pandas and Dask takes longer than everything e
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,13 @@ def load(path: str, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         It is missing, damaged, no such file, or claims more than is read.
     """
     import h5netcdf
+    import h5py
 
     digests.check_before_reading(path)
+    if Path(path).is_file() and os.access(path, os.R_OK) and not h5py.is_hdf5(path):
+        raise InputError(
+            f"{path}: is not {what}, but a file of another kind; name the right one, or make it again"
+        )
     try:
         hdf5.check_table(path, LARGEST)
         with h5netcdf.File(path, "r", decode_vlen_strings=True) as file:
@@ -97,10 +103,10 @@ def load(path: str, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def kind(path: str) -> str:
     """Return what the attribute `kind` of a file says; empty where it cannot be read, or has none."""
-    import h5netcdf
+    import h5py
 
     try:
-        with h5netcdf.File(path, "r") as file:
+        with h5py.File(path, "r") as file:
             return str(file.attrs.get("kind", ""))
     except Exception:  # whoever reads the file tells what is wrong with it
         return ""
