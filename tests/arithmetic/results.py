@@ -40,7 +40,7 @@ def main():
     shown = [image.reshape(3, 3, SIDE, SIDE) for image, _ in images]
     for name, options in methods.items():
         lut = fitted(
-            everything, settled(registry.module("methods", options["kind"]), everything, options, "cpu")
+            everything, settled(registry.module("methods", options["kind"]), everything, options, "cpu")[0]
         )
         show(name, lut.weights, lut.iterations, lut.expected_squared_error, lut.fill_weights)
         show(f"{name}, fused", *(LutMethod({}, lut).fuse(x) for x in shown))

@@ -144,13 +144,9 @@ def test_shards_leave_no_trace(tmp_path, options):
                 with pytest.raises(InputError, match=r"are not the shards of .*statistics"):
                     merge.merge(lut, "m", options, str(place.path), [str(path.path) for path in wrong])
     assert len(set(files)) == 1
-    found, expected = (
-        load(str(lut.path)),
-        fitted(
-            everything,
-            methods.settled(registry.module("methods", options["kind"]), everything, options, "cpu"),
-        ),
-    )
+    settings, gain = methods.settled(registry.module("methods", options["kind"]), everything, options, "cpu")
+    found, expected = load(str(lut.path)), fitted(everything, settings)
+    np.testing.assert_array_equal(found.gain, gain)
     np.testing.assert_array_equal(found.weights, expected.weights)
     np.testing.assert_array_equal(found.key, expected.key)
     assert found.reference_images == ("a", "b", "c")
@@ -229,12 +225,14 @@ def test_held_out_error_is_that_of_refitting():
 def test_auto_is_the_best_of_its_candidates(options):
     everything = reference(1)
     module = registry.module("methods", options["kind"])
-    found, losses = methods.settled(module, everything, options, "cpu"), {}
+    (found, gain), losses = methods.settled(module, everything, options, "cpu"), {}
     for width in (32, 64, 128):
         tried = methods.held_out(module, everything, {**options, "bin_width": width}, "cpu")
         losses[width] = module.losses(tried.errors, tried.counts).min()
     assert losses[found["bin_width"]] == min(losses.values())
     assert "auto" not in found.values()
+    assert gain is not None
+    assert len(gain) == len(np.unique(everything.fold))
 
 
 @pytest.mark.parametrize("options", [solved(32), released("auto")], ids=str)

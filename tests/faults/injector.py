@@ -144,7 +144,7 @@ def warm_up() -> None:
     values = np.zeros((2, 3, 16), np.uint8)
     cells = statistics.total([count(values, values[0], ["m", "n"], 64, fold) for fold in (0, 1)])
     for each in (cells.without_folds().joint(), cells):
-        least_squares.solve(least_squares.error_matrix(each), 1.0, np.full((len(each), 2), 0.5))
+        least_squares.solve(statistics.error_matrix(each), 1.0, np.full((len(each), 2), 0.5))
     provenance.commit(), provenance.installed_digest()  # which start programs, and read all that is installed
     similarity.psnr(*np.zeros((2, 12, 12, 3), np.uint8))
 

@@ -324,7 +324,7 @@ def test_a_selection_is_that_of_the_statistics():
 # ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("method", ["ensir", "weighted", "best"])
+@pytest.mark.parametrize("method", ["ensir", "least_squares", "best"])
 def test_files_and_what_is_shown(method: str, tmp_path: Path):
     lut = ensir.fit(X, Y, method=method, models=MODELS, names=NAMES)
     lut.save(tmp_path / "x.lut")
@@ -333,6 +333,9 @@ def test_files_and_what_is_shown(method: str, tmp_path: Path):
     np.testing.assert_array_equal(loaded.fuse(X[0]), lut.fuse(X[0]))
     np.testing.assert_array_equal(ensir.fuse(X[0], tmp_path / "x.lut"), lut.fuse(X[0]))
     assert (loaded.method, loaded.options, loaded.bits) == (lut.method, lut.options, 8)
+    assert (lut.gain is None) == (method == "ensir")
+    np.testing.assert_array_equal(loaded.gain, lut.gain)  # type: ignore[arg-type]
+    assert repr(loaded) == repr(lut)
     with xarray.open_dataset(tmp_path / "x.lut") as opened:
         assert opened["model"].values.tolist() == list(MODELS)
     assert re.search(rf"method: +{method}\n", repr(lut))

@@ -64,7 +64,7 @@ def test_a_subset_is_worth_what_an_experiment_with_these_models_alone_finds_to_t
         found = everything.held_out(models)
         expected = Subsets(alone, settings).held_out(range(len(models)))
         assert found.psnr.tobytes() == expected.psnr.tobytes()
-        settled = methods.settled(least_squares, alone, settings, "cpu")
+        settled = methods.settled(least_squares, alone, settings, "cpu")[0]
         assert (found.bin_width, found.strength) == (settled["bin_width"], settled["strength"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -104,6 +105,11 @@ class LUT:
     def bins(self) -> int:
         """T: bins per model."""
         return bins(self.bin_width)
+
+    @property
+    def gain(self) -> Float[np.ndarray, " fold"] | None:
+        """Gain of each reference image over the average in dB, by choices on the others; None without choice."""
+        return np.array(json.loads(self.attributes["gain"])) if "gain" in self.attributes else None
 
     @property
     def cells(self) -> int:

@@ -20,7 +20,7 @@ from ensir.storage import additive
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int, Integer
+    from jaxtyping import Float, Float64, Int, Integer
 
 SUMS = ("count", "sum", "gram", "cross", "target_square")
 MERGE_HISTOGRAMS = Kernel(
@@ -291,3 +291,17 @@ def folds_of(everything: Statistics) -> Int[np.ndarray, " cell"]:
             'give a number instead of "auto", or add images to the reference'
         )
     return fold
+
+
+def error_matrix(everything: Statistics) -> Int[np.ndarray, "cell model model"]:
+    """Return E = Σ (x_m − y)(x_l − y) of each cell, in squared code values."""
+    cross = everything.cross
+    return everything.gram - cross[:, :, None] - cross[:, None, :] + everything.target_square[:, None, None]
+
+
+def fold_errors(
+    everything: Statistics, weights: Float[np.ndarray, "cell model"]
+) -> Float64[np.ndarray, " fold"]:
+    """Return the squared error of each fold, in squared levels, with weights that sum to one."""
+    errors = quadratic_form(error_matrix(everything) / everything.unit**2, weights)
+    return np.bincount(folds_of(everything), errors)

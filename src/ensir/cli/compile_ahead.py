@@ -26,7 +26,7 @@ def compile_ahead() -> None:
     cells = folds.without_folds()
     first = cells.taken(slice(1))
     em.run(first, np.zeros(1, np.int64), np.full((1, 3), 1 / 3), np.ones((1, 3)), EM_SETTINGS)
-    least_squares.solve(least_squares.error_matrix(first), 1.0, np.full((1, 3), 1 / 3))
+    least_squares.solve(statistics.error_matrix(first), 1.0, np.full((1, 3), 1 / 3))
     equal = np.full((len(cells.key), len(MODELS)), 1 / len(MODELS))
     weights = CellWeights(equal, np.zeros(len(equal), np.int64), np.zeros(len(equal), np.uint8))
     LutMethod({}, assemble(cells, weights, ("constant", equal[0]))).fuse(x)

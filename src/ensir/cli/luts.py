@@ -13,6 +13,7 @@ from ensir.cells import lut
 from ensir.cells.lut import LUT
 from ensir.cli.outputs import check_outputs
 from ensir.errors import InputError
+from ensir.scoring import leaving_out
 from ensir.storage import fits
 from ensir.storage.fits import Fit
 
@@ -60,6 +61,7 @@ def _of_lut(table: LUT) -> dict[str, str]:
         **{name: str(table.attributes[name]) for name in recorded},
         "reference images": str(len(table.reference_images) or "unknown"),
     }
+    facts |= {} if table.gain is None else {"gain over the average": leaving_out.said(table.gain)}
     heads = [f"{group}, {head}" for group, heads in LUT_COLUMNS for head in heads]
     if table.count.any():  # nothing is known about the cells of an imported LUT
         row = dict(zip(heads, lut_row(table), strict=True))

@@ -12,7 +12,6 @@ from ensir.library import options
 from ensir.library.arrays import Images
 from ensir.library.statistics import Statistics, count, needed
 from ensir.library.table import Lut
-from ensir.methods import best
 from ensir.stages import fit as fitting
 from ensir.stages import merge
 from ensir.storage import provenance
@@ -116,22 +115,19 @@ def _estimated(
 ) -> Lut:
     """Make a LUT, as the stages estimate and merge do."""
     module = registry.module("methods", method)
-    settled, gain = settings, None
-    if chosen := [option for option, value in settings.items() if value == "auto"]:
-        if len(found.images) == 1:
-            raise InputError(
-                f'{" and ".join(chosen)}: "auto" is chosen by images that are held out, but the reference is a single '
-                "image; give a number, or add images"
-            )
-        tried = methods.held_out(module, everything, settings, device)
-        settled = tried.options[int(module.losses(tried.errors, tried.counts).argmin())]
-        gain = best.gains_of(module, everything, tried)
+    chosen = [option for option, value in settings.items() if value == "auto"]
+    if chosen and len(found.images) == 1:
+        raise InputError(
+            f'{" and ".join(chosen)}: "auto" is chosen by images that are held out, but the reference is a single '
+            "image; give a number, or add images"
+        )
+    settled, gain = methods.settled(module, everything, settings, device)
     cells = cells_of(everything, settled)
     whole = cells.without_folds()
     estimated = module.estimate_weights(whole, cells, settled, device, progress)
     versions = provenance.versions("torch", "numpy", "numba", "dask")
-    table = merge.made(method, settings, settled, cells, estimated, found.reference(reference), versions)
-    return Lut(table, gain=gain)
+    reference_of = found.reference(reference)
+    return Lut(merge.made(method, settings, settled, gain, cells, estimated, reference_of, versions))
 
 
 def _fitted(

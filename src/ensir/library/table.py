@@ -38,10 +38,8 @@ class Lut:
         What it holds, as arrays; see `ensir.cells.lut` and `ensir.storage.fits`.
     """
 
-    def __init__(
-        self, table: LUT | Fit, where: str = "the fit", gain: Float64[np.ndarray, " fold"] | None = None
-    ):
-        self.table, self._where, self._gain = table, where, gain
+    def __init__(self, table: LUT | Fit, where: str = "the fit"):
+        self.table, self._where = table, where
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -81,16 +79,15 @@ class Lut:
     def gain(self) -> Float64[np.ndarray, " fold"] | None:
         """Gain of each reference image over the plain average in dB, with what was chosen on the others.
 
-        None where nothing was chosen by images that are held out. A LUT's is not in its file.
+        None where nothing was chosen by images that are held out.
         """
-        if self._gain is None and isinstance(self.table, Fit):
-            held: dict[str, Any] = self.table.arrays
-            if "gain_of_choice" in held:
-                return np.asarray(held["gain_of_choice"])
-            module = registry.module("methods", self.method)
-            if hasattr(module, "held_out_gains"):
-                return np.asarray(module.held_out_gains(held))
-        return self._gain
+        if isinstance(self.table, LUT):
+            return self.table.gain
+        held: dict[str, Any] = self.table.arrays
+        if "gain_of_choice" in held:
+            return np.asarray(held["gain_of_choice"])
+        module = registry.module("methods", self.method)
+        return np.asarray(module.held_out_gains(held)) if hasattr(module, "held_out_gains") else None
 
     @cached_property
     def combiner(self) -> Any:

@@ -35,6 +35,7 @@ import numpy as np
 from pydantic import Field
 
 from ensir.cells import key, statistics
+from ensir.scoring import leaving_out
 from ensir.section import Context, Problem, Section, check_inputs, texts
 from ensir.storage.progress import Progress as Progress
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from ensir.storage.reading import Part
 
 BLOCK = 2**15  # values
+Losses = Callable[[np.ndarray, np.ndarray], np.ndarray]  # squared errors and numbers of values → (option,)
 WIDTHS = (8, 16, 32, 64, 128)  # the choices of a bin width of "auto"
 
 
@@ -218,11 +220,27 @@ class HeldOut(NamedTuple):
         Squared errors, in squared levels.
     counts : int64 array, (fold,)
         Values.
+    average : float64 array, (fold,)
+        Squared errors of the plain average.
     """
 
     options: list[dict[str, Any]]
     errors: Float64[np.ndarray, "fold option"]
     counts: Int[np.ndarray, " fold"]
+    average: Float64[np.ndarray, " fold"]
+
+    def best(self, losses: Losses) -> dict[str, Any]:
+        """Return the settings that are best on all images; `losses` are those of the method."""
+        return self.options[int(losses(self.errors, self.counts).argmin())]
+
+    def gains(self, losses: Losses) -> Float64[np.ndarray, " fold"]:
+        """Return the gain of each image over the average, in dB, by the settings that are best on the others."""
+        gains = np.zeros(len(self.counts))
+        for fold, error in enumerate(self.errors):
+            others = np.delete(self.errors, fold, axis=0), np.delete(self.counts, fold)
+            if self.average[fold] > 0:
+                gains[fold] = leaving_out.gain(self.average[fold], error[losses(*others).argmin()])
+        return gains
 
 
 def held_out(
@@ -243,17 +261,27 @@ def held_out(
         errors.append(found)
     counts = np.zeros(len(errors[0]), np.int64)
     np.add.at(counts, statistics.folds_of(everything), everything.count)
-    return HeldOut(options, np.concatenate(errors, axis=1), counts)
+    uniform = np.full(everything.sum.shape, 1 / len(everything.models))
+    average = statistics.fold_errors(everything, uniform)
+    return HeldOut(options, np.concatenate(errors, axis=1), counts, average)
 
 
 def settled(
     module: ModuleType, everything: statistics.Statistics, settings: dict[str, Any], device: str
-) -> dict[str, Any]:
-    """Replace every "auto" with what is best on images held out in turn, from the statistics alone."""
+) -> tuple[dict[str, Any], Float64[np.ndarray, " fold"] | None]:
+    """Replace every "auto" with what is best on images held out in turn, from the statistics alone.
+
+    Returns
+    -------
+    dict
+        The settings.
+    float64 array, (fold,), or None
+        See `HeldOut.gains`; None where there is nothing to choose.
+    """
     if "auto" not in settings.values():
-        return settings
-    found = held_out(module, everything, settings, device)
-    return found.options[int(module.losses(found.errors, found.counts).argmin())]
+        return settings, None
+    tried = held_out(module, everything, settings, device)
+    return tried.best(module.losses), tried.gains(module.losses)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,9 +18,8 @@ from ensir.cells import context, held_luts
 from ensir.cells.filter_statistics import FilterStatistics
 from ensir.cells.filters import FilterMethod
 from ensir.cells.lut import ESTIMATED, LUT, LutMethod, assemble
-from ensir.cells.statistics import Statistics, cells_of
-from ensir.methods import Candidate, CombiningMethod, HeldOut, Progress, held_out, local_filters, settled
-from ensir.methods.least_squares import fold_errors
+from ensir.cells.statistics import Statistics, cells_of, fold_errors
+from ensir.methods import Candidate, CombiningMethod, Progress, held_out, local_filters
 from ensir.scoring import leaving_out
 from ensir.storage import fits
 from ensir.storage.fits import Fit
@@ -108,23 +106,11 @@ def _judged(
             {name: made[name] for name in DIMENSIONS if name in made},
         )
     tried = held_out(module, statistics, settings, "cpu")
-    gains = gains_of(module, statistics, tried)
-    settings = settled(module, statistics, settings, "cpu")
+    gains, settings = tried.gains(module.losses), tried.best(module.losses)
     everything = cells_of(statistics, settings)
     cells = everything.without_folds()
     weights = module.estimate_weights(cells, everything, settings, "cpu", lambda done, total: None)
     return gains, settings, held_luts.arrays_of(assemble(cells, weights, module.fill(everything, settings)))
-
-
-def gains_of(module: ModuleType, statistics: Statistics, tried: HeldOut) -> Float64[np.ndarray, " fold"]:
-    """Return the held-out gain of each fold over the average, in dB, by the settings that are best on the others."""
-    uniform = np.full(statistics.sum.shape, 1 / len(statistics.models))
-    average, gains = fold_errors(statistics, uniform), np.zeros(len(tried.counts))
-    for fold, error in enumerate(tried.errors):
-        others = np.delete(tried.errors, fold, axis=0), np.delete(tried.counts, fold)
-        if average[fold] > 0:
-            gains[fold] = leaving_out.gain(average[fold], error[module.losses(*others).argmin()])
-    return gains
 
 
 def _average(statistics: Statistics | FilterStatistics) -> dict[str, np.ndarray]:

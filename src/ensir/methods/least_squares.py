@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ensir.arithmetic.functions import decibels, quadratic_form
+from ensir.arithmetic.functions import decibels
 from ensir.cells import key
 from ensir.cells.lut import ESTIMATED, CellWeights, LutMethod
-from ensir.cells.statistics import Statistics, cells_of, folds_of
+from ensir.cells.statistics import Statistics, cells_of, error_matrix, folds_of
 from ensir.methods import Binned, Progress, widths_tried
 from ensir.scoring.selection import HeldOut
 
@@ -105,12 +105,6 @@ def strengths_of(settings: dict[str, Any]) -> tuple[float, ...]:
     return STRENGTHS if settings["strength"] == "auto" else (settings["strength"],)
 
 
-def error_matrix(statistics: Statistics) -> Int[np.ndarray, "cell model model"]:
-    """Return E = Σ (x_m − y)(x_l − y) of each cell, in squared code values."""
-    cross = statistics.cross
-    return statistics.gram - cross[:, :, None] - cross[:, None, :] + statistics.target_square[:, None, None]
-
-
 def global_weights(everything: Statistics) -> Float[np.ndarray, " model"]:
     """Return a_global: the weights of all cells taken as one."""
     error = error_matrix(everything).sum(axis=0, keepdims=True) / everything.unit**2
@@ -134,14 +128,6 @@ def held_out_errors(everything: Statistics, strengths: Sequence[float]) -> Float
         There is only one fold.
     """
     return LeaveOneOut(everything).errors(range(len(everything.models)), strengths)
-
-
-def fold_errors(
-    everything: Statistics, weights: Float[np.ndarray, "cell model"]
-) -> Float64[np.ndarray, " fold"]:
-    """Return the squared error of each fold, in squared levels, with weights that sum to one."""
-    errors = quadratic_form(error_matrix(everything) / everything.unit**2, weights)
-    return np.bincount(folds_of(everything), errors)
 
 
 class LeaveOneOut:

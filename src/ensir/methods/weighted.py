@@ -8,9 +8,9 @@ import numpy as np
 
 from ensir.cells import key
 from ensir.cells.lut import ESTIMATED, CellWeights, LutMethod
-from ensir.cells.statistics import Statistics, folds_of
+from ensir.cells.statistics import Statistics, fold_errors, folds_of
 from ensir.methods import Progress, Tabulated
-from ensir.methods.least_squares import fill, fold_errors, global_weights, losses, weights_of_others
+from ensir.methods.least_squares import fill, global_weights, losses, weights_of_others
 
 if TYPE_CHECKING:
     from jaxtyping import Float64

@@ -53,7 +53,7 @@ def estimate(
     module = registry.module("methods", settings["kind"])
     _warm_up(module, everything, settings, device)
     started = time.perf_counter()
-    settings = settled(module, everything, settings, device)
+    settings, gain = settled(module, everything, settings, device)
     everything = statistics.cells_of(everything, settings)
     cells = everything.without_folds().shard(shard, shards)
     estimated = module.estimate_weights(cells, everything, settings, device, progress)
@@ -62,6 +62,7 @@ def estimate(
         "kind": "weights",
         "models": list(cells.models),
         "settings": settings,
+        "gain": None if gain is None else gain.tolist(),
         "shard": shard,
         "shards": shards,
         "versions": provenance.versions("torch", "numpy"),
@@ -84,6 +85,6 @@ def _warm_up(module: Any, everything: Statistics, settings: dict[str, Any], devi
     two = everything.taken(slice(2))
     if len(two) == 2:
         two = replace(two, fold=np.arange(2, dtype=two.fold.dtype))
-        settings = settled(module, two, settings, device)
+        settings, _ = settled(module, two, settings, device)
         cells = statistics.cells_of(two, settings)
         module.estimate_weights(cells.without_folds(), cells, settings, device, lambda done, total: None)

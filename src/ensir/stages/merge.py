@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -49,6 +50,7 @@ def merge(
         *(np.concatenate([r[name] for r in read]) for name in ("weights", "iterations", "status"))
     )
     settled: dict[str, Any] = groups[0].attrs["settings"]  # type: ignore[assignment]
+    gain: list[float] | None = groups[0].attrs["gain"]  # type: ignore[assignment]
     versions: dict[str, str] = groups[0].attrs["versions"]  # type: ignore[assignment]
     everything, attributes = statistics.load(statistics_path)
     everything = statistics.cells_of(everything, settled)
@@ -58,16 +60,15 @@ def merge(
             raise InputError(
                 f"{', '.join(shards)}: are not the shards of {statistics_path}; run again with --forcerun estimate"
             )
-    lut = made(
-        method, settings, settled, everything, estimated, attributes, versions | attributes["versions"]
-    )
-    save(lut, place)
+    versions = versions | attributes["versions"]
+    save(made(method, settings, settled, gain, everything, estimated, attributes, versions), place)
 
 
 def made(
     method: str,
     settings: dict[str, Any],
     settled: dict[str, Any],
+    gain: Iterable[float] | None,
     everything: Statistics,
     estimated: CellWeights,
     reference: dict[str, Any],
@@ -81,6 +82,8 @@ def made(
         Name of the method.
     settings, settled : dict
         Its section, as plain data, and the same with every "auto" replaced.
+    gain : iterable of float or None
+        Gain of each image (or fold) over the plain average in dB, by what is chosen on the others; None without choice.
     everything : Statistics
         Statistics of the cells of the method, fold by fold.
     estimated : CellWeights
@@ -109,5 +112,6 @@ def made(
             "model_digests": reference["model_digests"],
             "versions": json.dumps(versions, sort_keys=True),
             **({"held_out": json.dumps(asdict(held_out))} if held_out else {}),
+            **({} if gain is None else {"gain": json.dumps(list(gain))}),
         },
     )
