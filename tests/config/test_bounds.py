@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from snakemake.io import PeriodicityDetector
 
 from ensir.config import reading, reference
 from ensir.errors import InputError
@@ -80,9 +81,18 @@ def test_large_numbers(tmp_path: Path, number: str, message: str):
 
 @pytest.mark.parametrize("name", ["n" * (LONGEST_NAME + 1), "n" * 301])
 def test_long_names(tmp_path: Path, name: str):
-    assert told(tmp_path, name="n" * LONGEST_NAME) == ""
+    assert told(tmp_path, name="name-" * 19 + "abcde") == ""
     assert "is wrong; allowed: name (up to 100 letters and digits, then also - and _)" in told(
         tmp_path, name=name
+    )
+
+
+@pytest.mark.parametrize(("name", "end"), [("M_" + "x" * 20, "x"), ("a" + "-b" * 25, "-b")])
+def test_names_that_snakemake_takes_for_a_recursion(tmp_path: Path, name: str, end: str):
+    assert PeriodicityDetector().is_periodic(name)
+    assert (
+        f"{name}: the name ends with {end!r} 20 times or more, which Snakemake refuses; shorten it"
+        in told(tmp_path, name=name)
     )
 
 

@@ -6,6 +6,7 @@ they also work on a configuration with other mistakes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,12 +18,17 @@ from ensir.methods import Binned, CombiningMethod, finest_width
 from ensir.networks.sections import Denoiser
 from ensir.section import Context, Problem, Section, sections, texts, unknown
 
+NAMED = ("datasets", "denoisers", "models", "experiments", "methods", "figures")
+REPEATS = 20  # of the end of a name, from which on Snakemake takes it for an endless recursion, in mid-plan
+PERIODIC_END = re.compile(rf"(.+?)\1{{{REPEATS - 1},}}$")
+
 
 def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
     """Find the mistakes that no single value reveals."""
     datasets, models, experiments = (sections(raw, key) for key in ("datasets", "models", "experiments"))
     classes = {name: _class("restorers", model.get("kind")) for name, model in models.items()}
     context = Context("", {}, raw, models=classes)
+    yield from _check_names("", raw)
     for name, dataset in datasets.items():
         if kind := _class("datasets", dataset.get("kind")):
             yield from kind.check(replace(context, key=f"datasets.{name}", section=dataset))
@@ -45,7 +51,19 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
                 )
             )
     for name, experiment in experiments.items():
+        yield from _check_names(f"experiments.{name}.", experiment)
         yield from _check_experiment(f"experiments.{name}", experiment, context)
+
+
+def _check_names(key: str, section: dict[str, Any]) -> Iterator[Problem]:
+    """Check that no name ends as Snakemake does not allow."""
+    for field in NAMED:
+        for name in sections(section, field):
+            if found := PERIODIC_END.search(str(name)):
+                yield Problem(
+                    f"{key}{field}.{name}",
+                    f"the name ends with {found[1]!r} {REPEATS} times or more, which Snakemake refuses; shorten it",
+                )
 
 
 def _class(folder: registry.Folder, kind: Any) -> type[Section] | None:
