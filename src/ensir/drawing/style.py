@@ -109,8 +109,11 @@ def inline(drawing: Drawing, salt: str) -> str:
     inks = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
     page: Any = {"svg.fonttype": "none", "svg.hashsalt": salt, **dict.fromkeys(inks, INK)}
     with mpl.rc_context(RC | page):
-        buffer = io.StringIO()
-        _drawn(drawing).savefig(buffer, format="svg", transparent=True, metadata=DATES["svg"])
+        buffer, figure = io.StringIO(), _drawn(drawing)
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine("none")  # laid out: saving would draw and lay out twice more
+        figure.savefig(buffer, format="svg", transparent=True, metadata=DATES["svg"])
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

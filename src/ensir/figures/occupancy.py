@@ -21,6 +21,7 @@ FATES = {  # of a cell: label, colour
     FEW: ("few values", style.COLOURS[1]),
     FAILED: ("failed", style.COLOURS[4]),
 }
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")  # Matplotlib's own mathematics take a second to start
 
 
 class Occupancy(PaperFigure):
@@ -69,7 +70,7 @@ def drawing(table: LUT) -> Drawing:
         lower.set_ylabel("% of the values")
         lower.set_xlabel("reference values in the cell")
         ticks = sizes[:: max(1, -(-len(sizes) // 8))]
-        lower.set_xticks(ticks, [f"$2^{{{tick}}}$" for tick in ticks])
+        lower.set_xticks(ticks, [f"2{str(tick).translate(RAISED)}" for tick in ticks])
         upper.set_title(
             f"{len(table.count):,} of {table.cells:,} cells occupied, {empty:,} empty", loc="left"
         )
