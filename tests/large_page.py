@@ -86,6 +86,7 @@ def make(folder: Path, megabytes: int = 30) -> Path:
         config.report.title,
         {"Date": "2026-11-26 12:00:00 UTC"},
         layout.benchmarks,
+        [],
         config.report.images,
         megabytes,
         2,

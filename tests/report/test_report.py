@@ -162,6 +162,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "Command": "ensir run <x>",
         },
         "benchmarks": f"{layout.root}/benchmarks",
+        "jobs": [],
         "images": 4,
         "megabytes": 30,
         "threads": 2,
@@ -475,10 +476,10 @@ def test_scores_of_every_image_are_in_the_page(page: str, made: dict[str, Any]) 
     """As they are printed, and to two digits more."""
     data = data_of(page, "rows")
     values = scores.read(made["scores"], made["summary"]).values
-    assert [name for name, *_ in data["rows"]] == ["chelsea", "rocket"]
+    assert data["images"] == ["chelsea", "rocket"]
     assert data["pixels"] == [64 * 64] * 2
     assert data["pictured"] == ["rocket", "chelsea"]
-    for image, *cells in data["rows"]:
+    for image, cells in zip(data["images"], data["metrics"][0], strict=True):
         printed = []
         for cell, method in zip(
             cells, ("input", "bicubic", "lanczos", "average", "zzpm", "ensir"), strict=True
@@ -494,9 +495,15 @@ def test_scores_of_every_image_are_in_the_page(page: str, made: dict[str, Any]) 
 @pytest.mark.parametrize("name", ["</script><b>", "<!--<script>", "a & b <i>"])
 def test_names_cannot_end_the_script(name: str) -> None:
     table = scores.Table([("", ["a"])], [("", name, [scores.Cell("1.00", 1.0, "best")])])
-    text = scripted.scores(table, {name: 5}, [name])
+    text = scripted.scores([table], {name: 5}, {name: 1.23456}, [name])
     assert "<" not in text
-    assert json.loads(text) == {"rows": [[name, "1.00*"]], "pixels": [5], "pictured": [name]}
+    assert json.loads(text) == {
+        "images": [name],
+        "metrics": [[["1.00*"]]],
+        "pixels": [5],
+        "disagreement": [1.235],
+        "pictured": [name],
+    }
 
 
 class Elements(HTMLParser):
@@ -546,8 +553,8 @@ def test_numbers_that_are_none_are_told() -> None:
         scores.Cell("∞", float("inf"), "best"),
         scores.Cell("−1.00", -1.0),
     ]
-    rows = json.loads(scripted.scores(scores.Table([], [("", "x", cells[:2])]), {}, []))["rows"]
-    assert rows == [["x", "–", "∞*"]]
+    rows = json.loads(scripted.scores([scores.Table([], [("", "x", cells[:2])])], {}, {}, []))["metrics"]
+    assert rows == [[["–", "∞*"]]]
 
 
 # ── size ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from ensir.cli import app
 from ensir.config import reading
 from ensir.errors import InputError
+from ensir.planning import jobs
 from ensir.planning.garbage import needed
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
@@ -31,6 +32,10 @@ def test_every_result_is_needed_and_recorded(finished: Run, monkeypatch: pytest.
     plan = Plan(reading.load("config.yaml"), Layout("results"))
     wanted = {str(path) for path in needed(Reads(plan)) if path.exists() and path.parts[1] != "sources"}
     assert wanted == digested(finished)
+
+    measured = Path("results/benchmarks")
+    names = {path.relative_to(measured).with_suffix("").as_posix() for path in measured.glob("*/**/*.tsv")}
+    assert {name.partition("/")[2] for name in names} <= set(jobs.names(Reads(plan)))
 
     record = json.loads(Path("results/provenance.json").read_text())
     assert record["results"].keys() == {path for path in wanted if path.split("/")[1] in DIGESTED}

@@ -85,6 +85,7 @@ rule report:
         files=lambda w, output: list(map(str, config_files)),  # other names rerun nothing
         curves=reads.curves(),
         selections=reads.selections.folders(),
+        jobs=lambda w, output: jobs.names(reads),
         title=settings.report.title,
         images=settings.report.images,
         megabytes=settings.report.megabytes,

@@ -14,10 +14,9 @@ from ensir import registry
 from ensir.errors import InputError
 from ensir.execution import workflow_files
 from ensir.networks.shipped import SHIPPED_DAES
-from ensir.planning import check
+from ensir.planning import check, jobs
 from ensir.planning.code import figure_code, functions_code, stage_code
 from ensir.planning.figure_reads import FigureReads
-from ensir.planning.jobs import digested
 from ensir.planning.lost import Lost
 from ensir.planning.made_of import MadeOf
 from ensir.planning.memory import Memory
@@ -171,7 +170,7 @@ def dask_settings():
 
 @cache
 def results_to_record():
-    return digested(reads)
+    return jobs.digested(reads)
 
 
 def what_is_recorded(wildcards):

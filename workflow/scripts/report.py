@@ -17,6 +17,7 @@ with job(snakemake) as progress:
         title=snakemake.params.title,
         facts=facts(snakemake.params.files),
         benchmarks=layout.benchmarks,
+        jobs=snakemake.params.jobs,
         images=snakemake.params.images,
         megabytes=snakemake.params.megabytes,
         threads=snakemake.threads,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -56,6 +57,20 @@ def digested(reads: Reads) -> list[str]:
     root = f"{reads.layout.root}/"
     found = {result for job in jobs(reads) for result in job.results}
     return sorted(result for result in found if result.removeprefix(root).split("/", 1)[0] in DIGESTED)
+
+
+def names(reads: Reads) -> list[str]:
+    """Return what the jobs of stores, experiments and trainings are called, such as ``test/nlm/0123456789ab``.
+
+    That is the path of a result below the folder of its kind, without suffixes; tables of the time that jobs took are
+    called alike, below the folders of stages.
+    """
+    root, found = f"{reads.layout.root}/", set()
+    for job in jobs(reads):
+        for result in (*job.results, *job.temporary):
+            below = result.removeprefix(root).partition("/")[2].removesuffix("/zarr.json")
+            found.add(re.sub(r"\.(zarr|lut|csv|safetensors)(?=/|$)", "", below))
+    return sorted(found - {""})
 
 
 def _of_stores(reads: Reads) -> Iterator[Job]:

@@ -74,9 +74,11 @@ class TestSet:
     compared : int
         Over how many images means are.
     table : Table
-        The score of every image.
+        The score of every image, in the first metric.
+    metrics : list of str
+        Headings of all metrics.
     rows : str
-        Its rows and what else is known of the images, as JSON for the page's script.
+        The rows of such a table of each metric, and what else is known of the images, as JSON for the page's script.
     """
 
     id: str
@@ -91,6 +93,7 @@ class TestSet:
     gain: str
     compared: int
     table: Table
+    metrics: list[str]
     rows: str
 
 

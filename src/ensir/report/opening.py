@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,17 +59,24 @@ def facts(files: Sequence[str | Path]) -> dict[str, str]:
     return {name: fact for name, fact in told.items() if fact}
 
 
-def stages(benchmarks: str | Path) -> list[Stage]:
+def stages(benchmarks: str | Path, jobs: Collection[str]) -> list[Stage]:
     """Return what the last job that made each result took, by stage in their order.
+
+    Of results that the configuration no longer names, tables stay behind; these do not count.
 
     Parameters
     ----------
     benchmarks : path
         The folder of Snakemake's measurements, with a folder or a table for each stage.
+    jobs : collection of str
+        Names of those that the configuration asks for, below the folders of stages; see `ensir.planning.jobs.names`.
     """
     taken: dict[str, list[float]] = {}
+    asked = frozenset(jobs)
     for path in sorted(Path(benchmarks).rglob("*.tsv")):
-        stage = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
+        stage, _, job = path.relative_to(benchmarks).with_suffix("").as_posix().partition("/")
+        if job and job not in asked:
+            continue
         with open(path, newline="", encoding="utf-8") as file:
             taken.setdefault(stage, []).extend(
                 float(row["s"]) for row in csv.DictReader(file, delimiter="\t")

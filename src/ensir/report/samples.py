@@ -12,7 +12,7 @@ from ensir.cells.support import Support
 from ensir.drawing import pictures, style
 from ensir.figures import calibration, gain
 from ensir.figures.calibration import Tally
-from ensir.report import scripted, tables
+from ensir.report import disagreement, scripted, tables
 from ensir.report.choice import Chosen, gained
 from ensir.report.content import TestSet, Weighing
 from ensir.report.encoding import encode
@@ -92,7 +92,8 @@ def test_set(
     _, method, below = gained(name, experiment, dataset, scores)
     row_names = [row for _, row in rows]
     used = {key for image in data for key in image["pictures"]}
-    table = tables.per_image(name, experiment, dataset, scores)
+    values = tables.per_image(name, experiment, dataset, scores)
+    table = next(iter(values.values()))
     models = experiment["models"]
     identifier = f"{name}.{dataset}"
     return TestSet(
@@ -120,7 +121,13 @@ def test_set(
         else "",
         compared=len(table.rows) - len(scores.left_out(name, dataset, metric)),
         table=table,
-        rows=scripted.scores(table, _sizes(sample), [image.image for image in images]),
+        metrics=list(values),
+        rows=scripted.scores(
+            list(values.values()),
+            _sizes(sample),
+            disagreement.of_images(name, experiment, dataset, scores),
+            [image.image for image in images],
+        ),
     )
 
 

@@ -120,19 +120,27 @@ def difference(interval: Interval, printed: Metric, sign: int = 1) -> Cell:
     return Cell(printed.gain(mean), mean, interval=bounds(turned, printed))
 
 
-def per_image(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) -> Table:
-    """Return the first metric of every image: image × base models and methods."""
-    metric, printed = first_metric(experiment)
+def per_image(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) -> dict[str, Table]:
+    """Return each metric of every image, by its heading: image × base models and methods."""
     names = competitors(experiment)
-    columns = [scores.values.get((name, dataset, method, metric), {}) for _, method in names]
-    images = sorted({image for column in columns for image in column})
-    rows = [
-        ("", image, ranked([column.get(image, math.nan) for column in columns], printed)) for image in images
-    ]
     groups = [
         (group, [method for other, method in names if other == group]) for group in ("Base models", "Methods")
     ]
-    return Table(groups, rows)
+    found = {
+        printed: [scores.values.get((name, dataset, method, metric), {}) for _, method in names]
+        for metric, printed in metrics_of(experiment).items()
+    }
+    images = sorted({image for columns in found.values() for column in columns for image in column})
+    return {
+        printed.heading: Table(
+            groups,
+            [
+                ("", image, ranked([column.get(image, math.nan) for column in columns], printed))
+                for image in images
+            ],
+        )
+        for printed, columns in found.items()
+    }
 
 
 def lut_row(lut: LUT) -> list[Cell]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from ensir.report.content import Run
@@ -26,6 +27,7 @@ def report(
     title: str,
     facts: dict[str, str],
     benchmarks: str,
+    jobs: Collection[str],
     images: int,
     megabytes: int,
     threads: int,
@@ -55,6 +57,8 @@ def report(
         How the run was made; see `ensir.report.opening.facts`.
     benchmarks : str
         The folder of what Snakemake has measured of the jobs.
+    jobs : collection of str
+        Names of the jobs that the configuration asks for; see `ensir.planning.jobs.names`.
     images : int
         How many images of each test set are pictured.
     megabytes : int
@@ -64,7 +68,7 @@ def report(
     progress : callable
         Gets the number of finished samples.
     """
-    run = Run(title, facts, stages(benchmarks))
+    run = Run(title, facts, stages(benchmarks, jobs))
     read_scores = read(scores, summary)
     text = page(
         run, experiments, read_scores, samples, curves, selections, images, megabytes, threads, progress

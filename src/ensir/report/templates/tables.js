@@ -14,17 +14,30 @@ function parsed(cell) {
   return { text, mark: MARKS[mark] ?? "", value: numberOf(text) + (finer ? Number(finer) / 100 / 10 ** digits : 0) };
 }
 
+const storedOf = new Map();  // by test set: what is known of its images
+function stored(section) {
+  if (!storedOf.has(section)) storedOf.set(section, JSON.parse(section.querySelector("script.rows").textContent));
+  return storedOf.get(section);
+}
+function lazy(name, cells) {  // a row of a long table: what is not looked at is not parsed
+  let known;
+  return { name, get cells() { return known ??= cells.map(parsed); } };
+}
+
 function sheet(root) {
   const table = root.querySelector("table"), body = table.tBodies[0], wide = root.querySelector(".wide"), long = root.classList.contains("long");
   const headings = [...table.tHead.rows].flatMap((row) => [...row.cells]).filter((cell) => cell.scope === "col");
   const order = headingsInOrder(table);
+  const metric = root.querySelector("select.metric");
   let groups, needle = "", made = Infinity;
 
+  function values() {
+    const { images, metrics } = stored(root.closest("section"));
+    return metrics[metric?.value ?? 0].map((cells, i) => lazy(images[i], cells));
+  }
   function read() {
     if (groups) return;
-    const stored = root.closest("section")?.querySelector("script.rows");
-    groups = long
-      ? [{ body, rows: JSON.parse(stored.textContent).rows.map(([name, ...cells]) => ({ name, cells: cells.map(parsed) })) }]
+    groups = long ? [{ body, rows: values() }]
       : [...table.tBodies].map((body) => ({ body, rows: [...body.rows].filter((row) => !row.classList.contains("title")).map((element) => {
         const [name, ...cells] = [...element.cells].filter((cell) => !cell.classList.contains("bars"));
         return { element, name: name.textContent.trim(), cells: cells.map(ofCell) };
@@ -54,7 +67,7 @@ function sheet(root) {
   }
   // As it is seen: with intervals where these are shown.
   const printed = ({ name, cells }) => ({ name, cells: cells.map((cell) => cell.interval && root.classList.contains("with-intervals") ? { ...cell, text: `${cell.text} ${cell.interval}` } : cell) });
-  const found = ({ rows }) => needle ? rows.filter((row) => row.name.toLowerCase().includes(needle) || row.cells.some(({ text, value }) => Number.isNaN(value) && text.toLowerCase().includes(needle))) : rows;
+  const found = ({ rows }) => needle ? rows.filter((row) => row.name.toLowerCase().includes(needle) || !long && row.cells.some(({ text, value }) => Number.isNaN(value) && text.toLowerCase().includes(needle))) : rows;
   function show() {
     let count = 0, all = 0;
     for (const group of groups) {
@@ -88,10 +101,15 @@ function sheet(root) {
     wide.style.setProperty("--shift", `${wide.scrollLeft}px`);
   }
 
+  const resort = () => {
+    const column = order.findIndex((heading) => heading.ariaSort);
+    if (column >= 0) sort(column, order[column].ariaSort === "descending");
+    else show();
+  };
   order.forEach((heading, column) => {
     heading.querySelector("button")?.addEventListener("click", () => {
       const before = heading.getAttribute("aria-sort");
-      const descending = before ? before === "ascending" : column > 0;  // numbers: largest first
+      const descending = before ? before === "ascending" : column > 0 && !heading.classList.contains("text");  // numbers: largest first
       for (const other of headings) other.removeAttribute("aria-sort");
       heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
       sort(column, descending);
@@ -103,6 +121,11 @@ function sheet(root) {
     needle = filter.value.trim().toLowerCase();
     if (long) [made, wide.scrollTop] = [AT_ONCE, 0];
     show();
+  });
+  metric?.addEventListener("change", () => {
+    read();
+    groups[0].rows = values();
+    resort();
   });
   root.querySelector("button.intervals")?.addEventListener("click", (event) => {
     const on = root.classList.toggle("with-intervals");
