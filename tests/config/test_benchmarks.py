@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 
+from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.planning import check
 
@@ -89,10 +94,14 @@ def gaussian_denoising():
 def real_denoising():
     models = ("MPRNet", "Restormer")
     yield from pairs("val/SIDD", "target_crops", "input_crops", ["0-0.png", "0-1.png"], "SIDD", models)
-    for name in ("0001_01", "0001_02"):
-        yield f"test/DND/input/{name}.png", (*SIZE, 3)
-        for model in models:
-            yield f"results/{model}/DND/{name}.png", (*SIZE, 3)
+    for dataset, folder, names in (
+        ("DND", "test/DND/input", ("0001_01", "0001_02")),
+        ("SIDD_benchmark", "test/SIDD/input_crops", ("0-0", "39-31")),
+    ):
+        for name in names:
+            yield f"{folder}/{name}.png", (*SIZE, 3)
+            for model in models:
+                yield f"results/{model}/{dataset}/{name}.png", (*SIZE, 3)
     for scene in SIDD:
         for kind in ("GT", "NOISY"):
             yield f"SIDD_Small_sRGB_Only/Data/{scene}/{scene[:4]}_{kind}_SRGB_010.PNG", (*SIZE, 3)
@@ -134,7 +143,7 @@ TREES = {
             ("train_grey", "train_colour", "Set12", "BSD68", "CBSD68", "Kodak", "McMaster", "Urban100"), 2
         ),
     ),
-    "real_denoising": (real_denoising, {"SIDD_Small": 2, "SIDD": 2, "DND": 2}),
+    "real_denoising": (real_denoising, {"SIDD_Small": 2, "SIDD": 2, "SIDD_benchmark": 2, "DND": 2}),
     "defocus": (defocus, {"DPDD_train": 2, "DPDD": 2}),
     "low_light": (low_light, {"LOL_v2_train": 2, "LOL_v2": 2}),
 }
@@ -168,3 +177,87 @@ def test_patterns_match_what_is_downloaded(
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     grey = "Set14: holds grey images among colour ones"
     assert all(grey in line for line in warned) if name == "super_resolution" else not warned
+
+
+# ── what docs/benchmarks.md lays out ────────────────────────────────────────────────────────────────────────
+
+
+def lines_of(benchmark: str) -> tuple[str, str]:
+    """Return the language and the lines that the page has for a benchmark."""
+    text = (FOLDER.parents[1] / "docs/benchmarks.md").read_text(encoding="utf-8")
+    language, lines = re.findall(
+        rf"^\*\*{benchmark}\*\*.*?^```(sh|python)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    )[0]
+    return language, lines
+
+
+def lay_out(benchmark: str) -> None:
+    language, lines = lines_of(benchmark)
+    program = ["bash", "-euo", "pipefail"] if language == "sh" else [sys.executable]
+    subprocess.run([*program, "-c", lines], check=True)
+
+
+def test_lines_for_hide_and_realblur(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of the training images, whose targets lie among the others, nothing is taken."""
+    monkeypatch.chdir(tmp_path)
+    files = [f"HIDE_dataset/GT/{name}.png" for name in ("1fromGOPR0950", "2fromGOPR1096.MP4", "9train")]
+    files += ["HIDE_dataset/test/test-close-ups/1fromGOPR0950.png"]
+    files += ["HIDE_dataset/test/test-long-shot/2fromGOPR1096.MP4.png", "HIDE_dataset/train/9train.png"]
+    root = "RealBlur-J_ECC_IMCORR_centroid_itensity_ref"
+    for scene, number in (("scene001", 1), ("scene050", 1), ("scene050", 12)):
+        files += [f"{root}/{scene}/{kind}/{kind}_{number}.png" for kind in ("gt", "blur")]
+    for file in files:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text(file)
+    Path("RealBlur_J_test_list.txt").write_text(
+        "".join(f"{root}/scene050/gt/gt_{n}.png {root}/scene050/blur/blur_{n}.png\n" for n in (1, 12))
+    )
+    lay_out("HIDE")
+    lay_out("RealBlur")
+    found = {str(path): path.read_text() for path in sorted(Path("test").rglob("*.png"))}
+    assert found == {
+        "test/HIDE/input/1fromGOPR0950.png": files[3],
+        "test/HIDE/input/2fromGOPR1096.MP4.png": files[4],
+        "test/HIDE/target/1fromGOPR0950.png": files[0],
+        "test/HIDE/target/2fromGOPR1096.MP4.png": files[1],
+        "test/RealBlur_J/input/scene050_1.png": f"{root}/scene050/blur/blur_1.png",
+        "test/RealBlur_J/input/scene050_12.png": f"{root}/scene050/blur/blur_12.png",
+        "test/RealBlur_J/target/scene050_1.png": f"{root}/scene050/gt/gt_1.png",
+        "test/RealBlur_J/target/scene050_12.png": f"{root}/scene050/gt/gt_12.png",
+    }
+
+
+def test_lines_for_dpdd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"source": ("1P0A0917.png", "1P0A1792.png"), "target": ("1P0A0916.png", "1P0A1793.png")}
+    for kind, files in names.items():
+        for file in files:
+            path = Path("dd_dp_dataset_canon/test_c", kind, file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(file)
+    lay_out("DPDD")
+    for kind, other in (("inputC", "source"), ("target", "target")):
+        found = [Path("test/DPDD", kind, name).read_text() for name in names["source"]]
+        assert found == list(names[other])
+    path.unlink()
+    with pytest.raises(subprocess.CalledProcessError):  # one without the other is no pair
+        lay_out("DPDD")
+
+
+def test_lines_for_sidd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """And what reading the file itself says."""
+    monkeypatch.chdir(tmp_path)
+    blocks = np.random.default_rng(0).integers(0, 256, (3, 2, 8, 10, 3), np.uint8)
+    for number, name in enumerate(
+        ("ValidationGtBlocksSrgb", "ValidationNoisyBlocksSrgb", "BenchmarkNoisyBlocksSrgb")
+    ):
+        scipy.io.savemat(f"{name}.mat", {name: blocks + np.uint8(number)}, do_compression=True)
+    lay_out("SIDD")
+    for number, folder in enumerate(
+        ("val/SIDD/target_crops", "val/SIDD/input_crops", "test/SIDD/input_crops")
+    ):
+        assert len(list(Path(folder).iterdir())) == 6
+        image = image_files.read(f"{folder}/2-1.png")
+        np.testing.assert_array_equal(image, blocks[2, 1] + np.uint8(number))
+    with pytest.raises(InputError, match=r"store each image as numbers .* in a file of its own"):
+        image_files.read("BenchmarkNoisyBlocksSrgb.mat")

@@ -82,7 +82,7 @@ def test_bad_arrays(tmp_path: Path, extension: str):
     with pytest.raises(InputError, match="no such file"):
         folder(tmp_path / f"y{extension}")
     with pytest.raises(
-        InputError, match=r"with shape \(2, 4, 5, 3\); store numbers as \(height, width, channel\)"
+        InputError, match=r"with shape \(2, 4, 5, 3\); store each image as numbers \(height, width, channel\)"
     ):
         folder(write(tmp_path / f"z{extension}", np.zeros((2, 4, 5, 3))))
 

@@ -269,14 +269,12 @@ def test_jpeg_inside_tiff(tmp_path: Path, photometric: str):
 
 
 def test_colours_without_one_meaning_as_rgb(tmp_path: Path):
-    grey = codes(8).astype(np.uint8)
     four = PIL.Image.fromarray(codes(8, 4).astype(np.uint8), "CMYK")
     refused(tmp_path / "x.jpg", saved(four, "JPEG"), "is a CMYK image; convert it to grey or RGB")
     refused(tmp_path / "x.tif", saved(four, "TIFF"), "is a TIFF of kind CMYK; convert it to grey or RGB")
     refused(tmp_path / "x.tif", tiff(codes(8, 3), 8, 8), "is a TIFF of kind CIELAB; convert")
     ycck = imagecodecs.jpeg_encode(codes(8, 4).astype(np.uint8), colorspace="CMYK", outcolorspace="YCCK")
     refused(tmp_path / "x.jpg", ycck, "is a CMYK image; convert it")
-    refused(tmp_path / "x.tif", written(grey, photometric="cfa"), "is a TIFF of kind CFA; convert")
 
 
 def test_jpeg_of_more_bits(tmp_path: Path):
@@ -433,6 +431,17 @@ def test_more_than_one_image(tmp_path: Path):
             PIL.Image.fromarray(colour), kind, save_all=True, append_images=[PIL.Image.new("RGB", (64, 48))]
         )
         refused(tmp_path / f"x.{kind}", moving, "is an animation")
+
+
+def test_raw_photographs(tmp_path: Path):
+    """A preview above a mosaic, as ARW and NEF files have it; and a mosaic alone."""
+    mosaic, colour = codes(16), scene()
+    content = io.BytesIO()
+    with tifffile.TiffWriter(content) as file:
+        file.write(colour, photometric="rgb", subifds=1, subfiletype=1)
+        file.write(mosaic.astype(np.uint16), photometric="cfa")
+    for file in (content.getvalue(), written(mosaic.astype(np.uint16), photometric="cfa")):
+        refused(tmp_path / "x.arw", file, "is a raw photograph; what it shows depends on who develops it")
 
 
 def test_a_tiff_that_does_not_say_whether_0_is_black(tmp_path: Path):

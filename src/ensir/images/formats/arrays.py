@@ -100,7 +100,8 @@ def layout(
         axes = axes[1:]
     if len(axes) not in (2, 3) or np.dtype(dtype).kind not in "uifb":
         raise InputError(
-            f"{path}: is an array of {dtype} with shape {tuple(shape)}; store numbers as (height, width, channel)"
+            f"{path}: is an array of {dtype} with shape {tuple(shape)}; store each image as numbers (height, width, "
+            "channel) in a file of its own"
         )
     if packed := {"scale_factor", "add_offset"} & set(attributes):
         raise InputError(

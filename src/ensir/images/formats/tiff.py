@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ REFUSES = "several pages or images, CMYK and Lab, signed or 32-bit integers, alp
 # Compressions that tifffile decodes to RGB; 6, their predecessor, is ambiguous.
 JPEG_IN_TIFF = (7, 33007, 34892)
 PHOTOMETRIC = 262
+RAW = (32803, 34892)  # photometric interpretations: a mosaic of colours, and linear raw values
+DNG_VERSION = 50706
+MOST_BELOW = 16  # images below another that are looked at
 FULL_RANGE = (0, 255, 128, 255, 128, 255)  # black and white of Y, Cb and Cr, as in JFIF
 BT601 = (0.299, 0.587, 0.114)
 
@@ -78,6 +82,11 @@ def _opened(path: str) -> Iterator[Any]:
 
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
+        if _is_raw(page):
+            raise InputError(
+                f"{path}: is a raw photograph; what it shows depends on who develops it: develop it, and save it as "
+                "16-bit PNG"
+            )
         if _has_second(tiff) or page.subifds or tiff.series[0].size != page.size or page.imagedepth > 1:
             raise InputError(
                 f"{path}: holds more than one image (pages, channels, sizes or moments); save the intended one as grey "
@@ -110,6 +119,12 @@ def _opened(path: str) -> Iterator[Any]:
         if 0 in page.databytecounts:
             raise InputError(f"{path}: lacks some of its pixels (sparse strips or tiles); save it whole")
         yield page
+
+
+def _is_raw(page: Any) -> bool:
+    """Return whether a file is a raw photograph, whose first image may be a preview."""
+    below = islice(page.pages, MOST_BELOW) if page.subifds else ()
+    return DNG_VERSION in page.tags or any(image.photometric in RAW for image in (page, *below))
 
 
 def _has_second(tiff: Any) -> bool:
