@@ -45,6 +45,7 @@ METHODS = {
 @pytest.mark.parametrize("name", METHODS)
 def test_rows_have_the_bits_of_the_whole_image(monkeypatch: pytest.MonkeyPatch, name: str):
     monkeypatch.setattr(fusing_by_rows, "PIXELS", 5000)  # 14 rows
+    monkeypatch.setattr(fusing_by_rows, "HALOS", 1)
     method, images = METHODS[name](), [smooth(1), smooth(2)]
     x = np.stack([np.moveaxis(image, 2, 0) for image in images])
     whole, errors = method.fuse_with_error(x)

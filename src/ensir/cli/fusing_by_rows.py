@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Image = Shaped[np.ndarray, "height width channel"]
 
-PIXELS = 2**18  # that are fused at once, about
+PIXELS = 2**16  # that are fused at once, about
+HALOS = 16  # as many rows at once as to read twice costs little
 
 
 def halo_of(combiner: Any, kind: str | None) -> int | None:
@@ -86,7 +87,7 @@ def _rows(
 ) -> Iterator[Float32[np.ndarray, "channel pixel"]]:
     """Yield some fused rows after the other, flattened; write their expected errors."""
     height, width, channels = images[0].shape
-    step = height if halo is None else max(1, PIXELS // width)
+    step = height if halo is None else max(1, PIXELS // width, HALOS * halo)
     for start in range(0, height, step):
         stop = min(start + step, height)
         above, below = max(0, start - (halo or 0)), min(height, stop + (halo or 0))
