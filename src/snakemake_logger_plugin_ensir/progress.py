@@ -22,6 +22,7 @@ ORDER = (
 )
 # Rules of one stage are counted together; any other rule is a stage of its own.
 STAGES = {
+    "adopt_dataset": "ingest",
     "renew_sources": "ingest",
     "seal_dataset": "ingest",
     "train_denoiser": "train",

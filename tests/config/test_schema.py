@@ -100,8 +100,12 @@ WRONG = [
     ("experiments.folders.reference", GONE, f"is missing; {IS_NAME}"),
     ("experiments.denoise.tests", GONE, f"is missing; {ARE_NAMES}, at least 1"),
     # kinds
-    ("datasets.spare.kind", GONE, "is missing; allowed: folder, photos"),
-    ("datasets.spare.kind", "photo", "'photo' is wrong; allowed: folder, photos; did you mean 'photos'?"),
+    ("datasets.spare.kind", GONE, "is missing; allowed: folder, photos, store"),
+    (
+        "datasets.spare.kind",
+        "photo",
+        "'photo' is wrong; allowed: folder, photos, store; did you mean 'photos'?",
+    ),
     (
         "datasets.blurred.degradation.kind",
         "nois",

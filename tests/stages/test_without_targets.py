@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -180,27 +181,34 @@ def test_tables_have_no_place_for_it(plan: Plan):
     assert {record[1] for record in compared.records} == {"scored"}
 
 
-def test_all_predictions_of_a_configuration_are_published_with_a_licence(plan: Plan, tmp_path: Path):
-    command = ["publish", "mine.yaml", str(tmp_path / "shared")]
+def test_all_of_a_configuration_is_published_with_a_licence(plan: Plan, tmp_path: Path):
+    command = ["publish", "mine.yaml", "shared"]
     lines = CliRunner().invoke(app, command).stderr.splitlines()
-    assert lines[0].startswith("error: datasets.ref.licence: is missing; say under which licence")
-    assert (
-        "results/predictions/hidden/two.zarr: is not complete; run the configuration to its end first"
-        in lines
-    )
+    for line in (
+        "datasets.ref.licence: is missing; say under which licence its images, and predictions for them, may be shared",
+        "results/datasets/hidden.zarr: is not complete; run the configuration to its end first",
+        "results/predictions/hidden/two.zarr: is not complete; run the configuration to its end first",
+    ):
+        assert line in [found.removeprefix("error: ") for found in lines]
     config = {
         **CONFIG,
         "datasets": {name: {**one, "licence": "CC0"} for name, one in CONFIG["datasets"].items()},
     }
+    config["experiments"]["mine"]["sweep"] = {"bin_width": [32]}
     Path("mine.yaml").write_text(yaml.safe_dump(config))
     for dataset in config["datasets"]:
         stored(plan, dataset)
     done = CliRunner().invoke(app, command)
-    assert (done.exit_code, done.stderr) == (0, "")
-    other = yaml.safe_load(done.stdout[done.stdout.index("# ref: CC0") :])
-    theirs = Plan(configurations.parse({**config, **other}, "other.yaml"))
+    assert (done.exit_code, done.stderr.count("objects uploaded")) == (0, 8)
+    shutil.rmtree("in")
+    theirs = Plan(configurations.parse({**yaml.safe_load(done.stdout), "results": "theirs"}, "their.yaml"))
     theirs.check()
+    assert [*theirs.scored("mine"), *theirs.config.experiments["mine"].tests] == ["hidden"]
+    assert list(theirs.config.experiments["mine"].methods) == ["average", "ensir", "ensir_b32"]
     for dataset in config["datasets"]:
+        assert list(theirs.targets(dataset)) == NAMES[dataset]
+        section = theirs.config.datasets[dataset]
+        assert (section.licence, section.path) == ("CC0", f"{tmp_path}/shared/{dataset}.zarr")
         for model in config["models"]:
             shared = theirs.shared(dataset, model)
             (part,) = plan.parts(dataset)

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import Run, prepare
+from typer.testing import CliRunner
 
+from ensir.cli import app
 from ensir.storage import reading
 from ensir.storage.shared import SharedStore
 from ensir.storage.upload import upload
@@ -55,17 +58,51 @@ def second(finished: Run, tmp_path: Path, repository: Path, bucket: str, serve: 
     return run
 
 
-def test_a_second_checkout_has_the_same_scores_and_predicts_nothing(
-    finished: Run, second: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def bare(finished: Run, tmp_path: Path, repository: Path, bucket: str, serve: Callable) -> Run:
+    """A folder with the configuration that the publisher's command printed, and nothing else.
+
+    A results folder on a web server is published, too: some of the stores are read from there, or from its path.
+    """
+    results, ours = finished.folder / "results", Run(tmp_path / "publisher", repository)
+    ours.folder.mkdir()
+    config = finished.config
+    for section in config["datasets"].values():
+        section["licence"] = "CC0-1.0"
+    ours.config = {**config, "results": str(results)}
+    told = CliRunner().invoke(app, ["publish", str(ours.config_file), bucket], catch_exceptions=False)
+    config, web = yaml.safe_load(told.stdout), serve(results)
+    config["datasets"]["test"]["path"] = f"{web}/datasets/test.zarr"
+    config["models"]["b"]["path"] = f"{web}/predictions/{{dataset}}/b.zarr"
+    config["models"]["f"]["path"] = f"{results}/predictions/{{dataset}}/f.zarr"
+    run = Run(tmp_path / "bare", repository)
+    run.folder.mkdir()
+    run.config = {**config, "compute": ours.config["compute"]}
+    return run
+
+
+def test_the_printed_configuration_gives_the_same_scores_and_luts_and_predicts_nothing(
+    finished: Run, bare: Run, monkeypatch: pytest.MonkeyPatch
 ):
-    output = second.run()
+    output = bare.run()
     assert "adopt test of a from s3://" in output
-    assert "predict test" not in output
-    assert digests_of(second) == digests_of(finished)
-    chunks = [path for path in (second.folder / "results/predictions").rglob("value/c/*")]
+    assert "adopt ref from s3://" in output
+    assert "adopt test from http://" in output
+    assert not any(line.strip().startswith(("predict", "ingest")) for line in output.splitlines())
+    assert digests_of(bare) == digests_of(finished)
+    chunks = [path for path in (bare.folder / "results/predictions").rglob("value/c/*")]
     assert chunks == []
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # planning asks nobody
-    assert second.planned() == []
+    assert bare.planned() == []
+    (part,) = list((bare.folder / "results/datasets/test.zarr").glob("*/value"))[:1]
+    shutil.rmtree(part)
+    assert [job for job in bare.planned() if "adopt" in job] == [
+        f"adopt test from {web_of(bare)}, part {part.parent.name}"
+    ]
+
+
+def web_of(run: Run) -> str:
+    return run.config["datasets"]["test"]["path"]
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
-# 1 · INGEST: image files or shipped photographs → dataset parts
+# 1 · INGEST: image files, shipped photographs or a shared dataset → dataset parts
 #
 # REQUIRED INPUTS
 #   the target files of one part's images, the input files where the dataset has them, and the file of a blur kernel
+#   adopt_dataset: a shared store, at a path or URL
 # OUTPUTS
 #   results/datasets/{dataset}.zarr/{part}   value (channel, pixel) uint8|uint16: targets
 #                                            input (input_channel, input_pixel), same dtype: degraded inputs
@@ -42,6 +43,39 @@ rule ingest:
         "../scripts/ingest.py"
 
 
+# Datasets of `kind: store` have no ingest jobs. What a part holds counts, not where the store is.
+rule adopt_dataset:
+    output:
+        part=directory(layout.part(layout.dataset("{dataset}"), "{part}")),
+        digest=layout.digest(layout.part(layout.dataset("{dataset}"), "{part}")),
+    log:
+        layout.log("adopt/{dataset}/{part}"),
+    benchmark:
+        layout.benchmark("adopt/{dataset}/{part}")
+    wildcard_constraints:
+        dataset="|".join(reads.adopted_datasets()) or NOTHING,
+    conda:
+        environment
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: attempt * memory.ingest(w.dataset, w.part),
+        runtime=240,
+    params:
+        results_folder=results_folder,
+        names=lambda w: plan.parts(w.dataset)[w.part],
+        settings=lambda w: plan.ingested(w.dataset),
+        content=lambda w: plan.index(w.dataset).content(plan.parts(w.dataset)[w.part]),
+        shared=shared_dataset,
+        source=stage_code("adopt_dataset"),
+    message:
+        "adopt {wildcards.dataset} from {params.shared[location]}, part {wildcards.part}"
+    script:
+        "../scripts/adopt_dataset.py"
+
+
+ruleorder: adopt_dataset > ingest
+
+
 rule seal_dataset:
     input:
         unpack(reading(lambda w: reads.seal(layout.dataset(w.dataset), w.dataset))),
@@ -62,6 +96,7 @@ rule seal_dataset:
     params:
         results_folder=results_folder,
         parts=lambda w: list(plan.parts(w.dataset)),
+        published=published,
         source=stage_code("seal"),
     message:
         "seal dataset {wildcards.dataset}"

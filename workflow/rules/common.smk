@@ -201,6 +201,19 @@ def identity(wildcards, input):
     return [dict(wildcards.items()), [sha256(file) for file in files], installed_digest()]
 
 
+def shared_dataset(wildcards, output):
+    """Adopt dataset: where the store is. It reruns nothing: params that depend on the output are not compared."""
+    return settings.datasets[wildcards.dataset].shared(f"datasets.{wildcards.dataset}")
+
+
+def published(wildcards):
+    """Seal: of a dataset, the digest of the shared store that it was copied from; else nothing."""
+    is_dataset = list(wildcards.keys()) == ["dataset"]
+    return (
+        settings.datasets[wildcards.dataset].digest if is_dataset and plan.index(wildcards.dataset) else None
+    )
+
+
 def adopted_identity(wildcards, input):
     """Adopt: the same, and which store is there: the one thing that planning asks of a URL, and with --cache alone."""
     store = caching and shared_digest(plan.shared(wildcards.dataset, wildcards.model)["location"])

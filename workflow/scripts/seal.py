@@ -8,4 +8,5 @@ with job(snakemake):
 
     layout = Layout(snakemake.params.results_folder)
     store = Path(snakemake.output.seal).parent
-    seal(layout.place(snakemake.output.seal), str(store), snakemake.params.parts, layout)
+    parts, published = snakemake.params.parts, snakemake.params.published
+    seal(layout.place(snakemake.output.seal), str(store), parts, layout, published)

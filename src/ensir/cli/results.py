@@ -1,107 +1,16 @@
-"""`ensir publish`, `verify`, `gc` and `table`: share, check, clean up and print the results of a run."""
+"""`ensir verify`, `gc` and `table`: check, clean up and print the results of a run."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ensir.cli.check import Results
-from ensir.cli.outputs import check_outputs
-from ensir.cli.progress import shown
 from ensir.errors import InputError
 from ensir.storage.layout import Layout
-
-
-def publish(
-    store: Annotated[
-        Path,
-        typer.Argument(
-            metavar="STORE",
-            help="a sealed store of a results folder, or a configuration: all its predictions",
-        ),
-    ],
-    location: Annotated[
-        str, typer.Argument(metavar="LOCATION", help="where it goes: a folder, or s3://BUCKET/…")
-    ],
-) -> None:
-    """Put a store at a path or URL, where models of `kind: store` find it. Run it again after an interruption.
-
-    Credentials for S3 come from the environment (AWS_ACCESS_KEY_ID, …), or a profile of ~/.aws (AWS_PROFILE).
-
-    Examples: ensir publish results/predictions/set5/IMDN.zarr s3://bucket/set5/IMDN.zarr; ensir publish mine.yaml s3://…
-    """
-    from ensir.storage.shared import is_url
-
-    location = location.rstrip("/") or "/"
-    if not is_url(location):
-        location = os.path.expanduser(location)
-        check_outputs({}, {"STORE": store}, folders={"LOCATION": location})
-    if store.suffix in (".yaml", ".yml"):
-        _publish_all(str(store), location)
-        return
-    made, digest = _published(str(store), location)
-    if made["kind"] == "prediction":
-        line = f'{{kind: store, path: "{location}", digests: {{{made["dataset"]}: {digest}}}}}'
-        typer.echo(f"for others, under models:\n  {made['model']}: {line}")
-
-
-def _published(store: str, location: str) -> tuple[dict[str, Any], str]:
-    """Publish a store; return the attributes of its first part, and its digest."""
-    from ensir.storage.shared import SharedStore
-    from ensir.storage.upload import upload
-
-    with shown(f"publish {store}") as progress:
-        done = upload(store, location, progress)
-    shared = SharedStore(location, done.digest)
-    typer.echo(
-        f"{location}: {done.objects} objects uploaded ({done.size / 1e6:,.2f} MB), {done.there} were already there"
-    )
-    return shared.attributes(shared.parts[0]), done.digest
-
-
-def _publish_all(config: str, location: str) -> None:
-    """Publish the predictions of a configuration, but those that others share; print the section for the other side."""
-    from ensir.config import reading
-    from ensir.planning.plan import Plan
-
-    plan = Plan(reading.load(config))
-    stores = {
-        (dataset, model): plan.layout.predictions(dataset, model)
-        for _, dataset, models in plan.used()
-        for model in models
-        if not plan.config.models[model].adopted
-    }
-    licences = {dataset: plan.config.datasets[dataset].licence for dataset, _ in stores}
-    lines = [
-        f"datasets.{dataset}.licence: is missing; say under which licence its images, and so predictions for them, may "
-        "be shared"
-        for dataset, licence in licences.items()
-        if not licence
-    ]
-    lines += [
-        f"{store}: is not complete; run the configuration to its end first"
-        for store in stores.values()
-        if not Path(plan.layout.seal(store)).is_file()
-    ]
-    if lines:
-        raise InputError("\n".join(lines))
-    digests: dict[str, dict[str, str]] = {}
-    for (dataset, model), store in stores.items():
-        _, digest = _published(store, f"{location}/{dataset}/{model}.zarr")
-        digests.setdefault(model, {})[dataset] = digest
-    typer.echo("for others, beside their datasets of these names, with the same images:")
-    for dataset, licence in licences.items():
-        typer.echo(f"# {dataset}: {licence}")
-    typer.echo("models:")
-    for model, held in digests.items():
-        listed = ", ".join(f"{dataset}: {digest}" for dataset, digest in held.items())
-        typer.echo(
-            f'  {model}: {{kind: store, path: "{location}/{{dataset}}/{model}.zarr", digests: {{{listed}}}}}'
-        )
 
 
 def verify(

@@ -7,13 +7,14 @@ they also work on a configuration with other mistakes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from ensir import registry
 from ensir.cells import key as keys
 from ensir.config.schema import Figures
+from ensir.datasets import Dataset
 from ensir.methods import Binned, CombiningMethod, finest_width
 from ensir.networks.sections import Denoiser
 from ensir.section import Context, Problem, Section, sections, texts, unknown
@@ -24,7 +25,10 @@ PERIODIC_END = re.compile(rf"(.+?)\1{{{REPEATS - 1},}}$")
 
 
 def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
-    """Find the mistakes that no single value reveals."""
+    """Find the mistakes that no single value reveals.
+
+    Of datasets in shared stores nothing is known here: the plan, which reads their roots, checks again.
+    """
     datasets, models, experiments = (sections(raw, key) for key in ("datasets", "models", "experiments"))
     classes = {name: _class("restorers", model.get("kind")) for name, model in models.items()}
     context = Context("", {}, raw, models=classes)
@@ -47,7 +51,7 @@ def cross_check(raw: dict[str, Any]) -> Iterator[Problem]:
                     key=f"models.{name}",
                     section=model,
                     experiments=users,
-                    datasets={dataset: datasets[dataset] for dataset in sorted(used & datasets.keys())},
+                    datasets=_described(datasets, sorted(used)),
                 )
             )
     for name, experiment in experiments.items():
@@ -70,6 +74,16 @@ def _class(folder: registry.Folder, kind: Any) -> type[Section] | None:
     """Return the section of a kind; None where there is no such kind."""
     known = isinstance(kind, str) and kind in registry.kinds(folder)
     return registry.section(folder, kind) if known else None
+
+
+def _described(datasets: dict[str, dict[str, Any]], names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the sections of some datasets that say what their images are."""
+    kinds = {name: _class("datasets", section.get("kind")) for name, section in datasets.items()}
+    return {name: datasets[name] for name in names if name in datasets and not _is_indexed(kinds[name])}
+
+
+def _is_indexed(kind: type[Section] | None) -> bool:
+    return kind is not None and issubclass(kind, Dataset) and kind.indexed()
 
 
 def _refined(section: dict[str, Any], kind: type[Section] | None) -> list[str]:
@@ -135,7 +149,7 @@ def _check_experiment(key: str, experiment: dict[str, Any], context: Context) ->
                     key=f"{key}.methods.{name}",
                     section=method,
                     experiments=[experiment],
-                    datasets={dataset: datasets[dataset] for dataset in used if dataset in datasets},
+                    datasets=_described(datasets, used),
                 )
             )
     score = experiment.get("score")

@@ -27,6 +27,15 @@ class Dataset(Section):
     licence: str | None = Field(None, description="licence of the images, stored with them")
     citation: str | None = Field(None, description="citation of the images, stored with them")
 
+    @classmethod
+    def indexed(cls) -> bool:
+        """Whether its images are in a shared store, whose root tells what they are before they are copied."""
+        return False
+
+    def shared(self, key: str) -> dict[str, str | None] | None:
+        """Return the `location` and the `digest` of the store that its images are copied from; None for others."""
+        return None
+
     def targets(self, key: str) -> dict[str, str]:
         """Return the file of each target by image name; an empty string for images without a file."""
         raise NotImplementedError

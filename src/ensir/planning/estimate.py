@@ -105,10 +105,10 @@ def _parts(headers: Headers, dataset: str) -> Iterator[tuple[str, float]]:
 def _add_dataset(total: Estimate, headers: Headers, dataset: str, models: list[str]) -> None:
     """Add the jobs that store a dataset and the predictions for it."""
     plan = headers.plan
-    layout, settings, width = plan.layout, plan.config.datasets[dataset], headers.width(dataset)
+    layout, width = plan.layout, headers.width(dataset)
     if dataset not in headers.values:
         total.unsized.append(dataset)
-    images = plan.has_targets(dataset) + plan.has_inputs(dataset) / settings.input_scale**2
+    images = plan.has_targets(dataset) + plan.has_inputs(dataset) / plan.input_scale(dataset) ** 2
     total.add(layout.seal(layout.dataset(dataset)), 0.0)
     for model in models:
         total.add(layout.seal(layout.predictions(dataset, model)), 0.0)

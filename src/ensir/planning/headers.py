@@ -60,12 +60,15 @@ class Headers:
         """Yield a line for every kind of mistake in a dataset or in the predictions for it."""
         for dataset in self.models:
             try:
+                self.plan.index(dataset)
                 cropped = self.plan.sizes(dataset)
             except InputError:  # reported by the plan
                 continue
             mistakes: dict[str, tuple[str, int]] = {}  # the first of a kind, and how many there are
             checked = _Checked(self.plan, dataset, self.models[dataset], cropped)
-            names = [name for name, file in checked.targets.items() if file][:: self.step]
+            names = [name for name, file in checked.targets.items() if file or name in checked.known][
+                :: self.step
+            ]
             kinds: dict[tuple[int, int], str] = {}
             values = []
             with ThreadPoolExecutor(THREADS) as pool:
@@ -94,7 +97,7 @@ class Headers:
                     else "or set `grey: replicate`, and the grey ones get three equal channels"
                 )
                 yield (
-                    f"datasets.{dataset}.{checked.called}: {one} has {a[0]} channels of {a[1]} bits, {other} {b[0]} of "
+                    f"datasets.{dataset}.{checked.field}: {one} has {a[0]} channels of {a[1]} bits, {other} {b[0]} of "
                     f"{b[1]}; a dataset holds images of one kind: convert them, {fix}"
                 )
 
@@ -119,18 +122,19 @@ class _Checked:
         self.scores = {name: section.score for name, section in experiments if dataset in plan.scored(name)}
         self.targets = _files(partial(plan.targets, dataset))
         self.inputs = _files(partial(plan.inputs, dataset))
-        self.called, self.enlarged = "target", 1
-        if not plan.has_targets(dataset):
+        self.known, self.scale = plan.headers(dataset), plan.input_scale(dataset)
+        self.called, self.field, self.enlarged = "target", "path" if self.known else "target", 1
+        if not plan.has_targets(dataset) and not self.known:
             self.targets, self.inputs = self.inputs, {}
-            self.called, self.enlarged = "input", self.settings.input_scale
+            self.called, self.field, self.enlarged = "input", "input", self.scale
         self.sections = {model: plan.config.models[model] for model in models}
         self.predictions = {model: _files(partial(plan.predictions, dataset, model)) for model in models}
 
     def image(self, name: str) -> tuple[Header | None, list[tuple[str, str]]]:
         """Return the header of a target, and what is wrong with it or its files: the kind of mistake, and a line."""
         lines: list[tuple[str, str]] = []
-        file, key = self.targets[name], f"{self.key}.{self.called}"
-        target = self._read(self.settings.header, file, key, lines)
+        file, key = self.targets[name] or f"image {name!r}", f"{self.key}.{self.field}"
+        target = self.known.get(name) or self._read(self.settings.header, file, key, lines)
         if target is None:
             return None, lines
         if self.called == "input":
@@ -139,7 +143,7 @@ class _Checked:
         if self.cropped:
             lines += _border(key, file, target, size)
         elif not self.inputs and self.called == "target":
-            unit = self.settings.input_scale  # inputs are made of whole pixels
+            unit = self.scale  # inputs are made of whole pixels
             size = (size[0] // unit * unit, size[1] // unit * unit)
         lines += self._too_small(file, size)
         if name in self.inputs:
@@ -169,14 +173,14 @@ class _Checked:
                 if min(size) - 2 * score.crop < metric.smallest:
                     yield (
                         f"{self.key} {experiment} {name}",
-                        f"{self.key}.target: {file} is {size[1]}×{size[0]}, and with a crop of {score.crop} too small "
-                        f"for metric {name} of experiment {experiment}, which needs "
+                        f"{self.key}.{self.field}: {file} is {size[1]}×{size[0]}, and with a crop of {score.crop} "
+                        f"too small for metric {name} of experiment {experiment}, which needs "
                         f"{metric.smallest}×{metric.smallest} pixels; lower `score.crop`, `exclude` the image, or "
                         "leave the metric out of `score.metrics`",
                     )
 
     def _input(self, name: str, target: Header, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
-        key, file, scale = f"{self.key}.input", self.inputs[name], self.settings.input_scale
+        key, file, scale = f"{self.key}.input", self.inputs[name], self.scale
         lines: list[tuple[str, str]] = []
         header = self._read(self.settings.header, file, key, lines)
         yield from lines

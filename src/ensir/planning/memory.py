@@ -33,10 +33,14 @@ class Memory:
 
     def _largest(self, dataset: str, part: str) -> tuple[float, int]:
         """Return millions of values of the largest image of a part, and the bytes of a value."""
+        if known := self.plan.headers(dataset):
+            headers = [known[name] for name in self.plan.parts(dataset)[part]]
+            most = max(header.height * header.width * header.channels for header in headers)
+            return most / 1e6, (headers[0].bits or 8) // 8
         files, enlarged = self.plan.files(self.plan.targets(dataset), dataset, part), 1
         if not self.plan.has_targets(dataset):
             files = self.plan.files(self.plan.inputs(dataset), dataset, part)
-            enlarged = self.config.datasets[dataset].input_scale ** 2
+            enlarged = self.plan.input_scale(dataset) ** 2
         values, width = 0.0, 1
         for file in files[:: max(1, len(files) // HEADERS)]:
             try:
@@ -50,7 +54,7 @@ class Memory:
     def ingest(self, dataset: str, part: str) -> int:
         """Ingest: an image and its input, and one of them once more, channel by channel."""
         values, width = self.largest(dataset, part)
-        scale = self.config.datasets[dataset].input_scale
+        scale = self.plan.input_scale(dataset)
         images = values * width * (2 + self.plan.has_inputs(dataset) / scale**2)
         made = self.plan.makes_inputs(dataset)
         return _megabytes(PYTHON, images + made * 24 * values)  # degraded in float64

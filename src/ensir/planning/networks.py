@@ -142,16 +142,23 @@ class Networks:
                 if refinement.settings.training is None:
                     continue
                 learned = refinement.settings.training.dataset
-                twins = {identity(*pair): pair[0] for pair in self.plan.targets(learned).items()}
+                twins = {identity: image for image, identity in self._identities(learned).items()}
                 for dataset in (experiment.reference, *self.plan.scored(name)):
-                    for image, file in self.plan.targets(dataset).items():
-                        if twin := twins.get(identity(image, file)):
+                    for image, identity in self._identities(dataset).items():
+                        if twin := twins.get(identity):
                             yield (
                                 f"{refinement.key}.training.dataset: image {twin!r} of {learned} is image {image!r} of "
                                 f"{dataset}, too; `exclude` it from one of them"
                             )
 
-
-def identity(image: str, file: str) -> tuple[str, str]:
-    """Return what identifies an image: its file, or its name where it has none."""
-    return ("file", os.path.realpath(file)) if file else ("name", image)
+    def _identities(self, dataset: str) -> dict[str, tuple[str, str]]:
+        """Return what identifies each image: its file, or its digest in a shared store, or else its name."""
+        index = self.plan.index(dataset)
+        return {
+            image: ("file", os.path.realpath(file))
+            if file
+            else ("digest", index.images[image].target)
+            if index
+            else ("name", image)
+            for image, file in self.plan.targets(dataset).items()
+        }

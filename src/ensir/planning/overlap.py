@@ -19,8 +19,8 @@ ENDS = 4096  # bytes at the beginning and the end of a file that are compared fi
 def shared_images(plan: Plan) -> Iterator[str]:
     """Yield a line for each test set that holds images of the reference: one file, or equal bytes in two.
 
-    Where the test set has no targets, inputs are compared. Equal pixels in files that differ, such as a PNG and a TIFF,
-    are found during the run.
+    Where the test set has no targets, inputs are compared; of two shared datasets, digests of pixels. Equal pixels in
+    files that differ, such as a PNG and a TIFF, or in a file and a shared dataset, are found during the run.
     """
     content = _Content()
     for name, experiment in plan.config.experiments.items():
@@ -30,7 +30,7 @@ def shared_images(plan: Plan) -> Iterator[str]:
             try:
                 files = plan.targets if plan.has_targets(test) else plan.inputs
                 reference, tested = files(experiment.reference), files(test)
-                twins = content.twins(reference, tested)
+                twins = _shared_twins(plan, experiment.reference, test) or content.twins(reference, tested)
             except (InputError, OSError):  # reported by the plan, or by the headers
                 continue
             twins = {image: twin for image, twin in twins.items() if image not in experiment.allow_overlap}
@@ -39,7 +39,9 @@ def shared_images(plan: Plan) -> Iterator[str]:
             image, twin = next(iter(twins.items()))
             file, other = tested[image], reference[twin]
             are = (
-                f"are one file, {other}"
+                "have one digest"
+                if not file
+                else f"are one file, {other}"
                 if os.path.samefile(file, other)
                 else f"have one content ({file}, {other})"
             )
@@ -48,6 +50,20 @@ def shared_images(plan: Plan) -> Iterator[str]:
                 f"experiments.{name}.tests: image {image!r} of {test} and image {twin!r} of the reference "
                 f"{experiment.reference} {are}; `exclude` it from one of them, or name it in `allow_overlap`{number}"
             )
+
+
+def _shared_twins(plan: Plan, reference: str, test: str) -> dict[str, str]:
+    """Return the image of the reference for each test image with equal pixels, where both are shared datasets."""
+    held, tested = plan.index(reference), plan.index(test)
+    if not (held and tested):
+        return {}
+    what = "target" if tested.has_targets else "input"
+    twins = {digest: name for name, image in held.images.items() if (digest := getattr(image, what))}
+    return {
+        name: twins[digest]
+        for name, image in tested.images.items()
+        if (digest := getattr(image, what)) in twins
+    }
 
 
 class _Content:

@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 
 from ensir import registry
+from ensir.config.checks import cross_check
 from ensir.config.schema import Config
+from ensir.datasets.store import check_degradation
 from ensir.errors import InputError
 from ensir.images import listing
+from ensir.images.codes import Header
 from ensir.images.colours import first_grey
 from ensir.methods import statistics_of
 from ensir.planning.networks import Networks
 from ensir.planning.parts import assign
+from ensir.storage.index import Index
+from ensir.storage.index import read as read_index
 from ensir.storage.layout import Layout
 from ensir.storage.paths import readable
 
@@ -37,6 +42,8 @@ class Plan:
     def __init__(self, config: Config, layout: Layout | None = None):
         self.config, self.layout = config, layout or Layout(config.results)
         self.networks = Networks(self)
+        self._read_index = cache(self._index_or_error)
+        self.headers = cache(self._headers)
         self.targets = cache(self._targets)
         self.grey = cache(self._grey)
         self.inputs = cache(self._inputs)
@@ -64,6 +71,7 @@ class Plan:
             except InputError as error:
                 lines.append(str(error))
         for further in (
+            self._unsuitable,
             self._untargeted,
             self._ambiguous,
             self._without_choice,
@@ -80,7 +88,7 @@ class Plan:
     def _listings(self) -> Iterator[tuple[Callable[..., object], tuple[str, ...]]]:
         """Yield calls that list files, each of which may find something wrong."""
         for _, dataset, models in self.used():
-            for list_files in (self.parts, self.inputs, self.sizes, self.kernel):
+            for list_files in (self.index, self.parts, self.inputs, self.sizes, self.kernel):
                 yield list_files, (dataset,)
             for model in models:
                 yield self.predictions, (dataset, model)
@@ -103,8 +111,55 @@ class Plan:
 
     # ── datasets ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    def index(self, dataset: str) -> Index | None:
+        """Return what is known of a shared dataset; None for others. A URL is asked until all of it has been copied.
+
+        Raises
+        ------
+        InputError
+            It cannot be reached, or is not what it should be.
+        """
+        found = self._read_index(dataset)
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+    def _index_or_error(self, dataset: str) -> Index | InputError | None:
+        """Return what `index` returns or raises: a server that does not answer is asked once."""
+        section, key = self.config.datasets[dataset], f"datasets.{dataset}"
+        if not section.indexed():
+            return None
+        try:
+            shared = section.shared(key)
+        except InputError as error:
+            return error
+        assert shared is not None
+        assert shared["location"] is not None
+        try:
+            index = read_index(shared["location"], shared["digest"], self.layout.dataset(dataset))
+            check_degradation(shared["location"], index.facts["degradation"])
+        except InputError as error:
+            return InputError(f"{key}.path: {error}")
+        return index
+
+    def _headers(self, dataset: str) -> dict[str, Header]:
+        """Return what is known of the targets of a shared dataset, by name; empty for others, whose files tell."""
+        if not (index := self.index(dataset)):
+            return {}
+        return {
+            name: Header(image.height, image.width, index.channels, index.facts["bits"])
+            for name, image in index.images.items()
+        }
+
+    def input_scale(self, dataset: str) -> int:
+        """Return the size of a target over the size of its input."""
+        index = self.index(dataset)
+        return index.scale if index else self.config.datasets[dataset].input_scale
+
     def _targets(self, dataset: str) -> dict[str, str]:
         """Return the file of each target by image name; an empty string for images without a file."""
+        if index := self.index(dataset):
+            return dict.fromkeys(index.images, "")
         key = f"datasets.{dataset}"
         return _readable(self.config.datasets[dataset].targets(key), f"{key}.target")
 
@@ -121,7 +176,11 @@ class Plan:
 
     def has_targets(self, dataset: str) -> bool:
         """Whether a dataset has targets: a test set without any is fused, but not scored."""
-        return self.config.datasets[dataset].has_targets
+        try:
+            index = self.index(dataset)
+        except InputError:  # reported where images are listed
+            return True
+        return index.has_targets if index else self.config.datasets[dataset].has_targets
 
     def scored(self, experiment: str) -> list[str]:
         """Return the test sets of an experiment that have targets."""
@@ -147,6 +206,8 @@ class Plan:
 
     def replicates(self, dataset: str) -> bool:
         """Whether grey images of a dataset get three equal channels."""
+        if index := self.index(dataset):
+            return index.facts.get("grey") == "replicate"
         return getattr(self.config.datasets[dataset], "grey", None) == "replicate" or bool(self.grey(dataset))
 
     def ingested(self, dataset: str) -> dict[str, Any]:
@@ -160,6 +221,8 @@ class Plan:
 
     def has_inputs(self, dataset: str) -> bool:
         """Whether a dataset has inputs, from files or made."""
+        if index := self.index(dataset):
+            return index.has_inputs
         return self.makes_inputs(dataset) or bool(self.inputs(dataset))
 
     def kernel(self, dataset: str) -> list[str]:
@@ -181,7 +244,7 @@ class Plan:
         settings = self.config.datasets[dataset]
         if not settings.cropped:
             return {}
-        scale = settings.input_scale
+        scale = self.input_scale(dataset)
         models = sorted({m for _, used, models in self.used() if used == dataset for m in models})
         sizes = {}
         for name, path in self.targets(dataset).items():
@@ -219,6 +282,17 @@ class Plan:
     def statistics(self, experiment: str) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return the statistics that the methods of an experiment need: the module and the settings, by name."""
         return statistics_of(self.config.experiments[experiment].methods.values())
+
+    def _unsuitable(self) -> Iterator[str]:
+        """Report models and methods that shared datasets do not suit, now that it is known what these hold."""
+        datasets = {
+            dataset: index.described for _, dataset, _ in self.used() if (index := self.index(dataset))
+        }
+        if datasets:
+            raw = self.config.model_dump(mode="json", exclude_unset=True)
+            known = {*cross_check(raw)}
+            raw["datasets"] |= datasets
+            yield from (": ".join(problem) for problem in cross_check(raw) if problem not in known)
 
     def _untargeted(self) -> Iterator[str]:
         """Report datasets without targets that something is fitted to."""

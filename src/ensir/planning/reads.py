@@ -73,6 +73,10 @@ class Reads:
         )
         return Read(sources={"targets": targets, "inputs": inputs, "kernel": self.plan.kernel(dataset)})
 
+    def adopted_datasets(self) -> list[str]:
+        """Adopt dataset: the datasets that are in shared stores."""
+        return [name for name, section in self.config.datasets.items() if section.indexed()]
+
     def sizes(self, dataset: str, part: str) -> list[tuple[int, int]]:
         """Ingest: the size that each target is cropped to; empty without `common_crop`."""
         sizes = self.plan.sizes(dataset)

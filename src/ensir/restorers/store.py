@@ -11,7 +11,7 @@ from pydantic import Field
 from ensir.errors import InputError
 from ensir.restorers import RestorerModel, check_placeholder
 from ensir.section import Context, Digest, Name, Problem
-from ensir.storage.shared import ROOT, is_url
+from ensir.storage.shared import LOCATION, LOCATION_TITLE, ROOT, is_url
 
 
 class StoreModel(RestorerModel):
@@ -19,8 +19,8 @@ class StoreModel(RestorerModel):
 
     kind: Literal["store"]
     path: str = Field(
-        pattern=r"^(s3://|https?://)[^?#@]+$|^[^:?#]+$",
-        title="path, s3:// or http(s):// URL without user and query",
+        pattern=LOCATION,
+        title=LOCATION_TITLE,
         description="where it is; `{dataset}` stands for the dataset's name; S3 credentials come from the environment",
     )
     digests: dict[Name, Digest] = Field(

@@ -61,11 +61,7 @@ def adopt(
     )
     sizes = [(int(h), int(w)) for h, w in zip(height, width, strict=True)]
     _check_sizes(part, sizes, location)
-    source = {
-        "location": location,
-        "arrays": {name: shared.metadata(name, "value") for name in columns},
-        "digests": {key: sha for name in columns for key, sha in shared.chunks(name, "value").items()},
-    }
+    source = shared.source(columns, "value")
     places = [where.part for where in images]
     gathered = Gathered(source, places, offset, [h * w for h, w in sizes])
     shapes = [(*size, gathered.shape[0]) for size in sizes]

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ensir.errors import InputError
-from ensir.storage import digests, formats
+from ensir.storage import digests, formats, reading
 from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
 
+INDEXED = ("height", "width", "digest", "input_digest")
 
-def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
+
+def seal(place: Place, store: str, parts: list[str], layout: Layout, published: str | None = None) -> None:
     """Write the root group of a store: it names all parts, with their metadata and the digests of all their files.
+
+    That of a dataset also has an index of its images, so that others can plan with the root alone.
 
     Parameters
     ----------
@@ -24,6 +28,8 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
     parts : list of str
         Names of its parts, all complete.
     layout : Layout
+    published : str or None
+        SHA-256 of the root of the shared store that all its parts were copied from.
 
     Raises
     ------
@@ -33,11 +39,14 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
     metadata: dict[str, Any] = {}
     kinds: dict[tuple, str] = {}
     files: dict[str, str] = {}
+    index: dict[str, dict[str, Any]] = {}
     for part in parts:
         listed = digests.read(layout.digest(f"{store}/{part}"))
         files |= {f"{part}/{name}": sha for name, sha in listed.items()}
         node = json.loads(Path(store, part, "zarr.json").read_text())
         members = node.pop("consolidated_metadata")["metadata"]
+        if node["attributes"].get("kind") == "dataset":
+            index[part] = _indexed(f"{store}/{part}")
         empty = {"kind": "inline", "must_understand": False, "metadata": {}}
         metadata[part] = {**node, "consolidated_metadata": empty}
         metadata |= {f"{part}/{name}": member for name, member in members.items()}
@@ -50,7 +59,8 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
             f"{store}: part {one} has {a[0]} channels of {a[1]} bit, part {other} {b[0]} of {b[1]}; "
             "a dataset holds images of one kind: split it in two"
         )
-    attributes = {"format_version": formats.VERSION, "parts": parts, "files": files}
+    attributes: dict[str, Any] = {"format_version": formats.VERSION, "parts": parts, "files": files}
+    attributes |= ({"index": index} if index else {}) | ({"published": published} if published else {})
     root = {
         "zarr_format": 3,
         "node_type": "group",
@@ -59,3 +69,10 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout) -> None:
     }
     with written(place) as partial:
         partial.write_text(json.dumps(root, indent=1))
+
+
+def _indexed(path: str) -> dict[str, Any]:
+    """Return the sizes and digests of the images of a part of a dataset."""
+    part = reading.Part(path)
+    columns = {name: part.column(name).tolist() for name in INDEXED if name in part.group}
+    return {"channels": part.shapes[0][2], **columns}

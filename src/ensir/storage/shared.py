@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ensir.storage.complete import CheckedStore
 
 SCHEMES = ("s3", "http", "https")
+LOCATION = r"^(s3://|https?://)[^?#@]+$|^[^:?#]+$"
+LOCATION_TITLE = "path, s3:// or http(s):// URL without user and query"
 ROOT = "zarr.json"
 REMEDIES = {  # by what S3 answers
     "redirect|[Rr]egion": "fix AWS_REGION: the bucket is in another region",
@@ -169,12 +171,14 @@ class SharedStore:
         if digest and digest != self.digest:
             raise InputError(
                 f"{location}: is another store than the configuration names (its root has the SHA-256 {self.digest}, "
-                f"not {digest}); fix the model's `digests` or `path`"
+                f"not {digest}); fix the digest or the path"
             )
         try:
             root = json.loads(text)
             self.parts: list[str] = root["attributes"]["parts"]
             self.files: dict[str, str] = dict(root["attributes"]["files"].items())
+            self.index: dict[str, Any] | None = root["attributes"].get("index")
+            self.published: str | None = root["attributes"].get("published")
             metadata = root["consolidated_metadata"]["metadata"]
             self._attributes = {part: metadata[part]["attributes"] for part in self.parts}
             self.images: dict[str, SharedImage] = {}
@@ -230,6 +234,14 @@ class SharedStore:
     @cached_property
     def _checked(self) -> CheckedStore:
         return checked(self.location, self.files)
+
+    def source(self, parts: Collection[str], name: str) -> dict[str, Any]:
+        """Return what `Gathered` reads an array of some parts from."""
+        return {
+            "location": self.location,
+            "arrays": {part: self.metadata(part, name) for part in parts},
+            "digests": {key: sha for part in parts for key, sha in self.chunks(part, name).items()},
+        }
 
     def chunks(self, part: str, name: str) -> dict[str, str]:
         """Return the digests of the chunks of an array of a part, by key."""
@@ -295,30 +307,35 @@ class Gathered:
     Parameters
     ----------
     source : dict
-        `location`, the path or URL of the store; `arrays`, the metadata of `value` by part; `digests`, the SHA-256 of
-        the chunks by key.
+        `location`, the path or URL of the store; `arrays`, the metadata of the array by part; `digests`, the SHA-256 of
+        its chunks by key.
     parts : list of str
         For each image, the part that holds it.
     offsets, pixels : list of int
         For each image, its first pixel there, and its number of pixels.
+    basename : str
+        Name of the array.
 
     Attributes
     ----------
-    shape, dtype, chunks, size, basename
+    shape, dtype, chunks, size
         As of the Zarr array that it replaces.
     """
 
-    basename = "value"
-
     def __init__(
-        self, source: dict[str, Any], parts: Sequence[str], offsets: Sequence[int], pixels: Sequence[int]
+        self,
+        source: dict[str, Any],
+        parts: Sequence[str],
+        offsets: Sequence[int],
+        pixels: Sequence[int],
+        basename: str = "value",
     ):
-        self.location = source["location"]
+        self.location, self.basename = source["location"], basename
         store = checked(self.location, source["digests"])
         with clear_errors(self.location):
             self.arrays = {}
             for part, metadata in source["arrays"].items():
-                key = f"{part}/value"
+                key = f"{part}/{basename}"
                 listed = sum(name.startswith(f"{key}/c/") for name in source["digests"])
                 foreign.check_array(metadata, key, listed)
                 self.arrays[part] = array_of(store, key, metadata)
@@ -329,7 +346,7 @@ class Gathered:
                 if (array.shape[0], array.dtype) != (some.shape[0], some.dtype) or array.ndim != 2:
                     raise foreign.NotAccepted("its parts differ in channels or depth")
                 if not 0 <= offset <= offset + size <= array.shape[1]:
-                    raise foreign.NotAccepted(f"{part}/value does not hold all images that it should")
+                    raise foreign.NotAccepted(f"{part}/{basename} does not hold all images that it should")
         self.first = np.cumsum([0, *pixels])  # of each image, here
         self.dtype, self.chunks = some.dtype, some.chunks
         self.shape = (some.shape[0], int(self.first[-1]))
