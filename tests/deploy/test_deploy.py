@@ -172,6 +172,13 @@ class Network(torch.nn.Module):
         return (x.repeat_interleave(2, 2).repeat_interleave(2, 3) + 0.1 * change) * self.white
 
 
+class Padding(torch.nn.Module):
+    """Makes pictures whose sides are multiples of 8."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.pad(x, (0, -x.shape[3] % 8, 0, -x.shape[2] % 8))
+
+
 NETWORKS = {"a": Network(0), "b": Network(1, 255.0)}
 RANGES = {"b": (0.0, 255.0)}
 
@@ -246,6 +253,56 @@ def test_a_picture_in_the_fused_picture_out(
             np.testing.assert_allclose(fused * 255, expected, rtol=0, atol=CLOSE)
 
 
+class Bytes(torch.nn.Module):
+    """Makes code values of 8 bits."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+class Holes(torch.nn.Module):
+    """Makes NaN of mid grey."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where((x - 0.5).abs() < 0.01, torch.nan, x)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("bits", [8, pytest.param(16, marks=SLOW)])
+def test_networks_of_another_depth_and_with_holes(bits: int, tmp_path: Path):
+    free = ({2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC},)
+    networks = {"before": Bytes(), "after": Holes()}
+    for name, network in networks.items():
+        program = torch.export.export(network, (torch.rand(1, 3, 24, 32),), dynamic_shapes=free)
+        torch.export.save(program, tmp_path / f"{name}.pt2")
+    white, dtype = 2**bits - 1, np.dtype(f"uint{bits}")
+    x, y = image(0, 16, 20, bits)
+    module = ensir.fit(x[:2], y, method="weighted", models=list(networks)).to_torch()
+    files = {name: str(tmp_path / f"{name}.pt2") for name in reversed(networks)}
+    path = tmp_path / ("x.onnx" if bits == 16 else "x.pt2")
+    bundle(module, files, path, dtype.name)
+    picture = np.full((3, 8, 9), white, dtype)
+    picture[:, 2], picture[:, 3] = 0, white // 5  # 1/5 of white is a code value of 8 bits, too
+    (fused,) = run(path, picture[None])
+    np.testing.assert_allclose(fused.astype(int), picture.astype(int), rtol=0, atol=1)
+    picture[:, 4] = round(white / 2)
+    (fused,) = run(path, picture[None])
+    assert not fused[:, 4].any()
+    assert fused[:, 5:].min() >= white - 1
+
+
+def test_states_are_those_of_one_table():
+    x, y = (list(values) for values in zip(*(image(seed, 12, 14) for seed in range(2)), strict=True))
+    one, other = (
+        ensir.fit(x, y, method="least_squares", bin_width=width, strength=0).to_torch() for width in (32, 36)
+    )
+    one.load_state_dict(one.state_dict())
+    with pytest.raises(
+        InputError, match=r'the state is that of another table, .*"step": 36}, not .*"step": 32}'
+    ):
+        one.load_state_dict(other.state_dict())
+
+
 def test_bundles_that_cannot_be_made(folder: Path, tmp_path: Path):
     lut, output = of_networks("least_squares"), tmp_path / "x.onnx"
     lut.save(tmp_path / "my.lut")
@@ -257,6 +314,11 @@ def test_bundles_that_cannot_be_made(folder: Path, tmp_path: Path):
         dynamic_shapes=({2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC},),
     )  # fmt: skip
     torch.export.save(grey, tmp_path / "grey.pt2")
+    small = torch.export.export(
+        Padding(), (torch.rand(1, 3, 24, 32),),
+        dynamic_shapes=({2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO},),
+    )  # fmt: skip
+    torch.export.save(small, tmp_path / "padding.pt2")
     cases: list[tuple[dict[str, str], Path, dict[str, Any], str]] = [
         (both, tmp_path / "x.pth", {}, "ends in .pth; programs end in .onnx or .pt2"),
         ({**both, "a": str(tmp_path / "fixed.pt2")}, output, {}, r"takes an input of shape \(1, 3, 24, 32\); export it"),
@@ -264,6 +326,8 @@ def test_bundles_that_cannot_be_made(folder: Path, tmp_path: Path):
         ({**both, "a": str(folder / "a.onnx")}, tmp_path / "x.pt2", {}, "is ONNX, which goes into an .onnx only"),
         ({**both, "a": str(tmp_path / "my.lut")}, output, {}, "is not a program for one picture"),
         (both, output, {"dtype": "uint16"}, "'uint16' is wrong for a table of 8 bits"),
+        ({"a": both["a"], "c": both["b"]}, output, {}, "the table was fitted for the models a, b; given: a, c"),
+        ({**both, "a": str(tmp_path / "padding.pt2")}, output, {}, "makes 40×56 of 37×53, not 37×53; export it"),
     ]  # fmt: skip
     module = lut.to_torch()
     assert isinstance(module, LutModule)

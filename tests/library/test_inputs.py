@@ -153,6 +153,25 @@ def test_axes_with_other_names_are_refused():
             table().fuse(xarray.DataArray(x, dims=dims))
 
 
+def test_labels_along_other_axes_are_compared():
+    labels = {"channel": ["R", "G", "B"], "y": range(12)}
+    y = xarray.DataArray(Y[0], dims=("channel", "y", "x"), coords=labels)
+    x = xarray.DataArray(X[0], dims=("model", "channel", "y", "x"), coords=labels | {"model": list(MODELS)})
+    np.testing.assert_array_equal(
+        weights(ensir.fit(x, y, method="weighted")), weights(ensir.fit(X[0], Y[0], method="weighted"))
+    )
+    assert ensir.score(y, x.drop_vars("y")).keys() == {"psnr", "ssim"}
+    for axis in ("channel", "y"):
+        other = x.isel({axis: slice(None, None, -1)})
+        for function in (ensir.fit, lambda x, y: ensir.score(y, x), lambda x, y: ensir.score(y, x[0])):
+            with pytest.raises(
+                InputError, match=f"image 1: its arrays have different labels along '{axis}'; align"
+            ):
+                function(other, y)
+        with pytest.raises(InputError, match=f"x: its arrays have different labels along '{axis}'"):
+            table().fuse({"a": x[0], "b": other[1], "c": x[2]})
+
+
 @pytest.mark.parametrize("form", [np.asanyarray, dask.array.from_array])
 def test_masked_values_are_refused(form: Callable[[Any], Any]):
     masked = np.ma.masked_array(Y[0], np.zeros(Y[0].shape, bool))
@@ -199,6 +218,12 @@ def test_floats_that_are_all_black_in_the_declared_range():
         ):
             function()
     x = X[0] / 255
+    with pytest.raises(
+        InputError, match=r"x: all of its values lie in the upper half of \[-1, 1\]; they go from"
+    ):
+        table().fuse(np.tile(x, (1, 1, 2, 2)), value_range=(-1, 1))
+    with pytest.raises(InputError, match=r"y: all of its values are black in \[0, 255\]"):
+        ensir.score(Y[0] / 255, x[0], value_range=(0, 255))
     with pytest.raises(InputError, match="not the target's, lie in the upper half of"):
         ensir.score(Y[0] // 8, x[0] / 2 + 0.5, value_range=(-1, 1))
     black = np.zeros_like(X[0])
@@ -217,6 +242,24 @@ def test_models_are_scored_in_their_own_depths():
         np.testing.assert_allclose(found[name], values, rtol=1e-9)
     with pytest.raises(InputError, match="x holds uint16, but its target uint8"):
         ensir.score(Y[0], deep, value_range=(0, 1))
+
+
+def test_floats_have_no_depth_to_round_to():
+    found = ensir.score(Y[0], table().fuse(X[0]), value_range=(0, 255), rounded=True)
+    assert found == ensir.score(Y[0], np.rint(table().fuse(X[0])).astype(np.uint8))
+    with pytest.raises(
+        InputError, match="y holds floats, so that it is not known to which depth x should be rounded"
+    ):
+        ensir.score(Y[0] * 1.0, table().fuse(X[0]), value_range=(0, 255), rounded=True)
+    with pytest.raises(InputError, match="bits: is 16, but the table is of 8 bits; leave it out"):
+        ensir.fuse(X[0] / 255, table(), value_range=(0, 1), bits=16)
+
+
+def test_batches_are_told():
+    with pytest.raises(
+        InputError, match=r"holds 1 model; .*; of batches, as of a DataLoader, take each image"
+    ):
+        ensir.fit([X[0][None]], [Y[0][None]])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

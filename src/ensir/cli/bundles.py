@@ -61,14 +61,10 @@ def bundle(
     from ensir.library.table import Lut
 
     table = Lut.load(lut)
-    if sorted(files) != sorted(table.models):
-        raise InputError(
-            f"{lut}: was fitted for the models {', '.join(table.models)}; given: {', '.join(files)}"
-        )
     if stray := sorted(ranges.keys() - files):
         raise InputError(f"--value-range {stray[0]}: no --model has this name")
     dtype = dtype or ("uint8" if table.bits == 8 else "uint16")
-    joined(table.to_torch(), {name: str(files[name]) for name in table.models}, output, dtype, ranges)
+    joined(table.to_torch(), {name: str(file) for name, file in files.items()}, output, dtype, ranges)
     typer.echo(
         f"{output}: picture (1, channel, height, width) in {dtype} → {', '.join(table.models)} → {table.method} → fused"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from ensir.deploy.module import FilterModule, LutModule
 from ensir.errors import InputError
 from ensir.images import depth
 from ensir.restorers import exported
+from ensir.storage.failures import reason
 
 if TYPE_CHECKING:
     import onnx
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     Picture = Shaped[Tensor, "1 channel height width"]
 
 Range = tuple[float, float]
+log = logging.getLogger(__name__)
+ODD = (37, 53)  # height and width that networks may pad
 
 
 @dataclass(frozen=True)
@@ -78,18 +82,20 @@ class After(nn.Module):
     def forward(self, predictions: Sequence[Tensor]) -> Picture:
         """Round predictions to code values, as they are stored, and fuse them.
 
-        Integers are rounded and clipped; floats, with black and white at 0 and 1, are neither.
+        Integers are rounded and clipped, and NaN is black; floats, with black and white at 0 and 1, stay as they are.
         """
         codes = []
         for prediction, (black, white) in zip(predictions, self.ranges, strict=True):
             code = prediction.float()
-            if prediction.is_floating_point():
+            if prediction.dtype in (torch.uint8, torch.uint16):  # code values, of whichever depth
+                black, white = 0.0, torch.iinfo(prediction.dtype).max
+            if (black, white) != (0.0, self.largest):
                 code = (code - black) * (self.largest / (white - black))
             codes.append(code.round().clamp(0, self.largest))
         fused = self.table(torch.stack(codes))
         if self.dtype.is_floating_point:
             return fused / self.largest
-        return fused.round().clamp(0, self.largest).to(self.dtype)
+        return fused.nan_to_num(0.0).round().clamp(0, self.largest).to(self.dtype)
 
 
 class Joined(nn.Module):
@@ -118,7 +124,7 @@ def bundle(
     ----------
     table : LutModule or FilterModule
     networks : mapping
-        The file of each base model, `.onnx` or `.pt2`, by name, in the order of the table's models.
+        The file of each base model of the table, `.onnx` or `.pt2`, by name.
     output : path
         The file to write: `.onnx`, or `.pt2` where all base models are `.pt2`.
     dtype : "uint8", "uint16" or "float32"
@@ -135,7 +141,11 @@ def bundle(
     output, ranges = Path(output), value_ranges or {}
     suffix = programs.check_suffix(output)
     kind, largest = programs.check_dtype(dtype, table.bits), depth.white(table.bits)
-    found = [_network(name, path, ranges.get(name, (0.0, 1.0))) for name, path in networks.items()]
+    if sorted(networks) != sorted(table.names):
+        raise InputError(
+            f"{output}: the table was fitted for the models {', '.join(table.names)}; given: {', '.join(networks)}"
+        )
+    found = [_network(name, networks[name], ranges.get(name, (0.0, 1.0))) for name in table.names]
     channels = {network.channels for network in found}
     if len(channels) > 1 or table.channels not in (None, *channels):
         told = ", ".join(f"{network.name} {network.channels}" for network in found)
@@ -176,6 +186,20 @@ def _network(name: str, path: str, value_range: Range) -> Network:
         )
     given = np.full((1, channels, *programs.EXAMPLE), value_range[0], program.dtype)
     made = torch.from_numpy(np.ascontiguousarray(program.run(given)))
+    try:
+        of_odd = program.run(np.full((1, channels, *ODD), value_range[0], program.dtype)).shape
+    except Exception as error:
+        log.warning("%s: does not take every height and width (%s); pad pictures before", path, reason(error))
+    else:
+        wanted = [
+            side * long // short
+            for side, long, short in zip(ODD, made.shape[2:], programs.EXAMPLE, strict=True)
+        ]
+        if list(of_odd[2:]) != wanted:
+            raise InputError(
+                f"{path}: makes {of_odd[2]}×{of_odd[3]} of {ODD[0]}×{ODD[1]}, not {wanted[0]}×{wanted[1]}; export it "
+                "with a result of the size of its picture, or scaled"
+            )
     return Network(name, path, value_range, getattr(torch, program.dtype.name), channels, made)
 
 
@@ -214,7 +238,7 @@ def _as_onnx(before: Before, networks: Sequence[Network], after: After, example:
     last = compose.add_prefix(_raised(last, version, "the table"), "after.", rename_outputs=False)
     results = []
     for network, graph, source in zip(networks, graphs, given, strict=True):
-        graph = compose.add_prefix(_raised(graph, version, network.path), f"{network.name}.")
+        graph = compose.add_prefix(_raised(graph, version, network.path), f"model.{network.name}.")
         known = {value.name for value in graph.graph.initializer}
         (x,) = (value.name for value in graph.graph.input if value.name not in known)
         results.append(graph.graph.output[0].name)

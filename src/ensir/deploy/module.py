@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,8 +19,50 @@ if TYPE_CHECKING:
     Predictions = Shaped[Tensor, "model *batch channel height width"]
     Fused = Float[Tensor, "*batch channel height width"]
 
+STATE = ("names", "bits", "channels", "step")  # of a table, beside its buffers
 
-class LutModule(nn.Module):
+
+class TableModule(nn.Module):
+    """What modules have in common.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the models.
+    bits : int
+        8 or 16.
+    models : int
+    channels : int or None
+        None: any number.
+    step : int
+        Code values per bin, or per level of the context.
+    """
+
+    names: tuple[str, ...]
+    bits: int
+    models: int
+    channels: int | None
+    step: int
+
+    def get_extra_state(self) -> Tensor:
+        """Return what tells tables apart whose buffers are alike, as the bytes of JSON; it is in the `state_dict`."""
+        told = json.dumps({name: getattr(self, name) for name in STATE})
+        return torch.tensor(list(told.encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Check that the state is that of this table: only weights can be loaded.
+
+        Raises
+        ------
+        InputError
+            It is of a table of other models, bins or another depth.
+        """
+        own, other = (bytes(told.tolist()).decode() for told in (self.get_extra_state(), state))
+        if own != other:
+            raise InputError(f"the state is that of another table, {other}, not {own}; load it into its own")
+
+
+class LutModule(TableModule):
     """Weighs each value by the cell that its predictions fall into.
 
     Parameters
@@ -39,6 +82,7 @@ class LutModule(nn.Module):
     def __init__(self, lut: LUT, dtype: torch.dtype = torch.float32):
         super().__init__()
         table = TensorLUT(lut, dtype=dtype)
+        self.names = lut.models
         self.bits, self.models, self.channels = (
             lut.bits,
             table.models,
@@ -70,7 +114,7 @@ class LutModule(nn.Module):
         return combined(x, self.weights, self.groups, self.bins, self.step, self.largest)
 
 
-class FilterModule(nn.Module):
+class FilterModule(TableModule):
     """Filters the predictions at a value and around it, by its cell of context.
 
     Parameters
@@ -87,6 +131,7 @@ class FilterModule(nn.Module):
     def __init__(self, method: FilterMethod, dtype: torch.dtype = torch.float32):
         super().__init__()
         table = TensorFilters(method.fit, dtype=dtype)
+        self.names = method.fit.models
         self.bits, self.models, self.channels = table.bits, table.models, 1 if table.grey else 3
         self.step, self.largest = table.step, table.largest
         self.register_buffer("filters", table.filters)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ensir.errors import InputError
-from ensir.library.loading import is_array, loaded, model_axis
+from ensir.library.loading import check_labels, is_array, loaded, model_axis
 from ensir.library.meaning import Meaning
 from ensir.storage import writing
 
@@ -141,12 +141,16 @@ def stacked(
     shapes = {value.shape for value in values}
     shape = next(iter(shapes), ())
     if len(values) < 2:
-        raise InputError(f"{what}: holds {len(values)} model; two or more are combined")
+        batch = (
+            "; of batches, as of a DataLoader, take each image (batch_size=None)" if len(shape) == 4 else ""
+        )
+        raise InputError(f"{what}: holds {len(values)} model; two or more are combined{batch}")
     if len(shapes) > 1 or len(shape) not in (2, 3) or shape[0] not in CHANNELS or not all(shape):
         held = " and ".join(map(str, sorted(shapes)))
         raise InputError(
             f"{what}: holds {len(values)} models of shape {held}; x should be (model, channel, height, width) or "
-            "(model, channel, pixel), with 1 or 3 channels. Several images are a list of such; "
+            "(model, channel, pixel), with 1 or 3 channels. Several images are a list of such; those of several models "
+            "are stacked (np.stack), or a mapping by their names; "
             "np.moveaxis(image, -1, -3) makes (channel, height, width) of (height, width, channel)"
         )
     return np.stack([np.ascontiguousarray(meaning.codes(value, bits, what, target)) for value in values])
@@ -218,6 +222,7 @@ def images(
             raise InputError(f"names: there are {number}, but more images; name all of them")
         name = None if name is None else str(name)
         what = f"image {number + 1 if name is None else repr(name)}"
+        check_labels([*(one.values() if isinstance(one, Mapping) else [one]), other], what)
         values = predictions(order.of(one, f"{what}: x"), f"{what}: x")
         wanted = loaded(other, f"{what}: y")
         bits = meaning.bits_of([*values, wanted], what)

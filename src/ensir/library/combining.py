@@ -12,7 +12,7 @@ from ensir.cells.lut import LutMethod
 from ensir.errors import InputError
 from ensir.images import depth
 from ensir.library.arrays import Images, ordered, predictions, several, stacked
-from ensir.library.loading import is_array
+from ensir.library.loading import check_labels, is_array
 from ensir.library.meaning import Meaning
 
 
@@ -54,7 +54,10 @@ def _one(by: Combines, x: Images, meaning: Meaning, expected: bool, what: str) -
     """Fuse one image."""
     if by.models is not None:
         x = ordered(x, by.models, what, "the table is of")
+    check_labels(x.values() if isinstance(x, Mapping) else [], what)
     values = predictions(x, what)
+    if by.bits and meaning.bits not in (None, by.bits):
+        raise InputError(f"bits: is {meaning.bits}, but the table is of {by.bits} bits; leave it out")
     bits = by.bits or meaning.bits_of(values, what)
     codes = stacked(values, meaning, bits, what)
     if by.models is not None and len(codes) != len(by.models):

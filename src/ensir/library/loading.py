@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,25 @@ def in_order(value: Any, what: str) -> Any:
             f"{what}: has the axes {held}; rename them to 'model', 'channel', 'height' and 'width', or 'pixel'"
         )
     return value.transpose(*(named[axis] for axis in AXES if axis in named), ...)
+
+
+def check_labels(values: Iterable[Any], what: str) -> None:
+    """Check that the labels along each axis of some arrays of xarray are the same; the models have their own order.
+
+    Raises
+    ------
+    InputError
+        They differ, as of channels in another order, or of rows from the other end.
+    """
+    found: dict[str, np.ndarray] = {}
+    for value in filter(is_labelled, values):
+        for name, labels in getattr(value, "indexes", {}).items():
+            axis = next((axis for axis, names in AXES.items() if str(name).lower() in names), str(name))
+            if axis != "model" and not np.array_equal(found.setdefault(axis, np.asarray(labels)), labels):
+                raise InputError(
+                    f"{what}: its arrays have different labels along {str(name)!r}; align them (xarray.align), or drop "
+                    "the labels (drop_vars)"
+                )
 
 
 def _are_unnamed(axes: Any) -> bool:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
 
+WHOLE = 1000  # values from which on some of a picture are dark
+
 
 @dataclass(frozen=True)
 class Meaning:
@@ -120,6 +122,11 @@ class Meaning:
         extent = None if target is None or not target.size else partial(_extent, target)
         fix, intended = "declare the right value_range", "give integers (uint8 or uint16)"
         depth.check_range(value, black, white, what, extent, fix, intended)
+        if extent is None and black < 0 and value.size >= WHOLE and value.min() >= (black + white) / 2:
+            raise InputError(
+                f"{what}: all of its values lie in the upper half of [{black:g}, {white:g}]; they go from "
+                f"{value.min():.4g} to {value.max():.4g}; {fix}, or {intended} where the picture is bright"
+            )
         brightest = float(depth.in_code_values(value.max(initial=black), (black, white), bits))
         if 0.5 < brightest <= depth.unit(bits) and (value != np.rint(value)).any():
             raise InputError(

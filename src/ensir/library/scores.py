@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ensir import registry
 from ensir.errors import InputError
 from ensir.library.arrays import CHANNELS, Images, Order, pairs
-from ensir.library.loading import is_array, loaded
+from ensir.library.loading import check_labels, is_array, loaded
 from ensir.library.meaning import Meaning
 from ensir.section import unknown
 from ensir.stages.score import compare
@@ -46,7 +46,7 @@ def score(
     crop : int
         Border pixels to leave out on each side.
     rounded : bool
-        Round and clip results first, as a PNG would.
+        Round and clip results to the depth of the targets first, as a PNG would; targets are integers then.
     value_range : (float, float), optional
         Black and white of floats, in y and x: required where there are some. What `Lut.fuse` makes of uint8 arrays has
         (0, 255), of uint16 ones (0, 65535).
@@ -121,7 +121,13 @@ def _of_image(
     y: Any, x: Images, settings: dict[str, Any], meaning: Meaning, what: str
 ) -> dict[str, Float64[np.ndarray, "*model"]]:
     """Score the result for one image, or those of several models."""
+    check_labels([*(x.values() if isinstance(x, Mapping) else [x]), y], what)
     target = loaded(y, f"{what}: y")
+    if settings["rounded"] and target.dtype.kind == "f":
+        raise InputError(
+            f"{what}: y holds floats, so that it is not known to which depth x should be rounded; give y as "
+            "uint8 or uint16, or leave out `rounded`"
+        )
     if target.ndim not in (2, 3) or target.shape[0] not in CHANNELS or not target.size:
         raise InputError(
             f"{what}: y has shape {target.shape}; it should be (channel, height, width), with 1 or 3 channels. Several "

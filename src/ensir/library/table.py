@@ -188,7 +188,7 @@ class Lut:
         return module_of(self.content, self._where, dtype)
 
     def save(self, path: str | Path) -> None:
-        """Write one file, which xarray opens, atomically."""
+        """Write one file, which xarray opens, atomically; folders that are missing are made."""
         if isinstance(self.table, LUT):
             luts.save(self.table, Path(path))
         else:
