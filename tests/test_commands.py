@@ -53,7 +53,7 @@ def three_folders(folder: Path, data: Path) -> None:
 @pytest.mark.slow
 def test_the_example_of_the_readme(tmp_path: Path, data: Path):
     three_folders(tmp_path, data)
-    code = block_of("README.md", "python", "from glob import glob")
+    code = block_of("README.md", "python", "import ensir")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ensir.cells import tensor
     from ensir.library.fitting import fit
     from ensir.library.fusing import fuse
+    from ensir.library.reading import read
     from ensir.library.scores import score
     from ensir.library.selecting import select
     from ensir.library.statistics import Statistics, count
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from ensir.scoring.selection import Selection
 
 __all__ = [
-    "InputError", "Lut", "Selection", "Statistics", "__version__", "count", "fit", "fuse", "score", "select", "tensor",
+    "InputError", "Lut", "Selection", "Statistics", "__version__", "count", "fit", "fuse", "read", "score",
+    "select", "tensor",
 ]  # fmt: skip
 
 __version__ = "0.2.0"
@@ -34,6 +36,7 @@ MODULES = {  # that hold what is loaded later
     "count": "library.statistics",
     "fit": "library.fitting",
     "fuse": "library.fusing",
+    "read": "library.reading",
     "score": "library.scores",
     "select": "library.selecting",
     "tensor": "cells.tensor",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dask.array
@@ -15,6 +16,7 @@ from examples import image
 
 import ensir
 from ensir.errors import InputError
+from ensir.images import image_files
 
 MODELS = ("a", "b", "c")
 X, Y = (list(values) for values in zip(*(image(seed, 12, 14) for seed in range(3)), strict=True))
@@ -107,6 +109,47 @@ def test_numbers_are_names_but_not_those_of_an_index():
     np.testing.assert_array_equal(lut.fuse(labelled(x, names=range(3))), lut.fuse(x))
     with pytest.raises(InputError, match="models: is 'abc'; give a list of names"):
         ensir.fit(X, Y, models="abc")
+
+
+def test_images_are_paired_by_their_names():
+    y = dict(zip("rst", Y, strict=True))
+    x = {model: {name: X["rst".index(name)][m] for name in "tsr"} for m, model in enumerate(MODELS)}
+    lut = ensir.fit(x, y, method="weighted")
+    assert lut.reference_images == ("r", "s", "t")
+    np.testing.assert_array_equal(weights(lut), weights(table()))
+    fused = lut.fuse(x)
+    assert list(fused) == ["t", "s", "r"]
+    np.testing.assert_array_equal(fused["r"], table().fuse(X[0]))
+    expected = ensir.score(Y, [table().fuse(image) for image in X], value_range=(0, 255))
+    np.testing.assert_array_equal(ensir.score(y, fused, value_range=(0, 255))["psnr"], expected["psnr"])
+    np.testing.assert_array_equal(ensir.score(y, x)["psnr"], ensir.score(Y, X)["psnr"])
+    missing = {**x, "b": {name: x["b"][name] for name in "rt"}}
+    for function in (
+        lambda: ensir.fit(missing, y),
+        lambda: ensir.score(y, missing),
+        lambda: lut.fuse(missing),
+    ):
+        with pytest.raises(InputError, match=r"x, model b: has no image 's', which (y|model a) has"):
+            function()
+    with pytest.raises(InputError, match="x: has the image 't', which y has not"):
+        ensir.score({name: y[name] for name in "rs"}, fused, value_range=(0, 255))
+    with pytest.raises(InputError, match="x: does not name its images, but y does"):
+        ensir.fit(X, y)
+
+
+def test_folders_are_read_as_by_commands(tmp_path: Path):
+    for name, picture in (("a/r", Y[0]), ("a/s", Y[1][:1])):
+        image_files.write(tmp_path / f"{name}_x4.png", np.moveaxis(picture, 0, 2) * np.uint16(257))
+    (tmp_path / "a" / "notes.txt").write_text("none")
+    found = ensir.read(tmp_path, suffix="_x4")
+    assert list(found) == ["a/r", "a/s"]
+    assert repr(found) == "<Folder of 2 images: a/r, a/s>"
+    np.testing.assert_array_equal(found["a/r"], Y[0] * np.uint16(257))
+    np.testing.assert_array_equal(found["a/s"], np.repeat(Y[1][:1], 3, axis=0) * np.uint16(257))
+    with pytest.raises(InputError, match="read: no folder nowhere"):
+        ensir.read("nowhere")
+    with pytest.raises(InputError, match="does not end in the declared suffix '_x2'"):
+        ensir.read(tmp_path, suffix="_x2")
 
 
 # ── axes, masks, depths ─────────────────────────────────────────────────────────────────────────────────────

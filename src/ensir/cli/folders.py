@@ -19,6 +19,7 @@ from ensir.cli.together import Reading
 from ensir.config.schema import DEFAULT_METRICS, METRICS, Score
 from ensir.errors import InputError
 from ensir.library.options import fitted_methods
+from ensir.library.reading import is_pattern
 from ensir.methods.ensir import Ensir
 from ensir.section import unknown
 
@@ -94,7 +95,7 @@ def _folders(predictions: list[str]) -> dict[str, Path]:
 def _read_whole(target: Path | None, predictions: dict[str, Path]) -> dict[str, Path | None]:
     """Return the folders that are read, by their options, without patterns, which take single files."""
     given = {"--target": target} | {f"--prediction {model}": folder for model, folder in predictions.items()}
-    return {option: path for option, path in given.items() if path and not on_folders.is_pattern(path)}
+    return {option: path for option, path in given.items() if path and not is_pattern(path)}
 
 
 def _reading(

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ensir.cli.plain_folders import Shown, list_images, list_predictions, match
+from ensir.cli.plain_folders import Shown, list_predictions, match
 from ensir.cli.together import Reading, Together
 from ensir.errors import InputError
 from ensir.library.fitting import fit as fitted
 from ensir.library.options import section
+from ensir.library.reading import list_images
 from ensir.library.statistics import count
 from ensir.section import Name
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +23,10 @@ from ensir.cli.outputs import check_files
 from ensir.cli.together import Reading, Together
 from ensir.errors import InputError
 from ensir.images import image_files, listing
+from ensir.library.reading import list_images
 from ensir.library.table import Lut
 from ensir.storage import writing
 from ensir.storage.progress import Progress
-
-if TYPE_CHECKING:
-    pass
 
 Shown = Callable[[str], AbstractContextManager[Progress]]
 
@@ -230,20 +228,6 @@ def score(
                 yield from ((model, name, metric, value) for metric, value in values.items())
                 progress(done, len(targets))
     together.tell(len(targets) * len(listed))
-
-
-def is_pattern(path: Path) -> bool:
-    """Return whether a path is no folder, but a pattern with named parts or wildcards."""
-    return not path.is_dir() and bool(set(str(path)) & set("{*?["))
-
-
-def list_images(folder: Path, option: str, suffix: str = "") -> listing.Images:
-    """List the images of a folder, and of the folders in it, by name; or those of a pattern."""
-    if is_pattern(folder):
-        return listing.find(str(folder), option, suffix)
-    if not folder.is_dir():
-        raise InputError(f"{option}: no folder {folder}")
-    return listing.find("**/*", option, suffix, folder=str(folder))
 
 
 def list_predictions(predictions: dict[str, Path], suffix: str) -> dict[str, listing.Images]:

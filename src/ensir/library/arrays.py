@@ -189,6 +189,8 @@ def pairs(x: Images, y: Any) -> Iterator[tuple[Any, Any]]:
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
                 raise InputError("x: without y, it should hold pairs of predictions and target")
             yield pair[0], pair[1]
+    elif isinstance(y, Mapping):
+        yield from paired(x, y)
     elif is_array(y):
         if not (is_array(x) or isinstance(x, Mapping)):
             raise InputError("y: is one array, but x are several; give a list of images for both")
@@ -204,6 +206,44 @@ def pairs(x: Images, y: Any) -> Iterator[tuple[Any, Any]]:
             yield one, other
 
 
+def paired(x: Images, y: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield predictions and target of each image by its name, in the order of the targets.
+
+    Raises
+    ------
+    InputError
+        The names are not the same.
+    """
+    if not isinstance(x, Mapping):
+        raise InputError(
+            "x: does not name its images, but y does; give a mapping by name, or one for each model"
+        )
+    by_model = are_named(x)
+    check_names(x if by_model else {None: x}, y, "y")
+    for name, target in y.items():
+        yield {model: held[name] for model, held in x.items()} if by_model else x[name], target
+
+
+def are_named(x: Images) -> bool:
+    """Return whether predictions are images by name, for each model."""
+    return isinstance(x, Mapping) and bool(x) and all(isinstance(held, Mapping) for held in x.values())
+
+
+def check_names(x: Mapping[Any, Mapping[str, Any]], names: Iterable[str], where: str) -> None:
+    """Check that images have the same names, for each model (or for None), as those that are named."""
+    for model, held in x.items():
+        what = "x" if model is None else f"x, model {model}"
+        for name in names:
+            if name not in held:
+                raise InputError(
+                    f"{what}: has no image {name!r}, which {where} has; give all images for both"
+                )
+        if more := [name for name in held if name not in set(names)]:
+            raise InputError(
+                f"{what}: has the image {more[0]!r}, which {where} has not; give all images for both"
+            )
+
+
 def images(
     x: Images, y: Any, names: Iterable[str] | None, meaning: Meaning, models: Sequence[str] | None = None
 ) -> Iterator[Image]:
@@ -214,6 +254,7 @@ def images(
     InputError
         Arrays do not fit together, or what they mean is not known.
     """
+    names = y if names is None and isinstance(y, Mapping) else names
     given = None if names is None else iter([names] if isinstance(names, str) else names)
     order = Order(models)
     for number, (one, other) in enumerate(pairs(x, y)):

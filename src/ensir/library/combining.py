@@ -11,7 +11,7 @@ from ensir import registry
 from ensir.cells.lut import LutMethod
 from ensir.errors import InputError
 from ensir.images import depth
-from ensir.library.arrays import Images, ordered, predictions, several, stacked
+from ensir.library.arrays import Images, are_named, check_names, ordered, predictions, several, stacked
 from ensir.library.loading import check_labels, is_array
 from ensir.library.meaning import Meaning
 
@@ -46,6 +46,15 @@ def combined(by: Combines, x: Images, meaning: Meaning, expected: bool) -> Any:
     """
     if is_array(x) or (isinstance(x, Mapping) and all(map(is_array, x.values()))):
         return _one(by, x, meaning, expected, "x")
+    if are_named(x):
+        names = list(next(iter(x.values())))
+        check_names(x, names, f"model {next(iter(x))}")
+        return {
+            name: _one(
+                by, {model: held[name] for model, held in x.items()}, meaning, expected, f"image {name!r}: x"
+            )
+            for name in names
+        }
     results = (_one(by, image, meaning, expected, f"image {i + 1}: x") for i, image in enumerate(several(x)))
     return results if isinstance(x, Iterator) else list(results)
 

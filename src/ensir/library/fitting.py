@@ -43,7 +43,8 @@ def fit(
         names of models to images (or lists of them), or a coordinate "model" of xarray, tells their order, which else
         is that of `models`. Runs of pixels are for methods that need no neighbours.
     y : array (channel, height, width) or (channel, pixel), or several
-        Targets. Without, x yields pairs of predictions and target.
+        Targets. Those of a mapping by name, as of `ensir.read`, are paired with such mappings of each model. Without, x
+        yields pairs of predictions and target.
     method : str
         "ensir", "least_squares", "weighted", "local_filters", "best", or a kind of another package that is fitted to
         statistics.
@@ -80,9 +81,7 @@ def fit(
     options.check_device(device)
     if isinstance(x, Statistics):
         if any(value is not None for value in (y, models, names, value_range, bits)):
-            raise InputError(
-                "x: statistics say all of y, models, names, value_range and bits; leave these out"
-            )
+            raise InputError("x: statistics say y, models, names, value_range and bits; leave these out")
         found = x
     else:
         found = count(

@@ -132,7 +132,7 @@ class Lut:
 
         Returns
         -------
-        float32 array, (channel, …); a list of such; an iterator, if x is one
+        float32 array, (channel, …); a list of such; an iterator, if x is one; by name, where images are named
             Neither rounded nor clipped, in code values; of floats, in their range. Of PyTorch tensors, tensors on their
             device.
 
