@@ -162,6 +162,7 @@ def test_floats_that_are_targets_become_16_bit(tmp_path: Path):
     [
         ((), "holds float32, whose black and white are not known; write uint8 or uint16, or declare them"),
         (("--value-range", 1, 0), "--value-range 1 0: write black, then white"),
+        (("--value-range", 0, "inf"), "--value-range 0 inf: write black, then white"),
         (("--value-range", -1, 1), "lie in the upper half of [-1, 1]"),
         (("--value-range", 0, 255), "perhaps [0, 1]; fix --value-range, or clip the values yourself"),
         (("--value-range", 0, 1, "--array", "y"), "has no array 'y'; it holds x, sigma"),

@@ -57,6 +57,21 @@ def test_integers_and_grey(tmp_path: Path):
     assert image_files.shape(str(path)) == (4, 5, 1)
 
 
+@pytest.mark.parametrize("dtype", ["int16", "uint32", "int64", ">u2", ">f4"])
+def test_integers_whose_range_is_declared(tmp_path: Path, dtype: str):
+    """Of signed and of long integers, black and white are not known; of two bytes they are, in any order."""
+    value = np.arange(0, 240, 4).reshape(4, 5, 3)
+    path = str(write(tmp_path / "x.npy", value.astype(dtype)))
+    known = dtype == ">u2"
+    assert image_files.header(path).ranged is not known
+    expected = value if known else value * 257
+    np.testing.assert_array_equal(image_files.read(path, None, [0, 255]), expected)
+    np.testing.assert_array_equal(folder(Path(path), 16, value_range=[0, 255]), expected)
+    if not known:
+        with pytest.raises(InputError, match="black and white are not known"):
+            folder(Path(path), 16)
+
+
 def test_one_of_several_arrays(tmp_path: Path):
     path = write(tmp_path / "x.h5", np.zeros((4, 5, 3)), "net/a")
     write(path, np.ones((4, 5, 3)), "net/b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,7 +102,7 @@ def _read_whole(target: Path | None, predictions: dict[str, Path]) -> dict[str, 
 def _reading(
     suffix: str, common_crop: str | None, value_range: tuple[float, float] | None, array: str | None
 ) -> Reading:
-    if value_range and not value_range[0] < value_range[1]:
+    if value_range and not -math.inf < value_range[0] < value_range[1] < math.inf:
         raise InputError("--value-range {:g} {:g}: write black, then white".format(*value_range))
     return Reading(suffix, common_crop, value_range, array)
 

@@ -12,6 +12,7 @@ from ensir.errors import InputError
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
+CODES = (np.uint8, np.uint16)  # whose black and white are known
 FAR = 10  # levels of 0–255; networks overshoot their range by less
 RANGES = ((0, 1), (-1, 1), (0, 255), (0, 1023), (0, 4095), (0, 65535))  # usual ranges of floats
 

@@ -48,7 +48,7 @@ def read(
     array : str or None
         Which one, of a file that holds several arrays.
     value_range : (float, float) or None
-        Black and white of floats, and of integers with a sign.
+        Black and white of floats, and of integers with a sign or more than 16 bits.
     bits : int
         8 or 16: what these become.
     extent : callable or None
@@ -67,7 +67,7 @@ def read(
         whose black and white are not known.
     """
     image = read_values(path, array)
-    if value_range is not None and image.dtype.kind != "u":
+    if value_range is not None and image.dtype not in depth.CODES:
         depth.check_range(
             image,
             value_range[0],
@@ -78,7 +78,7 @@ def read(
             intended="clip the values yourself",
         )
         image = depth.to_integers(depth.in_code_values(image, value_range, bits), f"uint{bits}", path)
-    if image.dtype not in (np.uint8, np.uint16):
+    if image.dtype not in depth.CODES:
         raise InputError(
             f"{path}: holds {image.dtype}, whose black and white are not known; write uint8 or uint16, or declare "
             "them: `value_range` in a configuration, `--value-range` of `ensir fit`, `fuse` and `score`"

@@ -11,7 +11,7 @@ from pydantic import Field
 from ensir.errors import InputError
 from ensir.images import image_files, listing
 from ensir.images.codes import Header
-from ensir.images.depth import check_range, in_code_values
+from ensir.images.depth import CODES, check_range, in_code_values
 from ensir.images.patterns import Pattern
 from ensir.restorers import Degraded, RestorerModel, check_placeholder
 from ensir.section import Context, Problem
@@ -96,9 +96,7 @@ class Restorer:
         for degraded, file in zip(images_to_restore, self.files, strict=True):
             prediction = image_files.read_values(file, self.array)
             yield (
-                prediction
-                if prediction.dtype.kind == "u"
-                else self._in_code_values(prediction, degraded, file)
+                prediction if prediction.dtype in CODES else self._in_code_values(prediction, degraded, file)
             )
 
     def _in_code_values(

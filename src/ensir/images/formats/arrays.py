@@ -11,6 +11,7 @@ import numpy as np
 from ensir.errors import InputError
 from ensir.images import codes
 from ensir.images.codes import Header
+from ensir.images.depth import CODES
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -36,9 +37,9 @@ class Layout(NamedTuple):
     axes: tuple[int, ...]
 
     def header(self) -> Header:
-        """Return the header of the image; of floats and signed integers, black and white are not known."""
+        """Return the header of the image; of floats and other integers, black and white are not known."""
         height, width, *channels = (self.shape[axis] for axis in self.axes)
-        known = self.dtype.kind in "ub"
+        known = self.dtype.newbyteorder("=") in (bool, *CODES)
         return Header(
             height,
             width,
