@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from ensir.library.fusing import fuse
     from ensir.library.reading import read
     from ensir.library.scores import score
-    from ensir.library.selecting import select
+    from ensir.library.selecting import Selection, select
     from ensir.library.statistics import Statistics, count
     from ensir.library.table import Lut
-    from ensir.scoring.selection import Selection
 
 __all__ = [
     "InputError", "Lut", "Selection", "Statistics", "__version__", "count", "fit", "fuse", "read", "score",
@@ -31,7 +30,7 @@ __version__ = "0.2.0"
 
 MODULES = {  # that hold what is loaded later
     "Lut": "library.table",
-    "Selection": "scoring.selection",
+    "Selection": "library.selecting",
     "Statistics": "library.statistics",
     "count": "library.statistics",
     "fit": "library.fitting",

@@ -313,10 +313,17 @@ def test_a_selection_is_that_of_the_statistics():
     assert [row.models for row in found.subsets][-1] == MODELS
     assert [row.seconds for row in found.models] == [1.0, 2.0, 4.0]
     assert {row.image for row in found.images} == set(NAMES)
+    assert isinstance(found, ensir.Selection)
+    assert re.search(rf"\na \+ b \+ c +{found.subsets[-1].psnr:.2f} +– +7.000 +✓", repr(found))
+    page = found._repr_html_()
+    assert page.count("<tr>") == 2 + 7 + 3
+    assert page.count("<svg") == 1
     counted = ensir.count(X, Y, method="least_squares", models=MODELS, names=NAMES)
     assert ensir.select(counted).images == found.images
     with pytest.raises(InputError, match="single image"):
         ensir.select(X[0], Y[0])
+    with pytest.raises(InputError, match="seconds: a takes '1'; give a number"):
+        ensir.select(X, Y, models=MODELS, seconds={"a": "1"})  # type: ignore[dict-item]
     with pytest.raises(InputError, match="cannot compare subsets; allowed: least_squares"):
         ensir.select(X, Y, method="ensir")
 

@@ -5,17 +5,41 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from ensir import registry
 from ensir.errors import InputError
 from ensir.library import options
 from ensir.library.arrays import Images
+from ensir.library.fitting import silent
 from ensir.library.statistics import Statistics, count, needed
-from ensir.scoring.selection import Selection
+from ensir.scoring import selection
 from ensir.section import unknown
 from ensir.stages.select import compared
 from ensir.storage.progress import Progress
+
+
+class Selection(selection.Selection):
+    """Which models are worth running: rows of four tables.
+
+    Attributes
+    ----------
+    subsets, models, gains, images : list
+        Rows, as `ensir select` writes them.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        from ensir.library import shown_selection
+
+        return shown_selection.text(self)
+
+    def _repr_html_(self) -> str:
+        from ensir.library import shown_selection
+
+        return shown_selection.html(self)
 
 
 def select(
@@ -67,9 +91,12 @@ def select(
     section = options.section(method, settings, found.models)
     (everything,) = needed(found, method, options.counted(method, section)).values()
     seconds = {str(model): value for model, value in (seconds or {}).items()}
+    for model, value in seconds.items():
+        if not isinstance(value, Real) or not value >= 0:
+            raise InputError(f"seconds: {model} takes {value!r}; give a number")
     if stray := set(seconds) - set(found.models):
         raise InputError(f"seconds: {', '.join(sorted(stray))} are no models of {', '.join(found.models)}")
     took = {model: {model: seconds.get(model, math.nan)} for model in found.models}
     names = [image.name for image in found.images]
     threads = os.cpu_count() or 1
-    return compared(everything, section.traced, names, took, threads, progress or (lambda done, total: None))
+    return Selection(*compared(everything, section.traced, names, took, threads, progress or silent))
