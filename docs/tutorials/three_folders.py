@@ -62,22 +62,13 @@ for path in sorted(Path("images/test").rglob("*.png")):
 # %% [markdown]
 # ## Fit
 #
-# Pictures go in as arrays (channel, height, width), in lists, by the names of the models. `method` is what
-# combines them: `ensir`, or `least_squares`, or `local_filters`, which look at a pixel's neighbours, too.
-
+# `ensir.read` makes arrays (channel, height, width) of a folder, by the names of the pictures, which pair
+# those of the models and their targets. `method` is what combines them: `ensir`, or `least_squares`, or
+# `local_filters`, which look at a pixel's neighbours, too.
 
 # %%
-def read(part, folder):
-    return [
-        io.imread(f"images/{part}/{folder}/{name}.png").transpose(2, 0, 1)
-        for name in PICTURES[part]
-    ]
-
-
-x, y = (
-    {model: read("reference", model) for model in MODELS},
-    read("reference", "target"),
-)
+x = {model: ensir.read(f"images/reference/{model}") for model in MODELS}
+y = ensir.read("images/reference/target")
 tables = {
     method: ensir.fit(x, y, method=method)
     for method in ("ensir", "least_squares", "local_filters")
@@ -95,10 +86,8 @@ tables["least_squares"]
 # ## Fuse, and compare
 
 # %%
-x_test, y_test = (
-    {model: read("test", model)[0] for model in MODELS},
-    read("test", "target")[0],
-)
+x_test = {model: ensir.read(f"images/test/{model}")["chelsea"] for model in MODELS}
+y_test = ensir.read("images/test/target")["chelsea"]
 results = dict(x_test)
 results["average"] = ensir.fuse(x_test, "average")
 for method, table in tables.items():
