@@ -128,6 +128,11 @@ def low_light():
                 yield f"LOL-v2/Real_captured/{split}/{kind}/{kind.lower()}{number}.png", (*SIZE, 3)
             for model in ("SNR", "Retinexformer"):
                 yield f"results/{model}/{dataset}/low{number}.png", (*SIZE, 3)
+    for dataset, split, names in (
+        ("SID_train", "train", ["00001_00_0.04s.png", "00002_00_0.1s.png"]),
+        ("SID", "test", ["10003_00_0.04s.png", "10003_01_0.04s.png", "10006_00_0.1s.png"]),
+    ):
+        yield from pairs(f"{split}/SID", "target", "input", names, dataset, ("SNR", "Retinexformer"))
 
 
 TREES = {
@@ -145,7 +150,7 @@ TREES = {
     ),
     "real_denoising": (real_denoising, {"SIDD_Small": 2, "SIDD": 2, "SIDD_benchmark": 2, "DND": 2}),
     "defocus": (defocus, {"DPDD_train": 2, "DPDD": 2}),
-    "low_light": (low_light, {"LOL_v2_train": 2, "LOL_v2": 2}),
+    "low_light": (low_light, {"LOL_v2_train": 2, "LOL_v2": 2, "SID_train": 2, "SID": 3}),
 }
 
 
@@ -261,3 +266,29 @@ def test_lines_for_sidd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         np.testing.assert_array_equal(image, blocks[2, 1] + np.uint8(number))
     with pytest.raises(InputError, match=r"store each image as numbers .* in a file of its own"):
         image_files.read("BenchmarkNoisyBlocksSrgb.mat")
+
+
+def test_lines_for_sid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Blue comes first in the arrays; a target has several inputs; validation scenes begin with 2."""
+    monkeypatch.chdir(tmp_path)
+    arrays = {}
+    for scene in ("00001", "10003", "20001"):
+        for folder, names in (("short", ("00_0.04s", "00_0.1s", "01_0.1s")), ("long", ("00_10s",))):
+            for name in names:
+                path = Path(f"SID/{folder}_sid2/{scene}/{scene}_{name}.npy")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                arrays[path.stem] = np.random.default_rng([*str(path).encode()]).integers(
+                    0, 256, (8, 10, 3), np.uint8
+                )
+                np.save(path, arrays[path.stem])
+    lay_out("SID")
+    names = ["00_0.04s", "00_0.1s", "01_0.1s"]
+    assert sorted(str(path) for path in Path().rglob("*.png")) == sorted(
+        f"{split}/SID/{kind}/{scene}_{name}.png"
+        for split, scene, some in (("train", "00001", names[:1]), ("test", "10003", names))
+        for kind in ("input", "target")
+        for name in some
+    )
+    for kind, name in (("input", "10003_01_0.1s"), ("target", "10003_00_10s")):
+        image = image_files.read(f"test/SID/{kind}/10003_01_0.1s.png")
+        np.testing.assert_array_equal(image, arrays[name][..., ::-1])
