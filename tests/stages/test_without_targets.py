@@ -194,12 +194,19 @@ def test_all_of_a_configuration_is_published_with_a_licence(plan: Plan, tmp_path
         **CONFIG,
         "datasets": {name: {**one, "licence": "CC0"} for name, one in CONFIG["datasets"].items()},
     }
-    config["experiments"]["mine"]["sweep"] = {"bin_width": [32]}
+    measured = {"psnr": {}, "own": {"function": "own:measure", "higher_is_better": True}}
+    experiment = {
+        **CONFIG["experiments"]["mine"],
+        "sweep": {"bin_width": [32]},
+        "score": {"metrics": measured},
+    }
+    config["experiments"] = {"mine": experiment}
     Path("mine.yaml").write_text(yaml.safe_dump(config))
     for dataset in config["datasets"]:
         stored(plan, dataset)
     done = CliRunner().invoke(app, command)
     assert (done.exit_code, done.stderr.count("objects uploaded")) == (0, 8)
+    assert "# experiments.mine.score.metrics.own also needs own:measure\n" in done.stdout
     shutil.rmtree("in")
     theirs = Plan(configurations.parse({**yaml.safe_load(done.stdout), "results": "theirs"}, "their.yaml"))
     theirs.check()

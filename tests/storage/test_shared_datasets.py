@@ -153,8 +153,7 @@ def test_a_plan_knows_all_that_files_would_tell(made: Path, monkeypatch: pytest.
     assert plan.parts("test") != ours.plan.parts("test")  # 16 images to a part
 
 
-@pytest.mark.parametrize("kind", ["path", "http", "s3"])
-@pytest.mark.parametrize("per_part", [2, 3])
+@pytest.mark.parametrize(("kind", "per_part"), [("path", 2), ("http", 3), ("s3", 3)])
 def test_images_are_copied_to_the_bit(made: Path, bucket: str, serve: Callable, kind: str, per_part: int):
     if kind == "s3":
         for name in NAMES:
@@ -278,10 +277,16 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize(
-    "key", ["value/c/0/0", "input/c/0/0", "height/c/0", "input_width/c/0", "value/zarr.json"]
-)
-@pytest.mark.parametrize("damage", [flip, Path.unlink])
+DAMAGE = {
+    "value/c/0/0": flip,
+    "input/c/0/0": Path.unlink,
+    "height/c/0": Path.unlink,
+    "input_width/c/0": flip,
+    "value/zarr.json": flip,
+}
+
+
+@pytest.mark.parametrize(("key", "damage"), DAMAGE.items())
 def test_what_has_changed_is_an_error(made: Path, tmp_path: Path, key: str, damage: Callable):
     shutil.copytree(made / "web", tmp_path / "web")
     plan = shared(made, tmp_path / "web")
@@ -302,6 +307,8 @@ NONSENSE = {
     "text": ("width", lambda sizes: ["20" for _ in sizes]),
     "no digest": ("digest", lambda digests: ["x" for _ in digests]),
     "depth": ("bits", lambda bits: 12),
+    "range": ("value_range", lambda levels: [0, 1]),
+    "text for a licence": ("licence", lambda text: ["CC0"]),
     "scale": ("scale", lambda scale: "2"),
     "a degradation": (
         "degradation",
@@ -339,22 +346,28 @@ def test_a_root_that_lies_is_an_error(made: Path, tmp_path: Path):
         adopt(plan, "test")
 
 
-def test_a_shared_dataset_may_grow(made: Path, tmp_path: Path):
-    shutil.copytree(made, tmp_path / "publisher")
+def test_a_shared_dataset_may_grow_and_what_has_changed_is_copied_again(made: Path, tmp_path: Path):
+    publisher = tmp_path / "publisher"
+    shutil.copytree(made, publisher)
     first = shared(made)
-    (tmp_path / "publisher/test/gt/e.png").write_bytes((made / "test/gt/d.png").read_bytes())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path / "publisher")
-        store = make(Plan(configurations.load("mine.yaml")), "test")
-        digest = upload(str(Path(store).absolute()), str(tmp_path / "publisher/web/test.zarr"), silent).digest
+
+    def made_again() -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(publisher)
+            return str(Path(make(Plan(configurations.load("mine.yaml")), "test")).absolute())
+
+    (publisher / "test/gt/e.png").write_bytes((made / "test/gt/d.png").read_bytes())
+    digest = upload(made_again(), str(publisher / "web/test.zarr"), silent).digest
     adopt(first, "test")
     grown = shared(made, test={"path": str(tmp_path / "publisher/web/test.zarr"), "digest": digest})
     assert list(grown.targets("test")) == [*NAMES["test"], "e"]
     assert grown.parts("test").items() > first.parts("test").items()  # one more part
     (part,) = first.parts("test")
-    assert grown.index("test").content(grown.parts("test")[part]) == first.index("test").content(
-        NAMES["test"]
-    )
+    before = first.index("test").content(NAMES["test"])
+    assert grown.index("test").content(grown.parts("test")[part]) == before
+    (publisher / "test/gt/b.png").write_bytes((made / "test/gt/c.png").read_bytes())
+    changed = shared(made, test={"path": made_again(), "digest": None})
+    assert changed.index("test").content(NAMES["test"]) != before
 
 
 def test_a_dataset_is_published_with_its_licence(made: Path, tmp_path: Path):

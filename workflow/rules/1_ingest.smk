@@ -62,6 +62,7 @@ rule adopt_dataset:
         runtime=240,
     params:
         results_folder=results_folder,
+        identity=identity,
         names=lambda w: plan.parts(w.dataset)[w.part],
         settings=lambda w: plan.ingested(w.dataset),
         content=lambda w: plan.index(w.dataset).content(plan.parts(w.dataset)[w.part]),

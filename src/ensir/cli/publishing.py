@@ -126,9 +126,8 @@ def _publish_all(config: str, location: str) -> None:
     for dataset, store in datasets.items():
         path = f"{location}/{dataset}.zarr"
         section: dict[str, Any] = {"kind": "store", "path": path, "digest": _published(store, path)}
-        kept = ("images_per_part", "citation")
         given = plan.config.datasets[dataset].model_dump(exclude_unset=True)
-        own = {name: given[name] for name in kept if given.get(name) is not None}
+        own = {name: given[name] for name in ("images_per_part", "citation") if given.get(name) is not None}
         sections["datasets"][dataset] = section | {"licence": licences[dataset]} | own
     for (dataset, model), store in predictions.items():
         digest = _published(store, f"{location}/{dataset}/{model}.zarr")
@@ -138,15 +137,17 @@ def _publish_all(config: str, location: str) -> None:
             "digests": {},
         }
         sections["models"].setdefault(model, shared)["digests"][dataset] = digest
+    raw = reading.expanded(config)
     for model in dict.fromkeys(model for _, models in used for model in models if _only_refers(plan, model)):
-        sections["models"][model] = plan.config.models[model].model_dump(mode="json", exclude_unset=True)
+        sections["models"][model] = raw["models"][model]
+        needs.append(f"models.{model} is read from {raw['models'][model]['path']}, as before")
+    needs_denoisers = any(refinement.method for refinement in plan.networks.refiners().values())
+    others = ("experiments", "denoisers") if needs_denoisers else ("experiments",)
+    theirs = {**sections, **{key: raw[key] for key in others if key in raw}}
     typer.echo("# Made by `ensir publish`: datasets and predictions are read from where they were published.")
     for line in needs:
         typer.echo(f"# {line}")
-    typer.echo(
-        yaml.safe_dump({**sections, **_experiments(plan)}, sort_keys=False, allow_unicode=True, width=120),
-        nl=False,
-    )
+    typer.echo(yaml.safe_dump(theirs, sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
 def _only_refers(plan: Plan, model: str) -> bool:
@@ -179,22 +180,6 @@ def _checked_licences(plan: Plan, datasets: dict[str, str], stores: list[str]) -
             )
     if lines:
         raise InputError("\n".join(lines))
-
-
-def _experiments(plan: Plan) -> dict[str, Any]:
-    """Return the experiments as plain data, with what a sweep makes of methods."""
-    config = plan.config.model_dump(mode="json", exclude_unset=True)
-    for experiment in config["experiments"].values():
-        experiment.pop("sweep", None)
-        for name, method in experiment["methods"].items():
-            if method.get("kind") == name:
-                del method["kind"]
-    needs_denoisers = any(refinement.method for refinement in plan.networks.refiners().values())
-    return {
-        key: config[key]
-        for key in ("experiments", *(["denoisers"] if needs_denoisers else []))
-        if key in config
-    }
 
 
 def _needs(plan: Plan) -> Iterator[str]:

@@ -50,6 +50,11 @@ def read(path: str) -> dict[str, Any]:
     return raw
 
 
+def expanded(path: str) -> dict[str, Any]:
+    """Return a sound configuration as plain data, with values for variables and the models of self-ensembles."""
+    return as_models(_expand(read(path)))[0]
+
+
 def parse(raw: dict[str, Any], source: str, files: Sequence[str] = ()) -> Config:
     """Check a configuration.
 

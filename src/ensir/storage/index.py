@@ -18,7 +18,7 @@ FACTS = ("bits", "value_range", "scale", "degradation", "targets", "grey", "kern
 DIGEST = re.compile("[0-9a-f]{64}")
 LONGEST_NAME, LONGEST_COMPONENT = 1000, 240  # bytes: files are called by names, and what is added to them
 LONGEST_STORY = 2**20  # bytes, without how inputs were made
-LARGEST = 2**28  # pixels of an image
+LARGEST, LARGEST_SCALE = 2**28, 64  # pixels of an image; its size over that of its input
 
 
 class IndexedImage(NamedTuple):
@@ -85,14 +85,25 @@ class Index:
             (self.has_inputs,) = {"input_digest" in columns for columns in indexed}
             for part, held, columns in zip(shared.parts, attributes, indexed, strict=True):
                 self._add(part, held["images"], columns)
-            if (
-                self.channels not in (1, 3)
-                or self.facts["bits"] not in (8, 16)
-                or type(self.scale) is not int
-            ):
-                raise ValueError
+            self._check_facts()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{location}: its root holds no index of its images; {NOT_OURS}") from error
+
+    def _check_facts(self) -> None:
+        """Raise a ValueError or KeyError for facts that no version writes; `check_degradation` checks one more."""
+        facts, bits = self.facts, self.facts["bits"]
+        known = (
+            all(type(number) is int and number >= 1 for number in (self.channels, self.scale))
+            and bits in (8, 16)
+            and facts["value_range"] == [0, 2**bits - 1]
+            and self.scale <= LARGEST_SCALE
+            and facts.get("grey") in (None, "replicate")
+            and type(facts.get("targets", True)) is bool
+            and "degradation" in facts
+            and all(isinstance(facts[name], str | None) for name in STATED)
+        )
+        if not known:
+            raise ValueError
 
     def _add(self, part: str, names: list[str], columns: dict[str, Any]) -> None:
         nothing = [""] * len(names)
