@@ -38,6 +38,7 @@ METHODS += [(f"zzpm_variant_{i:02d}", "zzpm") for i in range(15)]
 IMAGES = 1000
 PART = "0123456789ab"
 HOSTILE = """'"><img src=x onerror="document.title='hurt'"></script><script>document.title='hurt'</script>"""
+FORMULA = """=HYPERLINK("x")|a_b%<i>"""
 USUAL = {f"dataset_{i:02d}": (120, 160, 3) for i in range(10)}
 ODD = {
     "tiny": (6, 8, 3),
@@ -120,8 +121,8 @@ def settings() -> dict[str, Any]:
 
 
 def name_of(dataset: str, i: int) -> str:
-    """Return the name of an image; one has markup in it."""
-    return HOSTILE if (dataset, i) == ("tiny", 1) else f"image/{i:04d}"
+    """Return the name of an image; one has markup in it, one begins like a formula of a spreadsheet."""
+    return {("tiny", 1): HOSTILE, ("tiny", 2): FORMULA}.get((dataset, i), f"image/{i:04d}")
 
 
 def scene(shape: tuple[int, int, int], seed: int) -> np.ndarray:

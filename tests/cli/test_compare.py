@@ -101,6 +101,31 @@ def test_a_folder_without_a_run(before: Path, tmp_path: Path):
     )
 
 
+def test_scores_that_measure_something_else_are_not_compared(before: Path, tmp_path: Path):
+    """In another space, or of other images of the same names: said, counted, and no difference is printed."""
+    scores = {key: {image: v + 1 for image, v in values.items()} for key, values in SCORES.items()}
+    after = run(tmp_path / "b", PACKAGES, 32, scores, datasets__set5=".", luts__x="2")
+    for folder, space, digest in ((before, "y", "1"), (after, "rgb", "2")):
+        record = json.loads((folder / "provenance.json").read_text())
+        score = {"space": space, "metrics": {"psnr": {"kind": "psnr", "printed": {"label": space}}}}
+        record["run"]["config"]["experiments"]["denoise"]["score"] = score
+        record["results"] |= {f"{folder}/datasets/set5.zarr/0a": {"sha256": digest}}
+        (folder / "provenance.json").write_text(json.dumps(record))
+    file = tmp_path / "changes.html"
+    printed = compared(before, after, more=("--html", str(file)))
+    assert "scores: 0 rows equal to the bit, 0 different" in printed
+    assert "  denoise: space y → rgb, other images in set5 (2 rows)" in printed.splitlines()
+    assert "denoise: space y → rgb, other images in set5 (2 rows)" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", '{"run": {}}', '{"run": 1, "results": {}}'])
+def test_a_record_that_is_none(before: Path, tmp_path: Path, damaged: str):
+    other = tmp_path / "b"
+    other.mkdir()
+    (other / "provenance.json").write_text(damaged)
+    assert "provenance.json: is no record of a run" in compared(before, other, code=2)
+
+
 def test_as_a_page(before: Path, tmp_path: Path):
     """What is printed is in the page, names with markup as text; equal runs have one, too."""
     bad = "<img src=x onerror=alert(1)>"
@@ -114,10 +139,10 @@ def test_as_a_page(before: Path, tmp_path: Path):
     assert bad not in page
     assert page.count(html.escape(bad)) == 2
     assert "1 row is equal to the bit, 1 differs." in page
-    assert '<td data-value="0.35">+0.3500</td><td class="text">+0.3000 … +0.4000</td><td>2</td>' in re.sub(
+    assert '<td data-value="0.35">+0.3500</td><td class="text">[-0.2853, +0.9853]</td><td>2</td>' in re.sub(
         r'(?<=data-value=")0\.3[45]\d*', "0.35", page
     )
-    assert "config.experiments.denoise.methods.ensir.bin_width" in page
+    assert "config.experiments.denoise.methods.ensir.bin_width" in re.sub("<wbr>", "", page)
     assert re.findall(r"""\b(?:src|href)\s*=\s*["']((?!data:|#)[^"']*)""", page) == []
     compared(before, before, more=("--html", str(file)))
     assert "Alike: configuration, commit, machine and packages." in file.read_text(encoding="utf-8")

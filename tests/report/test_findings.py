@@ -84,6 +84,27 @@ def test_lower_is_better():
     )
 
 
+def test_another_metric_says_otherwise():
+    """What is named is worse than the average in it, and that is no chance."""
+    section = {
+        "models": ["x", "y"],
+        "methods": METHODS,
+        "tests": ["set5"],
+        "score": {
+            "metrics": {"m": {"printed": PSNR}, "s": {"printed": {**PSNR, "label": "SSIM", "unit": ""}}}
+        },
+    }
+    rows = {"x": 30, "y": 29, "average": 30, "ensir_b16": 30.1, "lsq": 31}
+    values = {("e", "set5", row, "m"): dict.fromkeys("abc", value) for row, value in rows.items()}
+    for row in rows:
+        worse = {"ensir_b16": (0.09, 0.1, 0.11), "lsq": (0.5, -0.5, 0.1)}.get(row, (0, 0, 0))
+        values["e", "set5", row, "s"] = dict(zip("abc", (0.8 - value for value in worse), strict=True))
+    means = {key: float(np.mean(list(value.values()))) for key, value in values.items()}
+    (finding,) = of_experiment("e", section, Scores(means, values))
+    told = "In SSIM, ensir_b16 is 0.100 below the average [−0.125, −0.075]. 3 images."
+    assert finding.sentences.endswith(told)
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [

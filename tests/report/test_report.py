@@ -721,6 +721,8 @@ def test_the_page_says_which_models_are_worth_running(
     folders = {name: str(tmp_path / name) for name in ("timed", "untimed", "single")}
     report(Place.beside(path), **made | {"selections": {"sr_x2": folders}}, progress=quiet)
     text = path.read_text(encoding="utf-8")
+    told = "On held-out reference images, {} needs all 2 models: of fewer, none are within 0.05 dB."
+    assert told.format("timed") in text
     section = text[text.index("Which models are worth running?") :]
     assert section.count("of 3 subsets of the models: mean PSNR of the 3 reference\nimages") == 2
     assert "seconds per image, all models of a subset" in section

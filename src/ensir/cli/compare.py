@@ -42,6 +42,9 @@ def compare(before: Before, after: After, html: Html = None) -> None:
     _results(found.results)
     typer.echo(f"scores: {_rows(found.equal)} equal to the bit, {len(found.changes)} different")
     _changes(found.changes)
+    if found.otherwise:
+        typer.echo("not compared, as they measure something else in each run:")
+        _listed([f"{why} ({_rows(number)})" for why, number in found.otherwise.items()])
     for run, rows in zip("AB", (found.only_before, found.only_after), strict=True):
         if rows:
             typer.echo(f"only in {run}: {_rows(len(rows))}")
@@ -61,7 +64,13 @@ def _record(layout: Layout) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; name the results folder of a run that has ended")
     check_before_reading(str(path))
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record["run"]["packages"], record["run"]["config"], record["results"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: is no record of a run ({error!r}); run again: `provenance.json` is made anew"
+        ) from error
     return record
 
 
@@ -96,7 +105,7 @@ def _changes(changes: list[Any]) -> None:
         column.justify = "right"
     for change in changes:
         low, high = change.difference[1:]
-        interval = "–" if math.isnan(low) else f"{signed(low)} … {signed(high)}"
+        interval = "–" if math.isnan(low) else f"[{signed(low)}, {signed(high)}]"
         values = (f"{change.before:.4f}", f"{change.after:.4f}", signed(change.difference.mean))
         table.add_row(*change.key, *values, interval, str(change.images))
     Console(width=max(Console().width, 110)).print(table)

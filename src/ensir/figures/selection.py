@@ -169,8 +169,12 @@ def _labels(
     axes.set_xlim(*(10**limit if logarithmic else limit for limit in limits))
     axes.set_ylim(bottom - 0.06 * height, bottom + height * UP / room)
     if logarithmic:
+        from matplotlib.ticker import LogLocator, NullFormatter
+
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())  # Matplotlib's own would stand among these
     offsets = [start - share * room for start, (_, share) in zip(starts, shares, strict=True)]
     return list(zip(front, texts, offsets, strict=True))
 

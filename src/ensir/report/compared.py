@@ -68,4 +68,4 @@ def _row(change: Change, reach: float) -> Row:
         "width": f"{places[1] - places[0]:.2f}",
         "mean": f"{places[2]:.2f}",
     }
-    return Row(change, signed(mean), f"{signed(low)} … {signed(high)}" if known else "–", bar)
+    return Row(change, signed(mean), f"[{signed(low)}, {signed(high)}]" if known else "–", bar)

@@ -114,3 +114,4 @@ class Experiment:
     fits: dict[str, dict[str, str]]
     training: str
     selections: list[Shown]
+    worth: str

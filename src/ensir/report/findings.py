@@ -9,7 +9,7 @@ import numpy as np
 
 from ensir.report import tables
 from ensir.scoring.interval import Interval, intervals
-from ensir.scoring.scores import Cell, Metric, Scores, baseline, first_metric
+from ensir.scoring.scores import Cell, Metric, Scores, baseline, metrics_of
 
 PAPER = "ensir"  # the kind of the method that gets a sentence of its own
 
@@ -50,7 +50,8 @@ def of_experiment(name: str, experiment: dict[str, Any], scores: Scores) -> list
     """Return what was found on each test set, in the first metric.
 
     The best base model or method is named, with its distance from the average and from the best of the other group, and
-    the 95 % intervals of both over the images; then EnsIR, where it is not the best.
+    the 95 % intervals of both over the images; then EnsIR, where it is not the best; then in which other metric one of
+    these is worse than the average.
     """
     scored = scores.tests(name, experiment)
     return [
@@ -62,10 +63,18 @@ def of_experiment(name: str, experiment: dict[str, Any], scores: Scores) -> list
 
 
 class _Compared:
-    """The rows of one test set that have finite means, in the first metric."""
+    """The rows of one test set that have finite means, in one metric."""
 
-    def __init__(self, name: str, experiment: dict[str, Any], dataset: str, scores: Scores):
-        metric, self.printed = first_metric(experiment)
+    def __init__(
+        self,
+        name: str,
+        experiment: dict[str, Any],
+        dataset: str,
+        scores: Scores,
+        metric: str,
+        printed: Metric,
+    ):
+        self.printed = printed
         left_out = scores.left_out(name, dataset, metric)
         self.values = {
             row: {image: value for image, value in found.items() if image not in left_out}
@@ -110,7 +119,10 @@ class _Compared:
 
 
 def _on_test_set(name: str, experiment: dict[str, Any], dataset: str, scores: Scores) -> Finding:
-    rows = _Compared(name, experiment, dataset, scores)
+    rows, *others = (
+        _Compared(name, experiment, dataset, scores, metric, printed)
+        for metric, printed in metrics_of(experiment).items()
+    )
     if rows.perfect:
         perfect = ", ".join(rows.perfect)
         return Finding(
@@ -127,11 +139,14 @@ def _on_test_set(name: str, experiment: dict[str, Any], dataset: str, scores: Sc
     groups = f"{_count(rows.models, 'base model')} and {_count(rows.methods, 'method')}"
     ranking = f"{best} is the best of {groups}: {printed.label} {value}"
     sentences = [", ".join([ranking, *filter(None, [" and ".join(compared)])])]
-    sentences += [
-        f"{row} is {rows.distance(row, average, 'the average')}"
+    named = [
+        row
         for row in rows.methods
         if average and row not in (best, average) and experiment["methods"][row]["kind"] == PAPER
     ]
+    sentences += [f"{row} is {rows.distance(row, str(average), 'the average')}" for row in named]
+    sentences += [_worse(one, [best, *named]) for one in others]
+    sentences = list(filter(None, sentences))
     images = len(rows.values[best])
     sentences.append(f"{images} images" if images > 1 else "One image: no intervals")
     model, method = rows.best(rows.models), rows.best(rows.methods)
@@ -146,6 +161,17 @@ def _on_test_set(name: str, experiment: dict[str, Any], dataset: str, scores: Sc
         rows.difference(method, average),
         rows.difference(method, model),
     )
+
+
+def _worse(rows: _Compared, named: list[str]) -> str:
+    """Say which of the rows that are named are significantly worse than the average in another metric."""
+    average = rows.average
+    found = [
+        f"{row} is {rows.distance(row, average, 'the average')}"
+        for row in named
+        if average and row in rows.means and row != average and rows.interval(row, average).high < 0
+    ]
+    return f"In {rows.printed.label}, {' and '.join(found)}" if found else ""
 
 
 def _count(rows: list[str], word: str) -> str:

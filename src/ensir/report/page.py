@@ -104,4 +104,5 @@ def _experiment(
         made.summaries(section["methods"], fitted),
         style.inline(training.drawing(curves), salt=f"{name}/training") if curves else "",
         selection.shown(name, selections),
+        selection.worth(selections),
     )

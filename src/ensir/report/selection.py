@@ -15,6 +15,7 @@ NOTES = (
     "without it: all models minus all but this one; gained: added to a subset of the others, mean over these.",
     "The best of many subsets looks better than it is.",
 )
+NEARLY = 0.05  # dB: as good, for who has to choose
 FEW_SUBSETS = 15  # of four models: so many rows are all shown
 PSNR = Metric("PSNR", "dB", 2)
 SECONDS = Metric("Time", "s", 3, higher_is_better=False)
@@ -63,6 +64,40 @@ def shown(experiment: str, folders: dict[str, str]) -> list[Shown]:
         for method, one in found.items()
         if one.subsets
     ]
+
+
+def worth(folders: dict[str, str]) -> str:
+    """Say in a sentence which fewer models are nearly as good as all; empty where no selection tells.
+
+    By the method that is best with all models, on reference images that are held out; the fastest of the subsets,
+    or the smallest where times are not known.
+    """
+    best: tuple[str, Selection, Subset] | None = None
+    for method, folder in folders.items():
+        found = Selection.load(folder)
+        everything = next((row for row in found.subsets if len(row.models) == len(found.models)), None)
+        if everything and len(found.models) > 1 and (best is None or everything.psnr > best[2].psnr):
+            best = method, found, everything
+    if best is None:
+        return ""
+    method, found, everything = best
+    fewer = [row for row in found.subsets if row is not everything and row.psnr >= everything.psnr - NEARLY]
+    number = len(found.models)
+    if not fewer:
+        told = f"On held-out reference images, {method} needs all {number} models"
+        return f"{told}: of fewer, none are within {NEARLY} dB."
+    chosen = min(fewer, key=lambda row: (row.seconds if found.is_timed else len(row.models), -row.psnr))
+    gain = PSNR.with_unit(PSNR.gain(chosen.psnr - everything.psnr))
+    times = (
+        f", in {SECONDS.text(chosen.seconds)} s instead of {SECONDS.text(everything.seconds)} s an image"
+        if found.is_timed
+        else ""
+    )
+    alone = " alone" if len(chosen.models) == 1 else ""
+    return (
+        f"On held-out reference images, {' + '.join(chosen.models)}{alone} is as good as {method} of all {number} "
+        f"models, within {NEARLY} dB: {gain}{times}."
+    )
 
 
 def subsets_table(found: Selection) -> Table:

@@ -62,6 +62,7 @@ def markdown(sheet: Sheet) -> str:
     """Return a table in Markdown, with its caption below."""
     heads = _labels(sheet, *sheet.headings)
     columns = [f"{group} {label}".strip() for group, labels in sheet.table.groups for label in labels]
+    columns = [column.replace("|", r"\|") for column in columns]
     marks = {"best": "**{}**", "second": "<u>{}</u>", "": "{}"}
     lines = [[*heads, *columns], ["---"] * len(heads) + ["---:"] * len(columns)]
     for group, name, cells in sheet.table.rows:

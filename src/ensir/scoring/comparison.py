@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,6 +61,8 @@ class Comparison:
         The other rows that both have.
     only_before, only_after : list of tuple
         Rows of one run only.
+    otherwise : dict
+        How many rows that both have measure something else in each, by what that is.
     """
 
     made: list[Difference]
@@ -69,16 +71,59 @@ class Comparison:
     changes: list[Change]
     only_before: list[tuple[str, ...]]
     only_after: list[tuple[str, ...]]
+    otherwise: dict[str, int]
 
 
 def compare(records: tuple[dict[str, Any], dict[str, Any]], scores: tuple[Scores, Scores]) -> Comparison:
     """Compare two runs by their `provenance.json` and their scores."""
     (before, after) = records
+    equal, changes, only_before, only_after = of_scores(*scores)
+    reasons = [measured_otherwise(before, after, change.key) for change in changes]
     return Comparison(
         of_records(before["run"], after["run"]),
         of_results(before["results"], after["results"]),
-        *of_scores(*scores),
+        equal,
+        [change for change, reason in zip(changes, reasons, strict=True) if not reason],
+        only_before,
+        only_after,
+        dict(Counter(filter(None, reasons))),
     )
+
+
+def measured_otherwise(before: dict[str, Any], after: dict[str, Any], key: tuple[str, ...]) -> str:
+    """Say why a score does not measure the same in both runs; empty where it does.
+
+    Images are compared in another space, or by a metric of other settings, or they are others of the same names.
+
+    Parameters
+    ----------
+    before, after : dict
+        The `provenance.json` of both runs.
+    key : tuple of str
+        Experiment, dataset, method and metric of the score.
+    """
+    name, dataset, _, metric = key
+    sections = [record["run"]["config"].get("experiments", {}).get(name, {}) for record in (before, after)]
+    one, other = (
+        {
+            **{setting: value for setting, value in score.items() if setting != "metrics"},
+            metric: {k: v for k, v in score.get("metrics", {}).get(metric, {}).items() if k != "printed"},
+        }
+        for score in (section.get("score", {}) for section in sections)
+    )
+    told = [f"{changed.key} {changed.before} → {changed.after}" for changed in _differences("", one, other)]
+    images, others = (
+        {path: digest for path, digest in _digests(record["results"]).items() if _is_of(path, dataset)}
+        for record in (before, after)
+    )
+    if any(images[path] != others[path] for path in images.keys() & others.keys()):
+        told.append(f"other images in {dataset}")
+    return f"{name}: {', '.join(told)}" if told else ""
+
+
+def _is_of(path: str, dataset: str) -> bool:
+    """Return whether a result is a part of a dataset."""
+    return path.startswith(f"datasets/{dataset}.zarr/") and not path.endswith(".json")
 
 
 def of_records(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:

@@ -102,7 +102,7 @@ function viewer(root) {
     shown.forEach((panel, i) => {
       const key = state[panel], score = image().scores[key], name = names.get(key);
       panes[i].svg.replaceChildren(made("title", {}, `${panel}: ${name}`), ...drawn[i]);
-      panes[i].label.textContent = score && state.view !== "slide" ? `${name} · ${score}` : name;
+      panes[i].label.replaceChildren(made("span", {}, name), ...(score ? [made("span", {}, score)] : []));
     });
     stage.dataset.drawn = mine;
   }

@@ -11,7 +11,7 @@ function numberOf(text) {
 function parsed(cell) {
   const [, text, mark, finer] = cell.match(/^(.*?)([*_]?)([+-]\d+)?$/);
   const digits = text.split(".")[1]?.length ?? 0;
-  return { text, mark: MARKS[mark] ?? "", value: numberOf(text) + (finer ? Number(finer) / 100 / 10 ** digits : 0) };
+  return { text, interval: "", mark: MARKS[mark] ?? "", value: numberOf(text) + (finer ? Number(finer) / 100 / 10 ** digits : 0) };
 }
 
 const storedOf = new Map();  // by test set: what is known of its images
@@ -42,6 +42,7 @@ function sheet(root) {
         const [name, ...cells] = [...element.cells].filter((cell) => !cell.classList.contains("bars"));
         return { element, name: name.textContent.trim(), cells: cells.map(ofCell) };
       }) }));
+    for (const group of groups) group.unsorted = [...group.rows];
     if (long) made = AT_ONCE;
   }
   function ofCell(cell) {
@@ -82,7 +83,6 @@ function sheet(root) {
     shadow();
   }
   function sort(column, descending) {
-    read();
     const text = (row) => column ? row.cells[column - 1].text : row.name;
     const numbers = column && groups.some(({ rows }) => rows.some((row) => !Number.isNaN(row.cells[column - 1].value)));
     for (const { rows } of groups) {
@@ -93,7 +93,6 @@ function sheet(root) {
         return x === y ? 0 : (descending ? y > x : x > y) ? 1 : -1;
       });
     }
-    show();
   }
   function shadow() {
     wide.classList.toggle("more-left", wide.scrollLeft > 2);
@@ -103,16 +102,19 @@ function sheet(root) {
 
   const resort = () => {
     const column = order.findIndex((heading) => heading.ariaSort);
+    read();
+    for (const group of groups) group.rows = [...group.unsorted];
     if (column >= 0) sort(column, order[column].ariaSort === "descending");
-    else show();
+    show();
   };
   order.forEach((heading, column) => {
     heading.querySelector("button")?.addEventListener("click", () => {
-      const before = heading.getAttribute("aria-sort");
-      const descending = before ? before === "ascending" : column > 0 && !heading.classList.contains("text");  // numbers: largest first
+      const numbers = column > 0 && !heading.classList.contains("text");
+      const [first, second] = numbers ? ["descending", "ascending"] : ["ascending", "descending"];  // numbers: largest first
+      const next = { [first]: second, [second]: "" }[heading.getAttribute("aria-sort")] ?? first;  // a third click: as it was
       for (const other of headings) other.removeAttribute("aria-sort");
-      heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
-      sort(column, descending);
+      if (next) heading.setAttribute("aria-sort", next);
+      resort();
     });
   });
   const filter = root.querySelector(".filter");
@@ -124,7 +126,7 @@ function sheet(root) {
   });
   metric?.addEventListener("change", () => {
     read();
-    groups[0].rows = values();
+    groups[0].unsorted = values();
     resort();
   });
   root.querySelector("button.intervals")?.addEventListener("click", (event) => {
@@ -144,7 +146,8 @@ function sheet(root) {
   for (const button of root.querySelectorAll("[data-copy]")) {
     button.addEventListener("click", async () => {
       read();
-      await copy(FORMS[button.dataset.copy](columnsOf(order), groups.flatMap((group) => found(group).map((row) => [group.body.dataset.title, printed(row)]))));
+      const note = root.nextElementSibling?.matches("p.note") ? root.nextElementSibling.textContent.trim().replace(/\s+/g, " ") : "";
+      await copy(FORMS[button.dataset.copy](columnsOf(order), groups.flatMap((group) => found(group).map((row) => [group.body.dataset.title, printed(row)])), note));
       button.classList.add("done");
       setTimeout(() => button.classList.remove("done"), 1500);
     });
@@ -161,34 +164,41 @@ function headingsInOrder(table) {
   const [first, second] = table.tHead.rows, below = second ? [...second.cells] : [];
   return [...first.cells].flatMap((cell) => cell.scope === "colgroup" ? below.splice(0, cell.colSpan) : cell.scope === "col" ? [cell] : []);
 }
-const columnsOf = (headings) => headings.map((heading) => ({ group: heading.dataset.group ?? "", label: heading.textContent.trim() }));
+const columnsOf = (headings) => headings.map((heading, i) => ({ group: heading.dataset.group ?? "", label: heading.textContent.trim(), text: !i || heading.classList.contains("text") }));
 
 // ── copies ──
 
 const labelled = (columns) => columns.map(({ group, label }) => `${group} ${label}`.trim());
 const TEX = { "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", _: "\\_", "{": "\\{", "}": "\\}", "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
-  "−": "$-$", "–": "--", "∞": "$\\infty$", "†": "$^\\dagger$", "‡": "$^\\ddagger$", "×": "$\\times$" };
-const tex = (text) => text.replace(/[&%$#_{}\\~^−–∞†‡×]/g, (character) => TEX[character]);
+  "−": "$-$", "–": "--", "∞": "$\\infty$", "†": "$^\\dagger$", "‡": "$^\\ddagger$", "×": "$\\times$", "✓": "$\\surd$", "…": "\\dots{}", "λ": "$\\lambda$", "<": "$<$", ">": "$>$", "|": "$|$" };
+const tex = (text) => text.replace(/[&%$#_{}\\~^−–∞†‡×✓…λ<>|]/g, (character) => TEX[character]);
 const marked = (forms, cell, text) => (forms[["best", "second"].find((mark) => cell.mark.includes(mark))] ?? ((same) => same))(text);
 const FORMS = {
+  // A number with an interval has the bounds in two more columns. A spreadsheet takes a text that begins like a formula for
+  // one, and runs it: an apostrophe keeps it a text.
   csv(columns, rows) {
-    const quoted = (text) => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    const quoted = (text) => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    const safe = (text) => /^[=+@\t\r-]/.test(text) && !Number.isFinite(Number(text)) ? `'${text}` : text;
     const value = ({ value, exact, text }) => exact ?? (Number.isNaN(value) ? text : String(+value.toFixed(10)));
-    return [labelled(columns), ...rows.map(([, row]) => [row.name, ...row.cells.map(value)])].map((line) => line.map(quoted).join(",")).join("\n") + "\n";
+    const bounds = (cell) => cell.interval.match(/[+−-]?[\d.]+/g) ?? ["", ""];
+    const sure = columns.slice(1).map((_, i) => rows.some(([, row]) => row.cells[i].interval));
+    const head = labelled(columns).flatMap((label, i) => i && sure[i - 1] ? [label, `${label} low`, `${label} high`] : [label]);
+    const line = ({ name, cells }) => [name, ...cells.flatMap((cell, i) => sure[i] ? [value(cell), ...bounds(cell).map((text) => text.replace("−", "-").replace("+", ""))] : [value(cell)])];
+    return [head, ...rows.map(([, row]) => line(row))].map((cells) => cells.map((text) => quoted(safe(text))).join(",")).join("\n") + "\n";
   },
-  markdown(columns, rows) {
-    const forms = { best: (text) => `**${text}**`, second: (text) => `<u>${text}</u>` }, escaped = (text) => text.replaceAll("|", "\\|");
-    const lines = [labelled(columns), columns.map((_, i) => i ? "---:" : "---"), ...rows.map(([, row]) => [row.name, ...row.cells.map((cell) => marked(forms, cell, escaped(cell.text)))])];
-    return lines.map((line) => `| ${line.join(" | ")} |`).join("\n") + "\n";
+  markdown(columns, rows, note) {
+    const forms = { best: (text) => `**${text}**`, second: (text) => `<u>${text}</u>` }, escaped = (text) => text.replace(/[\\|<*`]/g, "\\$&").replace(/\s+/g, " ");
+    const lines = [labelled(columns).map(escaped), columns.map(({ text }) => text ? "---" : "---:"), ...rows.map(([, row]) => [escaped(row.name), ...row.cells.map((cell) => marked(forms, cell, escaped(cell.text)))])];
+    return lines.map((line) => `| ${line.join(" | ")} |`).join("\n") + "\n" + (note && `\n${escaped(note)}\n`);
   },
-  latex(columns, rows) {
+  latex(columns, rows, note) {
     const forms = { best: (text) => `\\textbf{${text}}`, second: (text) => `\\underline{${text}}` }, line = (cells) => `${cells.join(" & ")} \\\\`;
     const spans = [];
     for (const { group } of columns.slice(1)) spans.at(-1)?.group === group ? spans.at(-1).count++ : spans.push({ group, count: 1 });
     const body = rows.flatMap(([title, row], i) => [
       ...(i && title !== rows[i - 1][0] ? ["\\midrule"] : []), line([tex(row.name), ...row.cells.map((cell) => marked(forms, cell, tex(cell.text)))]),
     ]);
-    return ["% needs \\usepackage{booktabs}", `\\begin{tabular}{l${"r".repeat(columns.length - 1)}}`, "\\toprule",
+    return ["% needs \\usepackage{booktabs}", ...(note ? [`% ${note}`] : []), `\\begin{tabular}{${columns.map(({ text }) => (text ? "l" : "r")).join("")}}`, "\\toprule",
       ...(spans.some(({ group }) => group) ? [line(["", ...spans.map(({ group, count }) => `\\multicolumn{${count}}{c}{${tex(group)}}`)])] : []),
       line(columns.map(({ label }) => tex(label))), "\\midrule", ...body, "\\bottomrule", "\\end{tabular}", ""].join("\n");
   },
