@@ -1,7 +1,9 @@
 """Fusing tensors by a LUT or by local filters, inside your own inference code, on any device.
 
->>> table = ensir.tensor.load("my.lut", device="cuda")
->>> fused = ensir.tensor.fuse(torch.stack([model(picture) for model in models]) * 255, table)
+Examples
+--------
+>>> table = ensir.tensor.load("my.lut", device="cuda")  # doctest: +SKIP
+>>> fused = ensir.tensor.fuse(torch.stack([model(picture) for model in models]) * 255, table)  # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -25,8 +25,12 @@ class Selection(selection.Selection):
 
     Attributes
     ----------
-    subsets, models, gains, images : list
-        Rows, as `ensir select` writes them.
+    subsets : list of Subset
+    models : list of Model
+    gains : list
+        `models` of a subset, `added` to it, its `gain` in dB, and the interval `low`, `high`.
+    images : list
+        `models` of a subset, `image`, and its `psnr` when it is held out.
     """
 
     __slots__ = ()
