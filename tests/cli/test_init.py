@@ -306,6 +306,13 @@ def test_predictions_without_borders(tmp_path: Path, monkeypatch):
     write(tmp_path, *(f"data/{model}/{image}.png" for model in "ab" for image in "12"), size=22)
     init("data")
     assert made()["datasets"]["test"]["common_crop"] == "topleft"
+    for image in "12":
+        write_sized(f"inputs/gt/{image}.png", 26)
+        write_sized(f"inputs/lq/{image}.png", 12)
+    assert (
+        "inputs/lq/1.png is 18×12, its target 39×26: `common_crop: topleft`"
+        in init("inputs", "-o", "b.yaml").stdout
+    )
 
 
 def test_nothing_is_overwritten(tmp_path: Path, monkeypatch):

@@ -112,7 +112,7 @@ def _dataset(proposal: Proposal, one: ImageSet, name: str, target: str, some: st
     if any(header.ranged for header in proposal.headers[one.name]):
         yield "    value_range: [0, 1]   # black and white of the floats: is it so?"
     if proposal.cropped:
-        yield "    common_crop: topleft   # predictions are a few pixels smaller than targets; or `center`"
+        yield "    common_crop: topleft   # other images are a few pixels smaller than targets; or `center`"
 
 
 def _model(model: Model) -> str:

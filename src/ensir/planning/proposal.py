@@ -64,7 +64,7 @@ class Proposal:
     hidden_scales : dict
         Size of predictions over that of the inputs, by the name of the set without targets.
     cropped : bool
-        Whether predictions are a few pixels smaller than targets.
+        Whether inputs, enlarged, or predictions are a few pixels smaller than targets.
     experiment : str
         Name of the experiment.
     """
@@ -262,6 +262,8 @@ def _set_scale(proposal: Proposal) -> None:
     kept = {one.name for one in proposal.sets}
     hidden = {name: scale for name, scale in proposal.hidden_scales.items() if name in kept}
     proposal.scale = [*(scales.values() if proposal.inputs else ()), *hidden.values(), 1][0]
+    for series in proposal.inputs.values():
+        _compare_sizes(proposal, series, proposal.scale)
     for one in [one for one in proposal.sets if not one.has_targets]:
         if hidden.get(one.name, proposal.scale) != proposal.scale:
             proposal.unused.append(
@@ -327,17 +329,18 @@ def _keep_covered(proposal: Proposal) -> None:
                 _compare_sizes(proposal, series)
 
 
-def _compare_sizes(proposal: Proposal, series: Series) -> None:
-    """Propose a crop where predictions are smaller than targets, unless others of the same size are whole."""
+def _compare_sizes(proposal: Proposal, series: Series, scale: int = 1) -> None:
+    """Propose a crop where files are smaller than targets, unless others of the same size are whole."""
     sizes: dict[tuple[int, int], dict[str, tuple[int, int]]] = defaultdict(dict)
     for name in _some(series.files):
         target, header = (image_files.header(files[name]) for files in (series.of.targets, series.files))
-        sizes[target[:2]][series.files[name]] = header[:2]
+        sizes[target[:2]][series.files[name]] = (scale * header.height, scale * header.width)
     for target_size, found in sizes.items():
         for file, size in found.items():
             if size == target_size:
                 continue
-            smaller = f"{file} is {size[1]}×{size[0]}, its target {target_size[1]}×{target_size[0]}"
+            held = f"{size[1] // scale}×{size[0] // scale}"
+            smaller = f"{file} is {held}, its target {target_size[1]}×{target_size[0]}"
             if target_size in found.values():
                 proposal.unsure.append(f"{smaller}, where others are whole: it is taken for a mistake")
             elif not proposal.cropped:
