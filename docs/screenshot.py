@@ -10,7 +10,7 @@ REPORT = Path("results/report.html")
 WIDTH = 1360
 ERRORS = "denoise.test_noise?view=grid&show=error&D=r3&image=flower"
 PICTURES = {
-    "docs/report.png": ("", 2350),
+    "docs/report.png": ("", 3060),
     "docs/report-errors.png": (ERRORS, 1560),
 }  # what is shown, how high
 
