@@ -529,6 +529,7 @@ KNOWN: dict[str, tuple[Callable[[np.random.Generator, Path], str], int]] = {
     "links": (links, 6),
     "stale": (stale, 6),
     "shared stores": (partial(strangers.stores, damaged=damaged), 12),
+    "shared datasets": (partial(strangers.datasets, damaged=damaged), 12),
     "HDF5 links": (partial(strangers.hdf5_files, damaged=damaged), 12),
 }
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "storage"))
+import test_shared_datasets
 from test_shared import NAMES, Side, silent
 
 from ensir.errors import InputError
@@ -34,8 +37,11 @@ def published(folder: Path) -> dict[str, bytes]:
     side = Side(folder / "publisher", NAMES, len(NAMES))
     side.predict()
     upload(side.store, str(folder / "published.zarr"), silent)
-    files = [path for path in (folder / "published.zarr").rglob("*") if path.is_file()]
-    return {str(file.relative_to(folder / "published.zarr")): file.read_bytes() for file in files}
+    return files_of(folder / "published.zarr")
+
+
+def files_of(store: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
 
 
 def changed(content: bytes, random: np.random.Generator) -> bytes:
@@ -66,11 +72,11 @@ def changed(content: bytes, random: np.random.Generator) -> bytes:
     return json.dumps(tree).encode()
 
 
-def stores(random: np.random.Generator, folder: Path, damaged: Damage) -> str:
-    """A published store whose files were changed, with digests that vouch for the changes; mostly."""
-    sound = published(folder)
-    files = dict(sound)
-    store, names = folder / "case.zarr", sorted(set(sound) - {"zarr.json"})
+def write_changed(
+    sound: dict[str, bytes], store: Path, random: np.random.Generator, damaged: Damage, of_root: float
+) -> None:
+    """Write a store some of whose files were changed, with digests that vouch for that; mostly. So may be its root."""
+    files, names = dict(sound), sorted(set(sound) - {"zarr.json"})
     for _ in range(random.integers(1, 4)):
         name = names[random.integers(len(names))]
         json_file = name.endswith(".json")
@@ -79,7 +85,7 @@ def stores(random: np.random.Generator, folder: Path, damaged: Damage) -> str:
     if random.random() < 0.9:
         root["attributes"]["files"] = {name: hashlib.sha256(files[name]).hexdigest() for name in names}
     files["zarr.json"] = json.dumps(root).encode()
-    if random.random() < 0.3:
+    if random.random() < of_root:
         files["zarr.json"] = (changed if random.random() < 0.7 else damaged)(files["zarr.json"], random)
     shutil.rmtree(store, ignore_errors=True)
     for name, content in files.items():
@@ -88,7 +94,12 @@ def stores(random: np.random.Generator, folder: Path, damaged: Damage) -> str:
     if random.random() < 0.2:
         with open(store / names[random.integers(len(names))], "r+b") as file:
             file.truncate(2 ** int(random.integers(20, 45)))  # holes
-    consumer = consuming(folder)
+
+
+def stores(random: np.random.Generator, folder: Path, damaged: Damage) -> str:
+    """Predictions whose publisher may mean harm."""
+    store, consumer = folder / "case.zarr", consuming(folder)
+    write_changed(published(folder), store, random, damaged, of_root=0.3)
     shutil.rmtree(consumer.store, ignore_errors=True)
     try:
         consumer.adopt(str(store), fetch=bool(random.integers(2)))
@@ -104,6 +115,38 @@ def stores(random: np.random.Generator, folder: Path, damaged: Damage) -> str:
 @cache
 def consuming(folder: Path) -> Side:
     return Side(folder / "consumer", ["d", "b"], 2)
+
+
+@cache
+def datasets_of(folder: Path) -> tuple[Path, dict[str, bytes]]:
+    """Return a folder of published datasets, and the files of one of them."""
+    made = folder / "datasets"
+    made.mkdir()
+    test_shared_datasets.publish(made)
+    shutil.copytree(made / "web", made / "case")
+    return made, files_of(made / "web/test.zarr")
+
+
+def datasets(random: np.random.Generator, folder: Path, damaged: Damage) -> str:
+    """A dataset whose publisher may mean harm: what it is, the plan takes from the root."""
+    made, sound = datasets_of(folder)
+    store = made / "case/test.zarr"
+    write_changed(sound, store, random, damaged, of_root=0.7)
+    with chdir(made):
+        shutil.rmtree(made / "other", ignore_errors=True)
+        try:
+            plan = test_shared_datasets.shared(made, made / "case", results="other", test={"digest": None})
+            if problems := [
+                line for line in plan.problems() if not line.startswith(("models.", "experiments."))
+            ]:
+                raise InputError(" ".join(problems))
+            for part in test_shared_datasets.adopt(plan, "test"):
+                for i in range(len(part.names)):
+                    part.rows(i), part.input(i)
+        except InputError as error:
+            text = str(error)
+            return "refused" if str(store) in text and text.isprintable() else f"is told as {text[:500]!r}"
+    return "read"
 
 
 SECRET, PLAIN = 77, 33

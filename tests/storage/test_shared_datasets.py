@@ -88,8 +88,11 @@ def adopt(plan: Plan, dataset: str) -> list[Part]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A publisher's folder: images, predictions, datasets in parts of two, and a copy of the stores at `web`."""
-    folder = tmp_path_factory.mktemp("publisher")
+    return publish(tmp_path_factory.mktemp("publisher"))
+
+
+def publish(folder: Path) -> Path:
+    """Fill a publisher's folder: images, predictions, datasets in parts of two, and a copy of the stores at `web`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for dataset, names in NAMES.items():
@@ -109,7 +112,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def shared(made: Path, web: str | Path | None = None, **changes: Any) -> Plan:
+def shared(made: Path, web: str | Path | None = None, results: str = "results", **changes: Any) -> Plan:
     """Return the plan of the other side: datasets in stores, predictions of model `one` in files."""
     web = web or made / "web"
     datasets = {}
@@ -122,7 +125,7 @@ def shared(made: Path, web: str | Path | None = None, **changes: Any) -> Plan:
             **changes.get(name, {}),
         }
     one = {"kind": "folder", "path": f"{made}/{{dataset}}/one/**/*.png"}
-    raw = {**CONFIG, "datasets": datasets, "models": {**CONFIG["models"], "one": one}}
+    raw = {**CONFIG, "datasets": datasets, "models": {**CONFIG["models"], "one": one}, "results": results}
     Path("theirs.yaml").write_text(yaml.safe_dump(raw))
     return Plan(configurations.load("theirs.yaml"))
 
