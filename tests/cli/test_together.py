@@ -144,6 +144,19 @@ def test_floats_whose_range_is_given(floats: Path):
     np.testing.assert_array_equal(images, from_floats)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"), [((0, 255), "are black in [0, 255]"), ((-1, 1), "in the upper half of [-1, 1]")]
+)
+def test_floats_whose_range_is_wrong_without_a_target(floats: Path, given: tuple, message: str):
+    """As in targets themselves, and where predictions are fused."""
+    (floats / "y").mkdir()
+    tifffile.imwrite(floats / "y/one.tif", np.float32(random(1, 24, 24, 3) / 255), photometric="rgb")
+    done = run("score", "--target", floats / "y", f"--prediction=y={floats / 'y'}", "--value-range", *given)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "perhaps [0, 1]; fix --value-range, or write uint8 or uint16" in done.stderr
+
+
 def test_floats_that_are_targets_become_16_bit(tmp_path: Path):
     (tmp_path / "gt").mkdir()
     target = random(1, 24, 24, 3) / np.float32(255)
@@ -164,7 +177,7 @@ def test_floats_that_are_targets_become_16_bit(tmp_path: Path):
         (("--value-range", 1, 0), "--value-range 1 0: write black, then white"),
         (("--value-range", 0, "inf"), "--value-range 0 inf: write black, then white"),
         (("--value-range", -1, 1), "lie in the upper half of [-1, 1]"),
-        (("--value-range", 0, 255), "perhaps [0, 1]; fix --value-range, or clip the values yourself"),
+        (("--value-range", 0, 255), "perhaps [0, 1]; fix --value-range, or write uint8 or uint16"),
         (("--value-range", 0, 1, "--array", "y"), "has no array 'y'; it holds x, sigma"),
         (("--value-range", 0, 1), "holds 2 arrays (x, sigma); name one with `array`"),
     ],

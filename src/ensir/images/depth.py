@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CODES = (np.uint8, np.uint16)  # whose black and white are known
 FAR = 10  # levels of 0–255; networks overshoot their range by less
+WHOLE = 1000  # values from which on some of a picture are dark
 RANGES = ((0, 1), (-1, 1), (0, 255), (0, 1023), (0, 4095), (0, 65535))  # usual ranges of floats
 
 
@@ -78,7 +79,8 @@ def check_range(
     """Refuse floats that are probably in another range than the declared one.
 
     A network overshoots by a few levels; values far outside the range, or that are black where the target is not, are
-    in another one.
+    in another one. Where there is no target, floats that are all black, but not all zero, are probably in a smaller
+    range, and a picture without any dark value in one that begins at zero.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def check_range(
         What is checked, for the error message.
     extent : callable or None
         Returns the darkest and the brightest level (0–255) of the target; called where all values are close to black,
-        or in the upper half of a range that begins below zero.
+        or in the upper half of a range that begins below zero. None: there is no target.
     fix, intended : str
         How to fix it, and what to do where it is intended, for the error message.
 
@@ -98,7 +100,7 @@ def check_range(
     InputError
         Names the likely range.
     """
-    level = (white - black) / 255
+    level, most = (white - black) / 255, value.max(initial=black)
     outside = np.count_nonzero(value < black - FAR * level) + np.count_nonzero(value > white + FAR * level)
     if outside > 0.01 * value.size:
         wrong = f"{100 * outside / value.size:.3g} % of its values lie far outside"
@@ -106,6 +108,10 @@ def check_range(
         wrong = "all of its values, but not the target's, are black in"
     elif extent and black < 0 and not (value < (black + white) / 2 - level).any() and extent()[0] < 127 - FAR:
         wrong = "all of its values, but not the target's, lie in the upper half of"
+    elif not extent and level / 2 < most - black <= level and (value != np.rint(value)).any():
+        wrong = "all of its values are black in"
+    elif not extent and black < 0 and value.size >= WHOLE and value.min() >= (black + white) / 2:
+        wrong = "all of its values lie in the upper half of"
     else:
         return
     finite = value[np.isfinite(value)]

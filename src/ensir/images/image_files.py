@@ -75,7 +75,7 @@ def read(
             path,
             extent,
             fix=fix_range,
-            intended="clip the values yourself",
+            intended="write uint8 or uint16",
         )
         image = depth.to_integers(depth.in_code_values(image, value_range, bits), f"uint{bits}", path)
     if image.dtype not in depth.CODES:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
 
-WHOLE = 1000  # values from which on some of a picture are dark
-
 
 @dataclass(frozen=True)
 class Meaning:
@@ -95,7 +93,7 @@ class Meaning:
             if DEPTHS[value.dtype] != bits:
                 raise InputError(f"{what}: holds {value.dtype}, where {bits} bits are expected; convert it")
             return value
-        code = depth.in_code_values(value, self._checked(value, bits, what, target), bits)
+        code = depth.in_code_values(value, self._checked(value, what, target), bits)
         return depth.to_integers(code, np.dtype(f"uint{bits}"), what)
 
     def levels(
@@ -104,11 +102,9 @@ class Meaning:
         """Return values that are compared, neither rounded nor clipped, with their depth: floats are of 8 bits."""
         if value.dtype in DEPTHS:
             return value, DEPTHS[value.dtype]
-        return depth.in_code_values(value, self._checked(value, 8, what, target), 8), 8
+        return depth.in_code_values(value, self._checked(value, what, target), 8), 8
 
-    def _checked(
-        self, value: np.ndarray, bits: int, what: str, target: np.ndarray | None
-    ) -> tuple[float, float]:
+    def _checked(self, value: np.ndarray, what: str, target: np.ndarray | None) -> tuple[float, float]:
         """Return black and white of floats.
 
         Raises
@@ -122,17 +118,6 @@ class Meaning:
         extent = None if target is None or not target.size else partial(_extent, target)
         fix, intended = "declare the right value_range", "give integers (uint8 or uint16)"
         depth.check_range(value, black, white, what, extent, fix, intended)
-        if extent is None and black < 0 and value.size >= WHOLE and value.min() >= (black + white) / 2:
-            raise InputError(
-                f"{what}: all of its values lie in the upper half of [{black:g}, {white:g}]; they go from "
-                f"{value.min():.4g} to {value.max():.4g}; {fix}, or {intended} where the picture is bright"
-            )
-        brightest = float(depth.in_code_values(value.max(initial=black), (black, white), bits))
-        if 0.5 < brightest <= depth.unit(bits) and (value != np.rint(value)).any():
-            raise InputError(
-                f"{what}: all of its values are black in [{black:g}, {white:g}]; they go from {value.min():.4g} to "
-                f"{value.max():.4g}; {fix}, or {intended} where the picture is black"
-            )
         return black, white
 
 
