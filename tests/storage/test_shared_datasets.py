@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ensir.images import image_files
 from ensir.planning.check import check
 from ensir.planning.headers import Headers
 from ensir.planning.memory import Memory
+from ensir.planning.overlap import shared_images
 from ensir.planning.plan import Plan
 from ensir.stages.adopt_dataset import adopt_dataset
 from ensir.stages.ingest import ingest
@@ -268,10 +270,22 @@ def test_predictions_of_another_size_are_told(made: Path, tmp_path: Path):
 def test_one_image_in_reference_and_test(made: Path, tmp_path: Path):
     (tmp_path / "test").mkdir()
     shared(made, test={"path": str(made / "web/ref.zarr"), "digest": None})
-    with pytest.raises(
-        InputError, match=r"image 'r1' of test and image 'r1' of the reference ref have one digest"
-    ):
+    with pytest.raises(InputError) as told:
         check("theirs.yaml")
+    assert (
+        "theirs.yaml: experiments.mine.tests: image 'r1' of test and image 'r1' of the reference ref have one digest; "
+        "choose another dataset, or name it in `allow_overlap` (2 of 2 images)"
+    ) in str(told.value).splitlines()
+
+
+def test_one_input_in_reference_and_a_test_without_targets(made: Path, tmp_path: Path):
+    section = {**CONFIG["datasets"]["hidden"], "input": f"{made}/ref/lq/*.png"}
+    raw = {**CONFIG, "datasets": {**CONFIG["datasets"], "hidden": section}, "results": "ours"}
+    with chdir(made):
+        hidden = make(Plan(configurations.parse({**raw, "results": str(tmp_path / "ours")}, "")), "hidden")
+    plan = shared(made, hidden={"path": hidden, "digest": None})
+    (line,) = shared_images(plan)
+    assert "image 'r1' of hidden and image 'r1' of the reference ref have one digest" in line
 
 
 def flip(path: Path) -> None:

@@ -168,6 +168,7 @@ class _Checked:
 
     def _too_small(self, file: str, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
         """Check that every metric can measure what the crop of the scores leaves of a target."""
+        left_out = "" if self.known else " `exclude` the image,"
         for experiment, score in self.scores.items():
             for name, metric in score.metrics.items():
                 if min(size) - 2 * score.crop < metric.smallest:
@@ -175,7 +176,7 @@ class _Checked:
                         f"{self.key} {experiment} {name}",
                         f"{self.key}.{self.field}: {file} is {size[1]}×{size[0]}, and with a crop of {score.crop} "
                         f"too small for metric {name} of experiment {experiment}, which needs "
-                        f"{metric.smallest}×{metric.smallest} pixels; lower `score.crop`, `exclude` the image, or "
+                        f"{metric.smallest}×{metric.smallest} pixels; lower `score.crop`,{left_out} or "
                         "leave the metric out of `score.metrics`",
                     )
 

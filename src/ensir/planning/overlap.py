@@ -37,19 +37,22 @@ def shared_images(plan: Plan) -> Iterator[str]:
             if not twins:
                 continue
             image, twin = next(iter(twins.items()))
-            file, other = tested[image], reference[twin]
-            are = (
-                "have one digest"
-                if not file
-                else f"are one file, {other}"
-                if os.path.samefile(file, other)
-                else f"have one content ({file}, {other})"
-            )
-            number = f" ({len(twins)} of {len(tested)} images)" if len(twins) > 1 else ""
+            number = f" ({len(twins)} of {len(plan.targets(test))} images)" if len(twins) > 1 else ""
             yield (
                 f"experiments.{name}.tests: image {image!r} of {test} and image {twin!r} of the reference "
-                f"{experiment.reference} {are}; `exclude` it from one of them, or name it in `allow_overlap`{number}"
+                f"{experiment.reference} {_alike(tested.get(image), reference.get(twin))}, or name it in "
+                f"`allow_overlap`{number}"
             )
+
+
+def _alike(file: str | None, other: str | None) -> str:
+    """Say how two images are equal, and how to keep them apart; those in shared datasets have no files."""
+    if not file or not other:
+        return "have one digest; choose another dataset"
+    same = (
+        f"are one file, {other}" if os.path.samefile(file, other) else f"have one content ({file}, {other})"
+    )
+    return f"{same}; `exclude` it from one of them"
 
 
 def _shared_twins(plan: Plan, reference: str, test: str) -> dict[str, str]:

@@ -159,7 +159,7 @@ class Plan:
     def _targets(self, dataset: str) -> dict[str, str]:
         """Return the file of each target by image name; an empty string for images without a file."""
         if index := self.index(dataset):
-            return dict.fromkeys(index.images, "")
+            return dict.fromkeys(sorted(index.images), "")
         key = f"datasets.{dataset}"
         return _readable(self.config.datasets[dataset].targets(key), f"{key}.target")
 
