@@ -343,7 +343,7 @@ OUTPUTS |= {command: (option, "new") for command, option in reversed(FOLDERS)}
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str, number: signal.Signals):
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         signal.raise_signal(number)
 
     monkeypatch.setattr(STOPPED[command], stop)
