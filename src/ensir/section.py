@@ -122,10 +122,11 @@ def shown(value: Any) -> str:
 
 
 def unknown(what: str, word: Any, known: Iterable[Any]) -> str:
-    """Complete a message about an unknown word: list the known ones, and suggest the closest."""
+    """Complete a message about an unknown word: list the known ones, and suggest the closest or longer one."""
     known = [str(name) for name in known]
     close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.7)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    close = close or [name for name in known if str(word) in name.split("_")]
+    hint = f"; did you mean {close[0]!r}?" if len(close) == 1 else ""
     return f"{what}; allowed: {', '.join(known) or 'none'}{hint}"
 
 

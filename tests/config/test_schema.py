@@ -70,6 +70,12 @@ WRONG = [
         "unknown key; allowed: kind, target, input, target_suffix, input_suffix, exclude, scale, "
         "common_crop, grey, degradation, value_range, array, images_per_part, licence, citation; did you mean 'input'?",
     ),
+    (
+        "datasets.train.crop",
+        "topleft",
+        "unknown key; allowed: kind, target, input, target_suffix, input_suffix, exclude, scale, "
+        "common_crop, grey, degradation, value_range, array, images_per_part, licence, citation; did you mean 'common_crop'?",
+    ),
     ("datasets.test.degradation.sigmas", 5, "unknown key; allowed: kind, sigma, seed; did you mean 'sigma'?"),
     (
         "models.IMDN.paht",
