@@ -122,7 +122,7 @@ def shared(made: Path, web: str | Path | None = None, results: str = "results", 
         digest = digest_of(made / f"web/{name}.zarr")
         datasets[name] = {
             "kind": "store",
-            "path": f"{web}/{name}.zarr",
+            "path": f"{web}/{{dataset}}.zarr",
             "digest": digest,
             **changes.get(name, {}),
         }

@@ -25,7 +25,7 @@ class StoreDataset(Dataset):
     path: str = Field(
         pattern=LOCATION,
         title=LOCATION_TITLE,
-        description="where it is; S3 credentials come from the environment",
+        description="where it is; `{dataset}` stands for the dataset's name; S3 credentials come from the environment",
     )
     digest: Digest | None = Field(
         None,
@@ -53,7 +53,7 @@ class StoreDataset(Dataset):
 
     def shared(self, key: str) -> dict[str, str | None]:
         """See `Dataset`; requests no URL."""
-        location = self.path.rstrip("/")
+        location = self.path.replace("{dataset}", key.rpartition(".")[2]).rstrip("/")
         if not is_url(location) and not Path(location, ROOT).is_file():
             raise InputError(f"{key}.path: {location}/{ROOT}: no such file; fix the path, or seal the store")
         return {"location": location, "digest": self.digest}
