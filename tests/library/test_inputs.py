@@ -276,6 +276,20 @@ def test_floats_that_are_all_black_in_the_declared_range():
     np.testing.assert_array_equal(table().fuse(dark * 1.0, value_range=(0, 255)), table().fuse(dark))
 
 
+@pytest.mark.parametrize(("bits", "factor"), [(8, 1), (10, 4), (12, 16)])
+def test_targets_of_fewer_bits_in_16(bits: int, factor: int):
+    x, y = (np.tile(value, (2, 2)) * np.uint16(factor) for value in (X[0], Y[0]))
+    for function in (lambda: ensir.fit(x, y), lambda: ensir.score(y, x)):
+        with pytest.raises(
+            InputError, match=f"image 1: y: holds uint16 up to {y.max()} of 65535; perhaps of {bits} bi"
+        ):
+            function()
+    lut = ensir.fit(x * 1.0, y * 1.0, method="weighted", value_range=(0, 255 * factor), bits=8)
+    expected = ensir.fit(*(np.tile(value, (2, 2)) for value in (X[0], Y[0])), method="weighted")
+    np.testing.assert_array_equal(weights(lut), weights(expected))
+    assert ensir.score(y * 1.0, x * 1.0, value_range=(0, 65535))["psnr"].min() > 50
+
+
 def test_models_are_scored_in_their_own_depths():
     x, y = X[0], Y[0] / 255
     deep = {"a": x[0], "b": x[1] * np.uint16(257), "c": x[2] / 255}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ensir.errors import InputError
 from ensir.library.loading import check_labels, is_array, loaded, model_axis
-from ensir.library.meaning import Meaning
+from ensir.library.meaning import Meaning, check_depth
 from ensir.storage import writing
 
 if TYPE_CHECKING:
@@ -266,6 +266,7 @@ def images(
         check_labels([*(one.values() if isinstance(one, Mapping) else [one]), other], what)
         values = predictions(order.of(one, f"{what}: x"), f"{what}: x")
         wanted = loaded(other, f"{what}: y")
+        check_depth(wanted, f"{what}: y")
         bits = meaning.bits_of([*values, wanted], what)
         own = np.array(meaning.codes(wanted, bits, f"{what}: y"), order="C")  # that of y may be filled anew
         found = stacked(values, meaning, bits, f"{what}: x", own)

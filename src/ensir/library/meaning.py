@@ -121,6 +121,25 @@ class Meaning:
         return black, white
 
 
+def check_depth(target: np.ndarray, what: str) -> None:
+    """Refuse a target in uint16 that is probably of fewer bits.
+
+    Raises
+    ------
+    InputError
+        No value of a picture is above 4095, or those of fewer bits.
+    """
+    if target.dtype != np.uint16 or target.size < WHOLE:
+        return
+    brightest = int(target.max())
+    for bits in (8, 10, 12):
+        if 0 < brightest < 2**bits:
+            raise InputError(
+                f"{what}: holds uint16 up to {brightest} of 65535; perhaps of {bits} bits; give floats, "
+                f"and value_range=(0, {2**bits - 1}), or (0, 65535) where the picture is that dark"
+            )
+
+
 def _extent(target: np.ndarray) -> tuple[float, float]:
     """Return the darkest and the brightest level (0–255) of a target, in code values."""
     unit = depth.unit(DEPTHS.get(target.dtype, 8))

@@ -12,7 +12,7 @@ from ensir import registry
 from ensir.errors import InputError
 from ensir.library.arrays import CHANNELS, Images, Order, pairs
 from ensir.library.loading import check_labels, is_array, loaded
-from ensir.library.meaning import Meaning
+from ensir.library.meaning import Meaning, check_depth
 from ensir.section import unknown
 from ensir.stages.score import compare
 
@@ -133,6 +133,7 @@ def _of_image(
             f"{what}: y has shape {target.shape}; it should be (channel, height, width), with 1 or 3 channels. Several "
             "images are a list of such"
         )
+    check_depth(target, f"{what}: y")
     results, many = _results(x, target, what)
     levels, bits = meaning.levels(target, f"{what}: y")
     rows = []
