@@ -266,8 +266,8 @@ def images(
         check_labels([*(one.values() if isinstance(one, Mapping) else [one]), other], what)
         values = predictions(order.of(one, f"{what}: x"), f"{what}: x")
         wanted = loaded(other, f"{what}: y")
-        check_depth(wanted, f"{what}: y")
         bits = meaning.bits_of([*values, wanted], what)
+        check_depth(wanted, f"{what}: y")
         own = np.array(meaning.codes(wanted, bits, f"{what}: y"), order="C")  # that of y may be filled anew
         found = stacked(values, meaning, bits, f"{what}: x", own)
         if own.shape != found.shape[1:]:

@@ -129,7 +129,7 @@ def check_depth(target: np.ndarray, what: str) -> None:
     InputError
         No value of a picture is above 4095, or those of fewer bits.
     """
-    if target.dtype != np.uint16 or target.size < WHOLE:
+    if target.dtype != np.uint16 or target.size < depth.WHOLE:
         return
     brightest = int(target.max())
     for bits in (8, 10, 12):
