@@ -80,6 +80,10 @@ LAYOUTS = {
         ("val/val_sharp/{a}/{b}.png", "val/val_blur/{a}/{b}.png", "out/{m}/{a}_{b}.png", ["000/00000000", "000/00000050", "011/00000000"], 1),
         ("val/val_sharp/{scene}/{frame}.png", "val/val_blur/{scene}/{frame}.png", "out/MPRNet/{scene}_{frame}.png"),
     ),
+    "a folder of each image": (
+        ("{a}/gt.png", "{a}/blur.png", "{a}/{m}.png", BIRDS, 1),
+        ("{scene}/gt.png", "{scene}/blur.png", "{scene}/MPRNet.png"),
+    ),
 }  # fmt: skip
 
 
@@ -438,3 +442,12 @@ def test_images_of_floats(tmp_path: Path, monkeypatch):
     assert [section["value_range"] for section in sections] == [[0, 1]] * 4
     checked = CliRunner().invoke(app, ["check", "mine.yaml"])
     assert checked.exit_code == 0, checked.stderr
+
+
+def test_a_stray_file_called_as_targets_are(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path, ("Set5/gt/{a}.png", "Set5/lq/{a}.png", "Set5/{m}/{a}.png"), BIRDS, 1)
+    write(tmp_path, "gt.png", "figures/original.png")
+    done = init(".")
+    assert made()["datasets"]["test"]["target"] == "Set5/gt/{image}.png"
+    assert "figures/{image}.png: 1 images that are called targets, too" in done.output

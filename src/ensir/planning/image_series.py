@@ -112,8 +112,13 @@ def _shared_folders(path: str, other: str) -> int:
 
 
 def _match(path: str, one: ImageSet, by_last_part: dict[str, list[Id]]) -> Id | None:
-    """Return the name of the target whose parts a path holds, the last in its stem; None where it is no single one."""
-    *folders, stem = os.path.splitext(path)[0].split("/")
+    """Return the name of the target whose parts a path holds, the last in its stem; None where it is no single one.
+
+    Where targets are called alike, and their folders tell the images, the last part is in the folder instead.
+    """
+    components = os.path.splitext(path)[0].split("/")
+    below = next(i for i, component in enumerate(reversed(one.pattern.split("/"))) if "{" in component)
+    *folders, stem = components[: len(components) - below] or [""]
     texts: frozenset[str] = frozenset()
     for start, end in file_names.runs(stem):
         names = by_last_part.get(stem[start:end], [])

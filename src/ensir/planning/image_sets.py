@@ -127,11 +127,13 @@ def _divide(paths: list[str], place: int) -> list[ImageSet]:
     dividing: list[int] = []
     scenes: list[int] = []
     why = []
-    for i, column in enumerate(zip(*rows, strict=True)):
-        names = sorted(set(column))
+    columns = [sorted(set(column)) for column in zip(*rows, strict=True)]
+    called_alike = len({os.path.basename(path) for path in paths}) == 1
+    of_images = max((i for i, names in enumerate(columns) if called_alike and len(names) > 1), default=None)
+    for i, names in enumerate(columns):
         if len(names) == 1:
             continue
-        are_scenes = i != place and file_names.are_scenes(names)
+        are_scenes = i != place and (i == of_images or file_names.are_scenes(names))
         (scenes if are_scenes else dividing).append(i)
         if i != place and not file_names.are_sets(names):
             some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
@@ -200,6 +202,10 @@ def _stem_pattern(stems: list[str], part: str, by_name: bool) -> str:
         scales = {found[0] if (found := SCALE.search(stem)) else "" for stem in stems}
         return f"{{{part}}}{glob.escape(scales.pop()) if len(scales) == 1 else ''}"
     split = [_around_role(stem) for stem in stems]
+    if not any(word.isalnum() for left, _, right in split for word in file_names.tokens(left + right)):
+        return (
+            glob.escape(stems[0]) if part == "frame" else f"{{{part}}}"
+        )  # a folder per image, or a single one
     lefts, word, rights = [left for left, _, _ in split], split[0][1], [right for _, _, right in split]
     varied = [len(set(side)) > 1 or len(stems) == 1 for side in (lefts, rights)]
     if len(stems) == 1:  # nothing tells which side is the name
