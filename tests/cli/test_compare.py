@@ -126,6 +126,15 @@ def test_a_record_that_is_none(before: Path, tmp_path: Path, damaged: str):
     assert "provenance.json: is no record of a run" in compared(before, other, code=2)
 
 
+@pytest.mark.parametrize("line", ["denoise,set5,average,psnr,baby,", "denoise,set5", "a,b,c,d,e,thirty"])
+def test_a_damaged_table_of_scores(before: Path, tmp_path: Path, line: str):
+    after = run(tmp_path / "b", PACKAGES, 32, SCORES)
+    with open(after / "scores.csv", "a") as file:
+        file.write(line)
+    told = compared(before, after, code=2)
+    assert "scores.csv: line 6 is none of a table of scores; delete the file and run again" in told
+
+
 def test_as_a_page(before: Path, tmp_path: Path):
     """What is printed is in the page, names with markup as text; equal runs have one, too."""
     bad = "<img src=x onerror=alert(1)>"

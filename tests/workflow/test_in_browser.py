@@ -463,8 +463,7 @@ def use_everything(page: Page) -> None:
     page.do(CLIPBOARD)
     for figure in page.find_all(".viewer, .scatter"):
         page.do("arguments[0].scrollIntoView({behavior: 'instant'})", figure)
-    drawn(page)
-    page.wait(lambda: page.find_all("circle"))
+        page.wait(lambda figure=figure: page.find_all(".stage[data-drawn] image, circle", figure))
     used = 0
     for control in page.find_all(CONTROLS):
         try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ensir.errors import InputError
 from ensir.storage.digests import check_before_reading
 
 
@@ -177,22 +178,30 @@ def note(what: str, infinite: int, images: int) -> str:
 
 def read(scores: str, summary: str) -> Scores:
     """Read the scores of every image, and their means."""
-    return Scores({_key(row): float(row["mean"]) for row in _rows(summary)}, read_values([scores]))
+    means = {_key(row): value for row, value in _rows(summary, "mean")}
+    return Scores(means, read_values([scores]))
 
 
 def read_values(paths: Sequence[str]) -> dict[tuple[str, ...], dict[str, float]]:
     """Read tables of scores: the value by (experiment, dataset, method, metric), then by image."""
     values: dict[tuple[str, ...], dict[str, float]] = {}
     for path in paths:
-        for row in _rows(path):
-            values.setdefault(_key(row), {})[row["image"]] = float(row["value"])
+        for row, value in _rows(path, "value"):
+            values.setdefault(_key(row), {})[row["image"]] = value
     return values
 
 
-def _rows(path: str) -> list[dict[str, str]]:
+def _rows(path: str, column: str) -> list[tuple[dict[str, str], float]]:
+    """Return the rows of a table, each with the number in a column."""
     check_before_reading(path)
     with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        try:
+            return [(row, float(row[column])) for row in reader]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{path}: line {reader.line_num} is none of a table of scores; delete the file and run again"
+            ) from error
 
 
 def _key(row: dict[str, str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ function scatter(figure) {
     ...(disagreement.some((value) => value !== null) && { disagreement: { of: (row, i) => disagreement[i] ?? NaN, label: "disagreement of the base models, levels",
       told: "Disagreement: how far the base models are from their mean, root mean square over all values that are scored." } }),
     spread: { of: spread, label: () => `spread of the base models, ${heading()}`, told: () => `Spread: of the base models' ${heading()}, from the worst to the best.` },
-    size: { of: (row, i) => pixels[i] === null ? NaN : pixels[i] / 1e6, label: "size, megapixels", told: "" },
+    ...(new Set(pixels).size > 1 && { size: { of: (row, i) => pixels[i] === null ? NaN : pixels[i] / 1e6, label: "size, megapixels", told: "" } }),
   };
   const heading = () => metric.selectedOptions[0].textContent, told = (text) => typeof text === "function" ? text() : text;
 
