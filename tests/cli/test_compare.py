@@ -148,7 +148,7 @@ def test_as_a_page(before: Path, tmp_path: Path):
     assert bad not in page
     assert page.count(html.escape(bad)) == 2
     assert "1 row is equal to the bit, 1 differs." in page
-    assert '<td data-value="0.35">+0.3500</td><td class="text">[-0.2853, +0.9853]</td><td>2</td>' in re.sub(
+    assert '<td data-value="0.35">+0.3500</td><td>[-0.2853, +0.9853]</td><td>2</td>' in re.sub(
         r'(?<=data-value=")0\.3[45]\d*', "0.35", page
     )
     assert "config.experiments.denoise.methods.ensir.bin_width" in re.sub("<wbr>", "", page)

@@ -62,7 +62,7 @@ def _row(change: Change, reach: float) -> Row:
         return Row(change, "–", "–", None)
     known = math.isfinite(low)
     ends = (low, high) if known else (mean, mean)
-    places = [50 + 48 * value / (reach or 1) for value in (*ends, mean)]
+    places = [50 + 46 * value / (reach or 1) for value in (*ends, mean)]
     bar = {
         "left": f"{places[0]:.2f}",
         "width": f"{places[1] - places[0]:.2f}",
