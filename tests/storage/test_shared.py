@@ -332,7 +332,7 @@ def another_store(folder: Path) -> str:
 
 def test_what_does_not_fit_is_one_error(publisher: Side, tmp_path: Path):
     location = publisher.store
-    with pytest.raises(InputError, match=r"has no prediction for images 'x', 'y'; leave them out"):
+    with pytest.raises(InputError, match=r"has no prediction for images 'x', 'y'; fix the path"):
         Side(tmp_path / "1", ["a", "x", "y"], 3).adopt(location)
 
     def changed(name: str, what: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 from ensir.config import reading
 from ensir.errors import InputError
 from ensir.execution import devices, functions
+from ensir.planning import shared_models
 from ensir.planning.headers import Headers
 from ensir.planning.overlap import shared_images
 from ensir.planning.plan import Plan
@@ -53,7 +54,8 @@ class Checked:
 def check(path: str, results: str | None = None) -> Checked:
     """Check a configuration file as `plan` does, and whatever else could make a run fail.
 
-    Imports the user's functions, looks for a GPU where one is asked for, and reads the headers of image files.
+    Imports the user's functions, looks for a GPU where one is asked for, reads the headers of image files, and asks for
+    the roots of shared stores.
 
     Parameters
     ----------
@@ -72,7 +74,13 @@ def check(path: str, results: str | None = None) -> Checked:
     config, problems = reading.examine(raw, [path])
     planned = Plan(config)
     headers = Headers(planned)
-    of_files = [*planned.problems(), *_functions(planned), *_gpus(planned), *headers.problems()]
+    of_files = [
+        *planned.problems(),
+        *_functions(planned),
+        *_gpus(planned),
+        *headers.problems(),
+        *shared_models.problems(planned),
+    ]
     keys = {problem.key for problem in problems}  # of which files say no more
     lines = [
         *map(": ".join, problems),

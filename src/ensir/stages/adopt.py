@@ -11,12 +11,12 @@ from ensir.errors import InputError
 from ensir.storage import digests, provenance, reading, writing
 from ensir.storage.layout import Place
 from ensir.storage.shared import Gathered, SharedImage, SharedStore, images_of
+from ensir.storage.shared_predictions import mismatches, named
 
 if TYPE_CHECKING:
     from ensir.storage.progress import Progress
 
 LONGEST_STORY = 2**20  # bytes
-NAMED = 5  # images that an error names
 COLUMNS = ("height", "width", "offset", "digest")
 
 
@@ -100,7 +100,7 @@ def _check_sizes(part: reading.Part, sizes: list[tuple[int, int]], location: str
         name for name, shape, size in zip(part.names, part.shapes, sizes, strict=True) if shape[:2] != size
     ]
     if others:
-        raise InputError(f"{location}: has another size for {_named(others)}; use the publisher's targets")
+        raise InputError(f"{location}: has another size for {named(others)}; use the publisher's targets")
 
 
 def _check_depth(
@@ -122,42 +122,10 @@ def find(part: reading.Part, shared: SharedStore) -> list[SharedImage]:
     InputError
         The store holds no predictions, or images are missing or differ; all of them are reported at once.
     """
-    kinds = {str(shared.attributes(key).get("kind")) for key in shared.parts} - {"prediction"}
-    if kinds:
-        raise InputError(f"{shared.location}: holds {kinds.pop()!r}, not predictions; fix the path")
-    problems = []
-    missing = [name for name in part.names if name not in shared.images]
-    if missing:
-        problems.append(
-            f"has no prediction for {_named(missing)}; leave them out with the dataset's `exclude`"
-        )
     ours = images_of("", reading.identity(part))
-    both = [(name, ours[name], shared.images[name]) for name in part.names if name not in missing]
-    for what, others in (
-        (
-            "target",
-            [name for name, one, other in both if one.target and other.target not in ("", one.target)],
-        ),
-        ("input", [name for name, one, other in both if not _same_input(one, other)]),
-    ):
-        if others:
-            problems.append(f"was made with another {what} for {_named(others)}; use the publisher's")
-    if problems:
-        where = f"{shared.location}, for dataset {part.attributes['dataset']!r}"
-        raise InputError("\n".join(f"{where}: {problem}" for problem in problems))
+    if problems := [*mismatches(shared, part.attributes["dataset"], part.names, ours)]:
+        raise InputError("\n".join(problems))
     return [shared.images[name] for name in part.names]
-
-
-def _same_input(one: SharedImage, other: SharedImage) -> bool:
-    """Return whether two images have the same input, as far as is recorded; without a target, it must be."""
-    if not (one.target and other.target):
-        return one.input == other.input != ""
-    return not one.input or other.input in ("", one.input)
-
-
-def _named(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{'image' if len(names) == 1 else 'images'} {', '.join(map(repr, names[:NAMED]))}{more}"
 
 
 def _made(shared: SharedStore, part: str) -> dict[str, Any]:
