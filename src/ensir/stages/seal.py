@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ensir.errors import InputError
-from ensir.storage import digests, formats, reading
+from ensir.storage import digests, formats
 from ensir.storage.atomic import written
 from ensir.storage.layout import Layout, Place
 
@@ -73,6 +73,8 @@ def seal(place: Place, store: str, parts: list[str], layout: Layout, published: 
 
 def _indexed(path: str) -> dict[str, Any]:
     """Return the sizes and digests of the images of a part of a dataset."""
+    from ensir.storage import reading  # other stores are sealed faster than NumPy is loaded
+
     part = reading.Part(path)
     columns = {name: part.column(name).tolist() for name in INDEXED if name in part.group}
     return {"channels": part.shapes[0][2], **columns}
