@@ -265,6 +265,18 @@ def test_every_model_has_a_weight_map_where_weights_vary(page: str) -> None:
         assert image["weights"]["r3"] == {"r0": "0.333", "r1": "0.333", "r2": "0.333"}
 
 
+def test_the_best_base_model_is_first_shown_beside_the_best_method(page: str, made: dict[str, Any]) -> None:
+    means = scores.read(made["scores"], made["summary"]).means
+    psnr = {
+        key: means["sr_x2", "test", row, "psnr"]
+        for key, row in zip(
+            ("r0", "r1", "r2", "r4", "r5"), ("input", "bicubic", "lanczos", "zzpm", "ensir"), strict=True
+        )
+    }
+    best = [max(keys, key=psnr.__getitem__) for keys in (("r0", "r1", "r2"), ("r4", "r5"))]
+    assert data_of(page, "pictures")["start"] == dict(zip("ABCD", [*best, "input", "target"], strict=True))
+
+
 def test_all_pictures_of_all_chosen_images_are_there(page: str, made: dict[str, Any]) -> None:
     images = data_of(page, "pictures")["images"]
     assert [image["name"] for image in images] == ["rocket", "chelsea"]

@@ -134,9 +134,10 @@ def test_set(
 def _start(
     name: str, experiment: dict[str, Any], dataset: str, scores: Scores, keys: dict[tuple[str, str], str]
 ) -> dict[str, str]:
-    """Return what the four panels show first: input, best method, best base model, target.
+    """Return what the four panels show first: best base model, best method, input, target.
 
-    Without targets, no method is known to be best: the last one, and the first models.
+    The first two, side by side, show what fusing adds. Without targets, no method is known to be best: the last one,
+    and the first models.
     """
     metric, printed = first_metric(experiment)
     _, method, _ = gained(name, experiment, dataset, scores)
@@ -145,7 +146,7 @@ def _start(
     target = keys[DATA, "target"]
     if dataset not in scores.tests(name, experiment):
         target = keys[MODELS, experiment["models"][1]]
-    return {"A": keys[DATA, "input"], "B": best, "C": keys[MODELS, model], "D": target}
+    return {"A": keys[MODELS, model], "B": best, "C": keys[DATA, "input"], "D": target}
 
 
 def _image(
