@@ -4,6 +4,8 @@ import ast
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -120,3 +122,17 @@ def test_threads(threads, monkeypatch):
     found = []
     in_threads(found.append, range(10))
     assert sorted(found) == list(range(10))
+
+
+def test_threads_load_a_kernel_once(monkeypatch: pytest.MonkeyPatch):
+    """A second engine would free the code that the first thread runs; `cached_property` has no lock from 3.12 on."""
+    kernel, loads = Kernel("ensir.cells.histogram_kernel", "merge_histograms", "int64(int64)"), []
+
+    def load(self: Kernel) -> object:
+        loads.append(self)
+        time.sleep(0.05)
+        return lambda number: len(loads)
+
+    monkeypatch.setattr(Kernel, "_load", load)
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(kernel, range(4))) == [1] * 4

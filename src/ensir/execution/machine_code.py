@@ -18,6 +18,7 @@ from functools import cached_property
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ NUMBERS: dict[str, Any] = {
     "float64": ctypes.c_double,
     "void": None,
 }
+LOADING = RLock()  # since Python 3.12, `cached_property` holds none
 
 
 class Kernel:
@@ -52,6 +54,7 @@ class Kernel:
         self.dtypes = [None if isinstance(found, str) else np.dtype(found[1]) for found in declared]
         types = [NUMBERS[found] if isinstance(found, str) else ctypes.c_void_p for found in declared]
         self.type = ctypes.CFUNCTYPE(NUMBERS[result], *types)
+        self._loaded: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function. An array that it writes must overlap no other.
@@ -61,11 +64,18 @@ class Kernel:
         TypeError
             An array has another dtype than the signature says, or is not C-contiguous.
         """
-        return self._loaded(*[_passed(*pair) for pair in zip(arguments, self.dtypes, strict=True)])
+        return self.loaded(*[_passed(*pair) for pair in zip(arguments, self.dtypes, strict=True)])
 
-    @cached_property
-    def _loaded(self) -> Any:
-        """The function, as `ctypes` calls it."""
+    @property
+    def loaded(self) -> Any:
+        """The function, as `ctypes` calls it; loaded once, as another engine would free the code of the first."""
+        if self._loaded is None:
+            with LOADING:
+                self._loaded = self._loaded or self._load()
+        return self._loaded
+
+    def _load(self) -> Any:
+        """Load the function."""
         import llvmlite.binding as llvm
 
         llvm.initialize_native_target()
