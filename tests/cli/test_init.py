@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -451,3 +452,25 @@ def test_a_stray_file_called_as_targets_are(tmp_path: Path, monkeypatch):
     done = init(".")
     assert made()["datasets"]["test"]["target"] == "Set5/gt/{image}.png"
     assert "figures/{image}.png: 1 images that are called targets, too" in done.output
+
+
+def test_a_folder_with_braces_is_told(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path, ("Set5/gt/{a}.png", "Set5/lq/{a}.png", "Set5/{m}/{a}.png"), BIRDS, 1)
+    write(tmp_path, *(f"Set5/mod {{a}}/{name}.png" for name in BIRDS))
+    told = "4 files, the first Set5/mod {a}/baby.png: no workflow reads a path with {, }, < or >; rename it"
+    assert told in init(".").output
+    assert told in init("Set5/mod {a}", "-o", "other.yaml", code=2).output
+
+
+def test_accents_in_either_form_of_unicode(tmp_path: Path, monkeypatch):
+    """Targets are in the composed form, predictions of one model in the other, as an archive from a Mac has them."""
+    monkeypatch.chdir(tmp_path)
+    names = ["caf\u00e9", "\u00c5ngstr\u00f6m", "plain"]
+    for folder, form in {"gt": "NFC", "A": "NFD", "B": "NFC"}.items():
+        write(tmp_path, *(unicodedata.normalize(form, f"data/{folder}/{name}_x1.png") for name in names))
+    init("data")
+    assert {model["path"] for model in made()["models"].values()} == {
+        f"data/{model}/{{image}}_x1.png" for model in "AB"
+    }
+    assert CliRunner().invoke(app, ["check", "mine.yaml"]).exit_code == 0

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ensir.errors import InputError
+from ensir.images.listing import in_nfc
 from ensir.images.patterns import Pattern
 from ensir.planning import file_names
 from ensir.planning.image_sets import Id, ImageSet
@@ -94,7 +95,7 @@ def find_series(paths: Iterable[str], sets: list[ImageSet]) -> Found:
 def _by_last_part(one: ImageSet) -> dict[str, list[Id]]:
     index: dict[str, list[Id]] = defaultdict(list)
     for name in one.targets:
-        index[name[-1]].append(name)
+        index[in_nfc(name[-1])].append(name)
     return index
 
 
@@ -121,12 +122,14 @@ def _match(path: str, one: ImageSet, by_last_part: dict[str, list[Id]]) -> Id | 
     *folders, stem = components[: len(components) - below] or [""]
     texts: frozenset[str] = frozenset()
     for start, end in file_names.runs(stem):
-        names = by_last_part.get(stem[start:end], [])
+        names = by_last_part.get(in_nfc(stem[start:end]), [])
         if names and len(one.parts) == 1:
             return names[0]
         if names:
-            texts = texts or frozenset().union(*map(file_names.run_texts, (*folders, stem)))
-            fitting = [name for name in names if all(value in texts for value in name)]
+            texts = texts or frozenset(
+                in_nfc(text) for part in (*folders, stem) for text in file_names.run_texts(part)
+            )
+            fitting = [name for name in names if all(in_nfc(value) in texts for value in name)]
             longest = max((sum(map(len, name)) for name in fitting), default=0)
             fitting = [name for name in fitting if sum(map(len, name)) == longest]
             if len(fitting) == 1:
@@ -179,8 +182,8 @@ def _pattern(path: str, one: ImageSet, name: Id, everywhere: bool) -> str:
 
 def _marked(text: str, value: str, mark: str, everywhere: bool) -> tuple[str, bool]:
     """Replace the last run of tokens that is a value, or all of them; return whether there is any."""
-    done = False
-    while span := next((span for span in file_names.runs(text) if text[slice(*span)] == value), None):
+    done, value = False, in_nfc(value)
+    while span := next((span for span in file_names.runs(text) if in_nfc(text[slice(*span)]) == value), None):
         text, done = text[: span[0]] + mark + text[span[1] :], True
         if not everywhere:
             break
@@ -204,7 +207,10 @@ def _series(one: ImageSet, pattern: str, files: dict[Id, str]) -> Series:
         except InputError as error:
             problem = str(error).removeprefix("init: ")
             continue
-        if all(reading == dict(zip(one.parts, name, strict=True)) for name, reading in readings.items()):
+        if all(
+            reading and [in_nfc(reading[part]) for part in one.parts] == [*map(in_nfc, name)]
+            for name, reading in readings.items()
+        ):
             return Series(one, text, files, _missing(one, files))
         problem = "no pattern tells the parts of the names"
     return Series(one, pattern, files, problem)

@@ -59,7 +59,7 @@ def image_files(folders: Iterable[str]) -> list[str]:
     for folder in folders:
         for path, _, entry in Files(Pattern("**/*", folder), folder):
             known = os.path.splitext(path)[1].lower() in formats.SUFFIXES
-            if known and entry.is_file() and not set(path) & set("{}<>"):  # which no workflow can read
+            if known and entry.is_file():
                 found.setdefault(os.path.realpath(path), os.path.normpath(path))
     return sorted(found.values())
 

@@ -18,6 +18,7 @@ from ensir.planning.image_sets import image_files as list_images
 from ensir.planning.proposed_reference import choose_reference
 from ensir.section import unknown
 
+BRACES = frozenset("{}<>")  # of which named parts and Snakemake's wildcards are made
 SAMPLE = 5  # images of a series whose headers are read; `ensir check` reads all
 
 
@@ -104,10 +105,15 @@ def propose(folders: list[str], target: str | None = None, reference: str | None
     InputError
         There are no images, no targets, or not two models.
     """
-    files = list_images(folders)
+    listed = list_images(folders)
+    braced = [path for path in listed if set(path) & BRACES]
+    files = [path for path in listed if not set(path) & BRACES]
+    told = [f"{_first(braced)}: no workflow reads a path with {{, }}, < or >; rename it"] if braced else []
     paths = [path for path in files if not formats.is_array(path)]
     if not paths:
-        raise InputError(f"{', '.join(folders)}: no images; give the folders of targets and predictions")
+        raise InputError(
+            f"{', '.join(folders)}: no images; {'; '.join([*told, 'give the folders of targets and predictions'])}"
+        )
     found = roles(paths, folders, target)
     targets = {path: place for path, (role, place) in found.items() if role == "target"}
     if not targets:
@@ -117,6 +123,7 @@ def propose(folders: list[str], target: str | None = None, reference: str | None
     sets, hidden = hidden_sets(targets, inputs, [path for path in paths if path not in found], sets)
     proposal = Proposal(_with_own_names([*sets, *hidden]))
     proposal.unsure += dict.fromkeys(one.why for one in sets if one.why)
+    proposal.unused += told
     if arrays := [path for path in files if formats.is_array(path)]:
         proposal.unused.append(
             f"{len(arrays)} files of arrays, the first {arrays[0]}: predictions in them need a model with `value_range`"
@@ -199,8 +206,11 @@ def _add_series(proposal: Proposal, found: Found, called: dict[str, tuple[file_n
         ("may belong to several sets", found.unclear),
     ):
         if files:
-            first = f"{len(files)} files, the first {files[0]}" if len(files) > 1 else files[0]
-            proposal.unused.append(f"{first}: {told}")
+            proposal.unused.append(f"{_first(files)}: {told}")
+
+
+def _first(files: list[str]) -> str:
+    return f"{len(files)} files, the first {files[0]}" if len(files) > 1 else files[0]
 
 
 def _some(files: dict[tuple[str, ...], str]) -> list[tuple[str, ...]]:
