@@ -187,6 +187,30 @@ def test_images_that_do_not_fit(folder):
     ]
 
 
+def test_images_of_12_bits_in_files_of_16(folder):
+    """All are dark: an error, unless their range is declared, or that they are as dark as that."""
+    for name in ("gt", "lq", "a", "b"):
+        for n in range(3):
+            values = np.random.default_rng(n).integers(0, 4096, (20, 24, 3), np.uint16)
+            image_files.write(folder / f"test/{name}/test{n}.png", values)
+    raw = config()
+    raw["models"]["a"]["value_range"] = [0, 65535]
+    found = mistakes(raw)
+    assert [line.partition(": ")[0] for line in found] == [
+        "datasets.test.input", "datasets.test.target", "models.b.path",
+    ]  # fmt: skip
+    assert re.search(
+        r"test/gt/test0.png: no value of it and 2 other images is above 409\d, where white is 65535: perhaps "
+        r"\[0, 4095\]; set the dataset's `value_range`, or declare \[0, 65535\] where this is intended",
+        found[1],
+    )
+    raw["datasets"]["test"]["value_range"] = [0, 4095]
+    raw["models"]["a"]["value_range"] = [0, 4095]
+    raw["models"]["b"]["any_range"] = True
+    done = run(raw=raw)
+    assert done.exit_code == 0, done.output
+
+
 def test_grey_images_among_colour_ones(folder, caplog):
     """They get three channels, with a warning; `replicate` says so without, and `refuse` makes it an error."""
     for name in ("gt", "lq", "a"):

@@ -145,7 +145,8 @@ def test_floats_whose_range_is_given(floats: Path):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"), [((0, 255), "are black in [0, 255]"), ((-1, 1), "in the upper half of [-1, 1]")]
+    ("given", "message"),
+    [((0, 255), "is above 1, where white is 255"), ((-1, 1), "in the upper half of [-1, 1]")],
 )
 def test_floats_whose_range_is_wrong_without_a_target(floats: Path, given: tuple, message: str):
     """As in targets themselves, and where predictions are fused."""
@@ -155,6 +156,35 @@ def test_floats_whose_range_is_wrong_without_a_target(floats: Path, given: tuple
     assert done.exit_code == 2
     assert message in done.stderr
     assert "perhaps [0, 1]; fix --value-range, or write uint8 or uint16" in done.stderr
+
+
+def test_folders_that_are_too_dark_for_their_range(floats: Path):
+    """12 bits in files of 16, and floats of 0–255 declared as 0–1023: neither scored, nor fitted, nor fused."""
+    for name in ("gt", "a", "b"):
+        for end in ("_12", "_255"):
+            (floats / f"{name}{end}").mkdir()
+        image = image_files.read(str(floats / f"{name}/one.png")).astype(np.uint16)
+        image_files.write(floats / f"{name}_12/one.png", image * 16 + image // 16)
+        np.save(floats / f"{name}_255/one.npy", np.float32(image))
+
+    def done(command: str, end: str, *given, target: str | None = None):
+        models = [f"--prediction={model}={floats / model}{end}" for model in ("a", "b")]
+        options = (
+            ("--target", f"{floats / 'gt'}{end if target is None else target}") if command != "fuse" else ()
+        )
+        made = {"fit": ("-o", floats / "y.lut"), "fuse": ("--lut", floats / "x.lut", "-o", floats / "fused")}
+        return run(command, *options, *models, *made.get(command, ()), *given)
+
+    targets = ("--target", floats / "gt", f"--prediction=a={floats / 'a'}", f"--prediction=b={floats / 'b'}")
+    assert run("fit", *targets, "-o", floats / "x.lut").exit_code == 0
+    for command in ("score", "fit", "fuse"):
+        wrong = done(command, "_12")
+        assert wrong.exit_code == 2
+        assert "is above 4095, where white is 65535: perhaps [0, 4095]; set --value-range, or" in wrong.stderr
+        assert done(command, "_12", "--value-range", 0, 4095).exit_code == 0
+        wrong = done(command, "_255", "--value-range", 0, 1023)
+        assert wrong.exit_code == 2
+        assert "is above 255, where white is 1023: perhaps [0, 255]; fix --value-range, or" in wrong.stderr
 
 
 def test_floats_that_are_targets_become_16_bit(tmp_path: Path):
@@ -173,11 +203,17 @@ def test_floats_that_are_targets_become_16_bit(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "holds float32, whose black and white are not known; write uint8 or uint16, or declare them"),
+        (
+            ("--array", "x"),
+            "holds float32, whose black and white are not known; write uint8 or uint16, or declare them",
+        ),
         (("--value-range", 1, 0), "--value-range 1 0: write black, then white"),
         (("--value-range", 0, "inf"), "--value-range 0 inf: write black, then white"),
-        (("--value-range", -1, 1), "lie in the upper half of [-1, 1]"),
-        (("--value-range", 0, 255), "perhaps [0, 1]; fix --value-range, or write uint8 or uint16"),
+        (("--value-range", -1, 1, "--array", "x"), "lie in the upper half of [-1, 1]"),
+        (
+            ("--value-range", 0, 255, "--array", "x"),
+            "perhaps [0, 1]; fix --value-range, or write uint8 or uint16",
+        ),
         (("--value-range", 0, 1, "--array", "y"), "has no array 'y'; it holds x, sigma"),
         (("--value-range", 0, 1), "holds 2 arrays (x, sigma); name one with `array`"),
     ],

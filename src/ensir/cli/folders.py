@@ -57,7 +57,8 @@ ValueRange = Annotated[
     tuple[float, float] | None,
     typer.Option(
         metavar="BLACK WHITE",
-        help="black and white of floats, such as 0 1; these become integers, as in a workflow",
+        help="black and white of floats, such as 0 1, or of 12 bits in uint16, 0 4095; these become integers, as in a "
+        "workflow",
     ),
 ]
 

@@ -59,6 +59,8 @@ def fit(
     targets = list_images(target, "--target")
     files = match(targets, list_predictions(predictions, reading.suffix))
     together = Together(list(targets.values()), reading)
+    for one in (targets, *files.values()):
+        together.check_brightness(one.values())
     with shown("count") as progress:
         statistics = count(
             _read(targets, files, together), method=method, models=models, names=targets,

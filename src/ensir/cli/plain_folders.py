@@ -99,6 +99,8 @@ def fuse(
     )
     known = [frozenset(row) for row in table.prediction_digests]
     together = Together(list(files[models[0]].values()), reading, lut.bits)
+    for model in models:
+        together.check_brightness(files[model].values())
     fusing = _Fusing(
         combiner,
         fusing_by_rows.halo_of(combiner, lut.method),
@@ -219,6 +221,8 @@ def score(
     targets = list_images(target, "--target")
     together = Together(list(targets.values()), reading)
     listed = match(targets, list_predictions(predictions, reading.suffix))
+    for one in (targets, *listed.values()):
+        together.check_brightness(one.values())
     for model, files in listed.items():
         with shown(f"score {model}") as progress:
             for done, (name, path) in enumerate(targets.items(), 1):

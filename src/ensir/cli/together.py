@@ -71,6 +71,17 @@ class Together:
                 self.replicates,
             )
 
+    def check_brightness(self, files: Iterable[str]) -> None:
+        """Refuse the images of a folder if they are hardly in their range.
+
+        Raises
+        ------
+        InputError
+            Names the likely range.
+        """
+        told = self.reading
+        image_files.check_brightness(list(files), told.array, told.value_range, "--value-range")
+
     def read(
         self,
         paths: Sequence[str],

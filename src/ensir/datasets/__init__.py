@@ -6,6 +6,8 @@ a (height, width, channel) array of uint8 or uint16.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from ensir.images import image_files
@@ -58,6 +60,14 @@ class Dataset(Section):
             It cannot be read.
         """
         return image_files.header(file)
+
+    def check_brightness(self, files: Sequence[str]) -> None:
+        """Refuse files that are together so dark that they are probably in another range; others, to the first one.
+
+        Raises
+        ------
+        InputError
+        """
 
     def kernel(self, key: str) -> list[str]:
         """Return the file that holds the blur kernel; empty where there is no such file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -57,7 +57,9 @@ class FolderDataset(Dataset):
     )
 
     value_range: list[float] | None = Field(
-        None, description="black and white of targets and inputs that hold floats; these become 16-bit images"
+        None,
+        description="black and white of targets and inputs that hold floats, or, where white is above 255, uint16 (12 "
+        "bits are [0, 4095]); these become 16-bit images",
     )
     array: str | None = Field(None, description="name or path of the array in files that hold more than one")
 
@@ -122,6 +124,10 @@ class FolderDataset(Dataset):
                 "e.g. [0, 1]"
             )
         return header._replace(bits=16, ranged=False)
+
+    def check_brightness(self, files: Sequence[str]) -> None:
+        """See `Dataset`."""
+        image_files.check_brightness(files, self.array, self.value_range)
 
     @property
     def cropped(self) -> str | None:

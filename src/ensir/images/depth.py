@@ -24,7 +24,7 @@ def unit(bits: int) -> int:
 
 
 def white(bits: int) -> int:
-    """Return the largest code value of 8 or 16 bits."""
+    """Return the largest code value of so many bits, such as 8 or 16."""
     return 2**bits - 1
 
 
@@ -67,6 +67,29 @@ def in_code_values(
     return (value.astype(np.float64) - black) * (white(bits) / (bright - black))
 
 
+def means_codes(dtype: np.dtype, value_range: Sequence[float] | None) -> bool:
+    """Return whether values are code values of their own depth, so that no declared range concerns them.
+
+    So are uint8 and uint16, but for uint16 of which a white above 255 is declared: 12 bits are [0, 4095].
+    """
+    if dtype == np.uint16 and value_range is not None:
+        return value_range[1] <= white(8) or tuple(value_range) == (0, white(16))
+    return dtype in CODES
+
+
+def next_white(dtype: np.dtype, value_range: Sequence[float] | None) -> float | None:
+    """Return the largest value of the next smaller range that is usual; None where there is none.
+
+    It is 14 bits for uint16, unless a range is declared; a network overshoots in that of floats.
+    """
+    if means_codes(dtype, value_range):
+        return white(14) if dtype == np.uint16 and not (value_range and value_range[1] > white(8)) else None
+    if value_range is None:
+        return None
+    smaller = [bright for black, bright in RANGES if black == value_range[0] and bright < value_range[1]]
+    return 1.05 * max(smaller) if smaller else None
+
+
 def check_range(
     value: Float[np.ndarray, "*shape"],
     black: float,
@@ -76,7 +99,7 @@ def check_range(
     fix: str = "declare the model's `value_range`",
     intended: str = "set `any_range: true`",
 ) -> None:
-    """Refuse floats that are probably in another range than the declared one.
+    """Refuse values that are probably in another range than the declared one.
 
     A network overshoots by a few levels; values far outside the range, or that are black where the target is not, are
     in another one. Where there is no target, floats that are all black, but not all zero, are probably in a smaller
@@ -84,7 +107,7 @@ def check_range(
 
     Parameters
     ----------
-    value : float array
+    value : float or integer array
     black, white : float
         The declared range.
     what : str
@@ -100,7 +123,7 @@ def check_range(
     InputError
         Names the likely range.
     """
-    level, most = (white - black) / 255, value.max(initial=black)
+    level, most = (white - black) / 255, float(value.max()) if value.size else black
     outside = np.count_nonzero(value < black - FAR * level) + np.count_nonzero(value > white + FAR * level)
     if outside > 0.01 * value.size:
         wrong = f"{100 * outside / value.size:.3g} % of its values lie far outside"

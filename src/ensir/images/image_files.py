@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from ensir.images.codes import Header
 
+SOME = 16  # images of a set that are decoded, if need be, to learn whether all are dark
+WHITES = (1, *(depth.white(bits) for bits in (8, 10, 12, 14)))  # of what is often stored in a larger range
+
 
 def shape(path: str, array: str | None = None) -> tuple[int, int, int]:
     """Return (height, width, channel) of an image as `read` returns it, from its header alone."""
@@ -48,7 +51,8 @@ def read(
     array : str or None
         Which one, of a file that holds several arrays.
     value_range : (float, float) or None
-        Black and white of floats, and of integers with a sign or more than 16 bits.
+        Black and white of floats, and of integers with a sign or more than 16 bits; and of uint16, if white is above
+        255.
     bits : int
         8 or 16: what these become.
     extent : callable or None
@@ -67,7 +71,7 @@ def read(
         whose black and white are not known.
     """
     image = read_values(path, array)
-    if value_range is not None and image.dtype not in depth.CODES:
+    if value_range is not None and not depth.means_codes(image.dtype, value_range):
         depth.check_range(
             image,
             value_range[0],
@@ -93,6 +97,54 @@ def read_values(path: str, array: str | None = None) -> Shaped[np.ndarray, "heig
     with clear_errors(path, _kind(path)):
         image = formats.of(path).values(path, array)
     return image[:, :, None] if image.ndim == 2 else image
+
+
+def check_brightness(
+    files: Sequence[str],
+    array: str | None = None,
+    value_range: Sequence[float] | None = None,
+    key: str = "the dataset's `value_range`",
+    intended: str = "write uint8 or uint16",
+) -> None:
+    """Refuse images that are together so dark that they are probably in a smaller range than theirs.
+
+    Up to sixteen are decoded, and none after the first that is not so dark; of 8-bit images, none.
+
+    Parameters
+    ----------
+    files : list of str
+        Images of one set.
+    array, value_range
+        See `read`.
+    key, intended : str
+        What tells black and white, and what to do where values in a declared range are meant to be dark, for the error
+        message.
+
+    Raises
+    ------
+    InputError
+        Names the likely range.
+    """
+    most, some = 0.0, files[:: -(-len(files) // SOME) or 1]
+    for path in some:
+        if header(path, array).bits == 8:
+            return
+        value = read_values(path, array)
+        bound = depth.next_white(value.dtype, value_range)
+        if bound is None or not value.size or not value.max() <= bound:
+            return
+        most = max(most, float(value.max()))
+    if most <= 0:
+        return
+    declared = value_range if value_range and not depth.means_codes(value.dtype, value_range) else None
+    likely = next(white for white in WHITES if most <= 1.05 * white)
+    how = f"fix {key}" if declared else f"set {key}" if likely > depth.white(8) else "write uint8"
+    raise InputError(
+        f"{some[0]}: no value of it{f' and {len(some) - 1} other images' if some[1:] else ''} is above {most:.5g}, "
+        f"where white is {declared[1] if declared else depth.white(16):g}: perhaps [0, {likely}]; "
+        f"{how}, or "
+        f"{intended if declared else 'declare [0, 65535]'} where this is intended"
+    )
 
 
 def is_lossy(path: str) -> bool:

@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.images.codes import Header
 from ensir.images.cropping import BORDER
 from ensir.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from ensir.datasets import Dataset
+    from ensir.restorers import RestorerModel
 
 log = logging.getLogger(__name__)
 MOST_IMAGES = 10_000  # whose headers are read; with more images, every second, third, … is
@@ -83,6 +88,8 @@ class Headers:
                             kinds.setdefault((header.channels, header.bits), checked.targets[name])
             for model, files in checked.predictions.items():
                 _tell_of_loss(model, list(files.values()))
+            if not mistakes:
+                yield from checked.too_dark()
             if values:
                 self.values[dataset] = sum(values) / len(values)
             if any(bits > 8 for _, bits in kinds):
@@ -165,6 +172,22 @@ class _Checked:
             lines.append((f"{key} file", f"{key}: {error}"))
             return None
         return found._replace(channels=3) if found.channels == 1 and self.replicates else found
+
+    def too_dark(self) -> Iterator[str]:
+        """Yield a line for targets, inputs, and the predictions of each model, that are all hardly in their range."""
+        sets: list[tuple[str, Dataset | RestorerModel, dict[str, str]]] = [
+            (f"{self.key}.{self.called}", self.settings, self.targets),
+            (f"{self.key}.input", self.settings, self.inputs),
+            *(
+                (f"models.{model}.path", self.sections[model], files)
+                for model, files in self.predictions.items()
+            ),
+        ]
+        for key, section, listed in sets:
+            try:
+                section.check_brightness([file for file in listed.values() if file])
+            except InputError as error:
+                yield f"{key}: {error}"
 
     def _too_small(self, file: str, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
         """Check that every metric can measure what the crop of the scores leaves of a target."""

@@ -7,7 +7,7 @@ loaded once, can work in batches, and can read the next image while one is being
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -68,6 +68,14 @@ class RestorerModel(Section):
     def header(self, file: str) -> Header:
         """Return the shape, and the depth of integers, of the prediction in a file."""
         return Header(*self.shape(file), None)
+
+    def check_brightness(self, files: Sequence[str]) -> None:
+        """Refuse files that are together so dark that they are probably in another range; others, to the first one.
+
+        Raises
+        ------
+        InputError
+        """
 
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of its network, then the files that belong to it; empty where it has none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from pydantic import Field
 from ensir.errors import InputError
 from ensir.images import image_files, listing
 from ensir.images.codes import Header
-from ensir.images.depth import CODES, check_range, in_code_values
+from ensir.images.depth import check_range, in_code_values, means_codes
 from ensir.images.patterns import Pattern
 from ensir.restorers import Degraded, RestorerModel, check_placeholder
 from ensir.section import Context, Problem
@@ -34,7 +34,9 @@ class FolderModel(RestorerModel):
     )
     suffix: str = Field("", description="end of the file stems that is not part of the image name")
     value_range: list[float] | None = Field(
-        None, description="black and white of floats, in images and arrays"
+        None,
+        description="black and white of floats, in images and arrays; of uint16, too, where white is above 255: 12 "
+        "bits are [0, 4095]",
     )
     array: str | None = Field(None, description="name or path of the array in files that hold more than one")
     any_range: bool = Field(
@@ -66,7 +68,15 @@ class FolderModel(RestorerModel):
         header = image_files.header(file, self.array)
         if header.ranged and self.value_range is None:
             raise InputError(f"{file}: {UNKNOWN_RANGE}")
+        if header.bits == 16 and not means_codes(np.dtype(np.uint16), self.value_range):
+            return header._replace(bits=None, ranged=True)
         return header
+
+    def check_brightness(self, files: Sequence[str]) -> None:
+        """See `RestorerModel`."""
+        if not self.any_range:
+            key, intended = "the model's `value_range`", "set `any_range: true`"
+            image_files.check_brightness(files, self.array, self.value_range, key, intended)
 
 
 def _origin(name: str, dataset: dict[str, Any]) -> str:
@@ -96,13 +106,15 @@ class Restorer:
         for degraded, file in zip(images_to_restore, self.files, strict=True):
             prediction = image_files.read_values(file, self.array)
             yield (
-                prediction if prediction.dtype in CODES else self._in_code_values(prediction, degraded, file)
+                prediction
+                if means_codes(prediction.dtype, self.value_range)
+                else self._in_code_values(prediction, degraded, file)
             )
 
     def _in_code_values(
         self, prediction: Shaped[np.ndarray, "height width channel"], degraded: Degraded, file: str
     ) -> Shaped[np.ndarray, "height width channel"]:
-        """Scale floats from the declared range to that of the targets."""
+        """Scale values from the declared range to that of the targets."""
         if self.value_range is None:
             raise InputError(f"{file}: {UNKNOWN_RANGE}")
         black, white = self.value_range
