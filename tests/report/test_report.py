@@ -23,7 +23,7 @@ from ensir.config.schema import Config
 from ensir.drawing import pictures
 from ensir.errors import InputError
 from ensir.metrics.psnr import Psnr
-from ensir.report import scripted
+from ensir.report import samples, scripted
 from ensir.report.choice import chosen
 from ensir.report.encoding import encode
 from ensir.scoring import scores
@@ -262,7 +262,41 @@ def test_every_model_has_a_weight_map_where_weights_vary(page: str) -> None:
         assert list(image["maps"]) == ["r5"]  # ensir
         assert list(image["maps"]["r5"]) == ["r0", "r1", "r2"]
         assert list(image["weights"]) == ["r3", "r4", "r5"]
+        assert image["ranges"] == {"r5": [0, 1]}
+        assert image["same"] == {}
         assert image["weights"]["r3"] == {"r0": "0.333", "r1": "0.333", "r2": "0.333"}
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "shown"),
+    [
+        (0.0, 1.0, (0, 1)),
+        (0.2, 0.4, (0, 1)),
+        (-0.002, 1.001, (0, 1)),
+        (0.1, 1.34, (0, 1.4)),
+        (-0.3, 0.8, (-1, 1)),
+        (-1.75, 1.2, (-1.8, 1.8)),
+        (-0.4, 2.35, (-2.4, 2.4)),
+    ],
+)
+def test_weights_beyond_0_and_1_are_seen(lowest: float, highest: float, shown: tuple[float, float]) -> None:
+    """The scale reaches as far as they do, a few outermost ones apart; of one that begins below 0, 0 is white."""
+    weights = np.linspace(lowest, highest, 2000).reshape(2, 1000)
+    weights[0, :2] = 50, -50
+    found = pictures.weight_range(weights)
+    assert found == pytest.approx(shown)
+    drawn = np.asarray(decoded(pictures.weight_map(np.full((16, 16), found.low), found)).convert("RGB"), int)
+    zero = np.asarray(decoded(pictures.weight_map(np.zeros((16, 16)), found)).convert("RGB"), int)
+    assert (np.abs(drawn - zero).max() < 3) == (found.low == 0)
+    assert (zero.min() > 240) == (found.low < 0)
+
+
+def test_what_a_method_chose_is_shown_once() -> None:
+    methods = {"mean": {"kind": "average"}, "best": {"kind": "best"}, "lsq": {"kind": "least_squares"}}
+    one, other = np.zeros((2, 2, 3)), np.ones((2, 2, 3))
+    assert samples.repeated(methods, {"mean": other, "best": one, "lsq": one.copy()}) == {"best": "lsq"}
+    assert samples.repeated(methods, {"mean": one, "best": one + 2, "lsq": other}) == {}
+    assert samples.repeated(methods, {"mean": one, "lsq": one}) == {}
 
 
 def test_the_best_base_model_is_first_shown_beside_the_best_method(page: str, made: dict[str, Any]) -> None:
@@ -577,7 +611,9 @@ def test_pictures_are_as_large_as_the_page_may_be(budget: float) -> None:
     random = np.random.default_rng(0)
     framed = {i: random.integers(0, 256, (600, 500, 3), np.uint8) for i in range(4)}
     close_up = pictures.Window(100, 120, 128, 128)
-    uris, close_ups, maps, _ = encode(framed, close_up, {"map": random.random((600, 500))}, budget, 2)
+    uris, close_ups, maps, _ = encode(
+        framed, close_up, {"map": (random.random((600, 500)), pictures.Range(0, 1))}, budget, 2
+    )
     assert len(uris) == 4
     assert len(maps) == 1
     assert sum(len(uri) for kind in (uris, close_ups, maps) for uri in kind.values()) <= budget

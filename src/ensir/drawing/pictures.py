@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 LONGEST = 1024  # pixels of the longer side; a larger image is shown smaller
 FLATTEST = 3  # width over height, or height over width; of a longer image, the middle is shown
 LOSSLESS = 2**18  # pixels; larger pictures are compressed with loss
-COLOURS = "viridis"
-COLOUR_SCALES = {"weights": COLOURS, "error": "magma", "difference": "RdBu_r"}  # of what the page shows
+SHOWN = 0.995  # quantile of the weights up to which maps do not clip
+ROUNDING = 0.01  # a weight that is so little below 0, or above 1, is within
+COLOUR_SCALES = {"weights": "viridis", "error": "magma", "difference": "RdBu_r"}  # of what the page shows
 
 
 class Quality(NamedTuple):
@@ -126,13 +128,31 @@ def data_uri(image: UInt8[np.ndarray, "height width channel"], lossless: bool = 
     return _uri("image/jpeg", buffer)
 
 
-def weight_map(weights: Float[np.ndarray, "height width"]) -> str:
-    """Encode weights, 0 to 1 (clipped beyond), as a map in the colours of `scale`."""
+class Range(NamedTuple):
+    """What the colours of weight maps stand for; of one that begins below 0, 0 is in the middle."""
+
+    low: float
+    high: float
+
+
+def weight_range(weights: Float[np.ndarray, "model pixel"]) -> Range:
+    """Return the range of a method's maps: 0 to 1, or as much wider as all but the outermost weights need."""
+    lowest, highest = np.quantile(weights, (1 - SHOWN, SHOWN))
+    widest = math.ceil(10 * max(-lowest, highest) - ROUNDING) / 10
+    if lowest < -ROUNDING:
+        return Range(-max(widest, 1.0), max(widest, 1.0))
+    return Range(0.0, max(widest, 1.0))
+
+
+def weight_map(weights: Float[np.ndarray, "height width"], shown: Range) -> str:
+    """Encode weights, clipped to a range, as a map in the colours of `scale`."""
     from PIL import Image
 
-    levels = np.rint(np.clip(weights, 0, 1) * 255).astype(np.uint8)
+    share = (weights - shown.low) / (shown.high - shown.low)
+    levels = np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
+    colours = COLOUR_SCALES["difference" if shown.low < 0 else "weights"]
     buffer = io.BytesIO()
-    Image.fromarray(_palette(COLOURS)[levels]).save(buffer, "webp", quality=80, method=2)
+    Image.fromarray(_palette(colours)[levels]).save(buffer, "webp", quality=80, method=2)
     return _uri("image/webp", buffer)
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ensir.drawing import pictures
-from ensir.drawing.pictures import QUALITIES, Quality, Window
+from ensir.drawing.pictures import QUALITIES, Quality, Range, Window
 
 if TYPE_CHECKING:
-    from jaxtyping import Shaped
+    from jaxtyping import Float, Shaped
 
 
 class Encoded(NamedTuple):
@@ -39,12 +39,13 @@ class Encoded(NamedTuple):
 def encode(
     framed: dict[Any, Shaped[np.ndarray, "height width channel"]],
     close_up: Window,
-    maps: dict[Any, Shaped[np.ndarray, "height width"]],
+    maps: dict[Any, tuple[Float[np.ndarray, "height width"], Range]],
     budget: float,
     threads: int,
 ) -> Encoded:
     """Encode the pictures and weight maps of one image, as well as a budget of bytes allows.
 
+    Each map comes with the range of its colours.
     Pictures at full resolution need no close-ups, and very small ones have none either.
     """
     for quality in QUALITIES:
@@ -66,7 +67,7 @@ def encode(
 def _encoded(
     framed: dict[Any, np.ndarray],
     close_up: Window,
-    maps: dict[Any, np.ndarray],
+    maps: dict[Any, tuple[np.ndarray, Range]],
     quality: Quality,
     threads: int,
 ) -> Encoded:
@@ -79,8 +80,9 @@ def _encoded(
     def cut_out(image: np.ndarray) -> str:
         return pictures.data_uri(close_up.of(image), quality.lossless)
 
-    def weight_map(row: np.ndarray) -> str:
-        return pictures.weight_map(pictures.reduced(row, quality.longest))
+    def weight_map(drawn: tuple[np.ndarray, Range]) -> str:
+        row, shown = drawn
+        return pictures.weight_map(pictures.reduced(row, quality.longest), shown)
 
     with ThreadPoolExecutor(threads) as pool:  # encoders work outside Python's lock
         return Encoded(

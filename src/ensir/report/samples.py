@@ -182,8 +182,9 @@ def _image(
         for row, pixels in members.items()
     }
     close_up = pictures.disagreement([frame.of(prediction) for prediction in predictions.values()])
-    means, maps = _weights(experiment, sample, part, index, predictions, keys, collected)
-    framed_maps = {key: frame.of(row.reshape(shape[:2])) for key, row in maps.items()}
+    same = repeated(experiment["methods"], fused)
+    means, maps, ranges = _weights(experiment, sample, part, index, predictions, keys, same, collected)
+    framed_maps = {key: (frame.of(row.reshape(shape[:2])), ranges[key[0]]) for key, row in maps.items()}
     encoded = encode(framed, close_up, framed_maps, budget, threads)
     metric, printed = first_metric(experiment)
     values = {
@@ -211,7 +212,25 @@ def _image(
             key: printed.with_unit(printed.text(value)) for key, value in values.items() if value is not None
         },
         "maps": nested,
+        "ranges": ranges,
         "weights": means,
+        "same": {keys[METHODS, method]: keys[METHODS, other] for method, other in same.items()},
+    }
+
+
+def repeated(
+    methods: dict[str, dict[str, Any]], fused: dict[str, Shaped[np.ndarray, "height width channel"]]
+) -> dict[str, str]:
+    """Return which method each one that chooses among the others has chosen: that with the same bits."""
+    choosing = [name for name in fused if registry.section("methods", methods[name]["kind"]).chooses]
+    return {
+        name: other
+        for name in choosing
+        if (
+            other := next(
+                (one for one in fused if one not in choosing and np.array_equal(fused[one], fused[name])), ""
+            )
+        )
     }
 
 
@@ -222,14 +241,19 @@ def _weights(
     index: int,
     predictions: dict[str, np.ndarray],
     keys: dict[tuple[str, str], str],
+    same: dict[str, str],
     collected: Collected,
-) -> tuple[dict[str, dict[str, str]], dict[tuple[str, str], np.ndarray]]:
-    """Return the mean weight of each model, by method, and maps of weights that vary, by keys of method and model."""
+) -> tuple[dict[str, dict[str, str]], dict[tuple[str, str], np.ndarray], dict[str, pictures.Range]]:
+    """Return the mean weight of each model, by method, maps of weights that vary, and the range of each method's maps.
+
+    Maps are by keys of method and model; what a method repeats of another is left out.
+    """
     x = np.stack([np.moveaxis(prediction, 2, 0) for prediction in predictions.values()])
     means: dict[str, dict[str, str]] = {}
     maps: dict[tuple[str, str], np.ndarray] = {}
+    ranges: dict[str, pictures.Range] = {}
     for method, settings in experiment["methods"].items():
-        if not registry.section("methods", settings["kind"]).weighs:
+        if method in same or not registry.section("methods", settings["kind"]).weighs:
             continue
         weighed = weigh(settings, sample["fitted"][method], part, index, x)
         if weighed is None:
@@ -242,9 +266,10 @@ def _weights(
             for model, mean in zip(predictions, weighed.weights.mean(axis=1).tolist(), strict=True)
         }
         if varies:
+            ranges[key] = pictures.weight_range(weighed.weights)
             for model, row in zip(predictions, weighed.weights, strict=True):
                 maps[key, keys[MODELS, model]] = row
-    return means, maps
+    return means, maps, ranges
 
 
 def _sizes(sample: dict[str, Any]) -> dict[str, int]:

@@ -66,6 +66,7 @@ function viewer(root) {
   const start = { image: 0, view: "slide", show: "picture", times: 8, at: 50, front: 1, ...data.start };
   const state = { ...start, x: 0, y: 0, width: data.images[0].width };
   const image = () => data.images[state.image];
+  const same = (key) => image().same[key] ?? key;  // the method that a method has chosen
   const ratio = () => image().height / image().width;
   let drawing = 0;  // the last drawing that was begun: earlier ones that end later do not count
 
@@ -90,7 +91,7 @@ function viewer(root) {
       const uris = pictures[key].map((uri, i) => compared(uri, pictures[other][i], shown === "difference", state.times));
       return pieces(image(), await Promise.all(uris));
     }
-    const map = maps[key]?.[shown], drawn = pieces(image(), pictures[key]);
+    const map = maps[same(key)]?.[shown], drawn = pieces(image(), pictures[key]);
     if (map) drawn.push(...pieces(image(), [map]).map((piece) => (piece.setAttribute("opacity", "0.7"), piece)));
     return drawn;
   }
@@ -147,15 +148,23 @@ function viewer(root) {
     $(".amplified").hidden = !computed;
     $(".legend").hidden = state.show === "picture";
     const levels = +(255 / state.times).toFixed(1), low = state.show === "difference" ? `−${levels}` : "0";
-    $(".legend .low").textContent = low;
-    $(".legend .high").textContent = weights ? "1" : `${levels} levels${state.show === "difference" ? " brighter than A" : ""}`;
-    $(".legend .bar").className = `bar ${weights ? "weights" : state.show}`;
+    $(".legend").replaceChildren(...(weights ? ofWeights()
+      : scale(low, state.show, `${levels} levels${state.show === "difference" ? " brighter than A" : ""}`)));
     const exact = computed ? (image().exact ? " Computed of pictures rounded to 8 bits." : " Computed of what is shown here, shrunk or compressed with loss.") : "";
     $(".caption").textContent = `${[image().name, image().why, image().caption].filter(Boolean).join(" · ")}. ${image().source}${exact}`;
     divide(state.at);
-    for (const button of $$(".strip button")) button.setAttribute("aria-pressed", button.dataset.picture === state.B);
+    for (const button of $$(".strip button")) button.setAttribute("aria-pressed", button.dataset.picture === same(state.B));
     [...$(".picker").children].forEach((button, i) => button.setAttribute("aria-pressed", i === state.image));
     return draw();
+  }
+  const scale = (low, colours, high) => [made("span", {}, low), made("span", { class: `bar ${colours}` }), made("span", {}, high)];
+  function rangeOf(method) {
+    const [low, high] = image().ranges[method];
+    return scale(low < 0 ? `−${-low}` : "0", low < 0 ? "difference" : "weights", `${high}`);
+  }
+  function ofWeights() {  // the scale of each method that is shown
+    const shown = new Set(PANELS.slice(0, state.view === "grid" ? 4 : 2).map((panel) => same(state[panel])));
+    return [...shown].filter((key) => image().ranges[key]).flatMap((key) => [made("b", {}, names.get(key)), ...rangeOf(key)]);
   }
   function set(changes) {
     Object.assign(state, changes);
@@ -190,7 +199,7 @@ function viewer(root) {
     return made("svg", { role: "img", "aria-label": label, viewBox: box.join(" ") }, ...pieces(image(), uris));
   }
   function strip() {
-    const { pictures, closeUp, scores } = image(), keys = [...names.keys()].filter((key) => pictures[key]);
+    const { pictures, closeUp, scores } = image(), keys = [...names.keys()].filter((key) => pictures[key] && same(key) === key);
     $(".strip").style.setProperty("--columns", Math.ceil(keys.length / Math.ceil(keys.length / 8)));
     $(".strip").replaceChildren(...keys.map((key) => {
       const button = made("button", { type: "button", "data-picture": key },
@@ -198,6 +207,9 @@ function viewer(root) {
       button.addEventListener("click", () => set({ B: key, front: 1 }));
       return button;
     }));
+    const repeated = Object.entries(image().same).map((pair) => pair.map((key) => names.get(key)).join(" = "));
+    $(".same").hidden = !repeated.length;
+    $(".same").textContent = `${repeated.join(", ")}: it chose that method, whose pictures and weights are shown once.`;
   }
   function weights() {
     const { pictures, maps, weights, width, height } = image(), whole = [0, 0, width, height], constant = [];
@@ -211,11 +223,12 @@ function viewer(root) {
         small([uri], whole, `Weight of ${names.get(model)} in ${names.get(method)} at every pixel; mean ${means[model]}`),
         made("span", {}, `${names.get(model)}, mean ${means[model]}`)));
       rows.push(made("div", { class: "maps", style: `--columns: ${Math.min(cells.length + 1, 8)}` },
-        made("div", {}, small(pictures[method], whole, `Result of ${names.get(method)}`), made("span", {}, made("b", {}, names.get(method)))), ...cells));
+        made("div", {}, small(pictures[method], whole, `Result of ${names.get(method)}`), made("span", {}, made("b", {}, names.get(method))),
+          made("span", { class: "scale" }, ...rangeOf(method))), ...cells));
     }
     $(".weights").hidden = !Object.keys(weights).length;
     $(".methods").replaceChildren(...rows);
-    $(".scale").hidden = !rows.length;
+    $(".clipped").hidden = !rows.length;
     $(".constant").textContent = constant.length ? `The same everywhere in this image: ${constant.join("; ")}.` : "";
   }
   $(".picker").replaceChildren(...data.images.map((one, i) => {
