@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from skimage.measure import block_reduce
 from skimage.metrics import structural_similarity
 
 from ensir import registry
+from ensir.config.checks import cross_check
 from ensir.datasets.photos import photograph
 from ensir.errors import InputError
 from ensir.execution.devices import fix_torchvision
@@ -54,6 +56,19 @@ def test_ciede2000_of_known_colours(one: tuple, other: tuple, difference: float)
     filled = [np.broadcast_to(np.array(colour, float), (2, 3, 3)) for colour in (one, other)]
     assert measured("ciede2000", *filled) == pytest.approx(difference, abs=0.01)
     assert measured("ciede2000", filled[0], filled[0]) == 0
+
+
+@pytest.mark.parametrize("metrics", [["ciede2000"], {"colour": {"kind": "ciede2000"}}])
+def test_luma_has_no_colours(metrics: Any):
+    message = "compares colours, and `space: y` leaves luma alone; score in rgb, or leave the metric out"
+    name = next(iter(metrics))
+    settings = {"space": "y", "crop": 0, "rounded": False, "metrics": {name: {"kind": "ciede2000"}}}
+    grey, colour = (np.zeros((4, 4, channels), np.uint8) for channels in (1, 3))
+    with pytest.raises(InputError, match=f"^metric {name}: {message}$"):
+        compare("x", colour, colour, 8, settings)
+    assert compare("x", grey, grey, 8, settings) == {name: 0}
+    raw = {"experiments": {"mine": {"score": {"space": "y", "metrics": metrics}}}}
+    assert (f"experiments.mine.score.metrics.{name}", message) in [*cross_check(raw)]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

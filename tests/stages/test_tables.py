@@ -18,7 +18,9 @@ from ensir.scoring import scores
 from ensir.scoring.interval import intervals
 from ensir.scoring.rows import COLUMNS, write_csv
 from ensir.stages import tables
+from ensir.stages.score import score
 from ensir.stages.summarize import summarize
+from ensir.storage import writing
 from ensir.storage.layout import Place
 
 IMAGES = [f"image{i}" for i in range(40)]
@@ -288,3 +290,30 @@ def test_nothing_is_said_of_one_image(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all(
         "n.s." not in cell for row in cells(tmp_path / "tables/sr/differences.md").values() for cell in row
     )
+
+
+def test_metrics_stay_in_the_order_of_the_configuration(tmp_path: Path):
+    """Each experiment has its own."""
+    parts, files = [], []
+    for part in ("dataset", "fused"):
+        attributes = {"images": ["b"], "bits": 8, "value_range": [0, 255]}
+        parts.append(str(tmp_path / part))
+        with writing.new_group(Place.beside(tmp_path / part), attributes) as group:
+            writer = writing.ImageWriter(group, ["b"], [(16, 16, 3)], np.uint8)
+            writer.append(np.full((3, 256), len(part), np.uint8))
+            writer.close()
+    for name, metrics in {"one": ["ssim", "psnr", "gmsd"], "other": ["psnr", "gmsd", "ssim"]}.items():
+        settings = {"space": "rgb", "crop": 0, "rounded": False, "metrics": {m: {"kind": m} for m in metrics}}
+        files.append(tmp_path / f"{name}.csv")
+        score(Place.beside(files[-1]), name, "test", "ensir", settings, *parts, lambda *_: None)
+    summary = tmp_path / "summary.csv"
+    summarize(Place.beside(tmp_path / "scores.csv"), Place.beside(summary), list(map(str, files)))
+    with open(summary, newline="") as file:
+        assert [row["metric"] for row in csv.DictReader(file)] == [
+            "ssim",
+            "psnr",
+            "gmsd",
+            "psnr",
+            "gmsd",
+            "ssim",
+        ]

@@ -152,8 +152,9 @@ def _check_experiment(key: str, experiment: dict[str, Any], context: Context) ->
                     datasets=_described(datasets, used),
                 )
             )
-    score = experiment.get("score")
-    for name, metric in sections(score if isinstance(score, dict) else {}, "metrics").items():
+    score = held if isinstance(held := experiment.get("score"), dict) else {}
+    listed = {name: dict[str, Any]() for name in texts(score, "metrics")}
+    for name, metric in (listed | sections(score, "metrics")).items():
         if kind := _class("metrics", metric.get("kind", name)):
             yield from kind.check(
                 replace(context, key=f"{key}.score.metrics.{name}", section=metric, experiments=[experiment])

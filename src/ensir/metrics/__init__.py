@@ -19,6 +19,7 @@ from ensir.section import Context, Problem, Section
 
 WEIGHTS = r"\.(pth|pt|safetensors)$"  # names of files that hold weights
 PRINTED: dict[str, Any] = {"label": "", "unit": "", "digits": 4, "higher_is_better": True}
+NO_COLOURS = "compares colours, and `space: y` leaves luma alone; score in rgb, or leave the metric out"
 
 
 class Metric(Section):
@@ -31,10 +32,21 @@ class Metric(Section):
     smallest: ClassVar[int] = 1
     """Side of the smallest image that it can measure, in pixels."""
 
+    of_colours: ClassVar[bool] = False
+    """Whether it compares colours, of which luma has none."""
+
     bytes_per_value: ClassVar[int] = 40
     """Memory that it takes, for each value of an image; nothing, where it has `running`."""
 
     untraced: ClassVar[frozenset[str]] = frozenset({"printed", *PRINTED})
+
+    @classmethod
+    def check(cls, context: Context) -> Iterator[Problem]:
+        """Check that there are colours to compare, where it does that."""
+        yield from super().check(context)
+        score = context.experiments[0].get("score") if context.experiments else None
+        if cls.of_colours and isinstance(score, dict) and score.get("space") == "y":
+            yield Problem(context.key, NO_COLOURS)
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -20,6 +20,7 @@ class Ciede2000(Metric):
     label: ClassVar[str] = "ΔE₀₀"
     digits: ClassVar[int] = 2
     higher_is_better: ClassVar[bool] = False
+    of_colours: ClassVar[bool] = True
 
 
 def measure(

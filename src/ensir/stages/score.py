@@ -13,6 +13,7 @@ from ensir.errors import InputError
 from ensir.images import similarity
 from ensir.images.colours import luma
 from ensir.images.depth import to_integers, unit, white
+from ensir.metrics import NO_COLOURS
 from ensir.scoring.rows import COLUMNS, write_csv
 from ensir.storage import reading
 from ensir.storage.atomic import written
@@ -52,13 +53,14 @@ def score(
     """
     target, result = reading.Part(dataset_part), reading.Part(result_part)
     reading.aligned([target, result])
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for i, name in enumerate(target.names):
         values = compare(name, target.on_disk(i), result.on_disk(i), target.bits, settings)
         rows += [(experiment, dataset, method, name, metric, value) for metric, value in values.items()]
         progress(i + 1, len(target.names))
+    rows.sort(key=lambda row: row[COLUMNS.index("image")])
     with written(place) as partial:
-        write_csv(partial, COLUMNS, sorted(rows))
+        write_csv(partial, COLUMNS, rows)
 
 
 def compare(
@@ -113,7 +115,10 @@ def compare(
     values, running = dict.fromkeys(settings["metrics"], math.nan), {}
     for metric, section in settings["metrics"].items():
         kind = registry.module("metrics", section["kind"])
-        smallest = registry.section("metrics", section["kind"]).smallest
+        declared = registry.section("metrics", section["kind"])
+        smallest = declared.smallest
+        if as_luma and declared.of_colours:
+            raise InputError(f"metric {metric}: {NO_COLOURS}")
         if min(inner[0].shape[:2]) < smallest:
             raise InputError(
                 f"image {name!r}: is {width}×{height}, and with a crop of {crop} too small for {metric}, which needs "

@@ -35,7 +35,7 @@ def summarize(all_scores: Place, summary: Place, scores: list[str]) -> None:
     ]
     rows = pd.concat(tables, ignore_index=True)
     rows["place"] = rows.groupby(["experiment", "dataset", "method"], sort=False).ngroup()
-    rows["number"] = pd.factorize(rows["metric"])[0]
+    rows["number"] = rows.groupby("experiment")["metric"].transform(lambda names: pd.factorize(names)[0])
     rows = rows.sort_values(["place", "image", "number"], kind="stable")
     keys = rows.groupby(list(COLUMNS[:-1]), sort=False, as_index=False)
     table = keys["value"].sum(min_count=1)  # the seconds of shards add up
