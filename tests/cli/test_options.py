@@ -118,6 +118,21 @@ def test_arrays_are_fitted_and_fused(folder: Path):
     assert sorted(path.name for path in (folder / "fused").iterdir()) == ["0.png", "1.png"]
 
 
+def test_images_that_fusing_leaves_in_its_folder_are_told(folder: Path):
+    for i in range(2):
+        image_files.write(folder / f"b/{i}.png", image_files.read(folder / f"gt/{i}.png") // 2)
+        image_files.write(folder / f"a/{i}.png", image_files.read(folder / f"gt/{i}.png") // 3)
+    given = ["--prediction", f"a={folder / 'a'}", "--prediction", f"b={folder / 'b'}"]
+    ensir("fit", "--target", folder / "gt", *given, "-o", folder / "x.lut")
+    fuse = ["fuse", "--lut", folder / "x.lut", *given, "-o", folder / "fused"]
+    for _ in range(2):  # its own images are replaced without a word
+        assert "other images" not in ensir(*fuse).stderr
+    (folder / "fused/1.png").rename(folder / "fused/scene.png")
+    (folder / "fused/notes.txt").touch()
+    told = f"fused: holds other images, too, 1 in all (first: {folder}/fused/scene.png): if they are of"
+    assert told in ensir(*fuse).stderr
+
+
 def test_of_least_squares_no_steps_of_em_are_told(folder: Path):
     given = ["--prediction", f"a={folder / 'arrays'}", "--prediction", f"b={folder / 'm'}", "--suffix", "_x4"]
     for i in range(2):

@@ -205,6 +205,11 @@ def fuse(
     fused = on_folders.fuse(lut, folders, reading, output, error_map, shown, jobs)
     by_cells = f"; values by their cells in the LUT: {fused.support}" if fused.support else ""
     typer.echo(f"wrote {fused.images} images to {output}{by_cells}")
+    if fused.others:
+        _warn(
+            f"{output}: holds other images, too, {len(fused.others)} in all (first: {fused.others[0]}): if they are of "
+            "an earlier run, remove them"
+        )
     if fused.support:
         _warn(fused.support.warning("the values"))
     if fused.of_reference is None:

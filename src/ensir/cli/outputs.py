@@ -69,6 +69,13 @@ def check_files(option: str, outputs: Iterable[Path], inputs: Iterable[str]) -> 
             raise InputError(f"{option}: would overwrite {path}, which is read; choose another folder")
 
 
+def others_in(folder: Path, outputs: Iterable[Path]) -> list[str]:
+    """Return the images in a folder, and below it, that a command has not written there, as of an earlier run."""
+    written = {os.path.realpath(path) for path in outputs}
+    found = (str(path) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if os.path.realpath(path) not in written)
+
+
 def _given(paths: Paths) -> dict[str, Path]:
     return {option: Path(path) for option, path in paths.items() if path}
 

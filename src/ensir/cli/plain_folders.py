@@ -19,7 +19,7 @@ from ensir import methods
 from ensir.cells import support
 from ensir.cells.lut import LUT, LutMethod
 from ensir.cli import fusing_by_rows
-from ensir.cli.outputs import check_files
+from ensir.cli.outputs import check_files, others_in
 from ensir.cli.together import Reading, Together
 from ensir.errors import InputError
 from ensir.images import image_files, listing
@@ -42,11 +42,14 @@ class Fused:
         The images that the LUT was fitted on; None where it does not record them.
     support : Support or None
         How many values are in cells with enough, few and no reference values; None where the LUT holds no counts.
+    others : list of str
+        Images in the folder of the fused ones that were there before, and still are.
     """
 
     images: int
     of_reference: list[str] | None
     support: support.Support | None
+    others: list[str]
 
 
 def fuse(
@@ -123,7 +126,12 @@ def fuse(
             threads.shutdown(cancel_futures=True)
             raise
     together.tell(len(names))
-    return Fused(len(names), of_reference if known else None, supported if fusing.has_counts else None)
+    return Fused(
+        len(names),
+        of_reference if known else None,
+        supported if fusing.has_counts else None,
+        others_in(output, outputs),
+    )
 
 
 @dataclass(frozen=True)
