@@ -120,8 +120,8 @@ def test_arrays_are_fitted_and_fused(folder: Path):
 
 def test_images_that_fusing_leaves_in_its_folder_are_told(folder: Path):
     for i in range(2):
-        image_files.write(folder / f"b/{i}.png", image_files.read(folder / f"gt/{i}.png") // 2)
-        image_files.write(folder / f"a/{i}.png", image_files.read(folder / f"gt/{i}.png") // 3)
+        image_files.write(folder / f"b/{i}.png", image_files.read(str(folder / f"gt/{i}.png")) // 2)
+        image_files.write(folder / f"a/{i}.png", image_files.read(str(folder / f"gt/{i}.png")) // 3)
     given = ["--prediction", f"a={folder / 'a'}", "--prediction", f"b={folder / 'b'}"]
     ensir("fit", "--target", folder / "gt", *given, "-o", folder / "x.lut")
     fuse = ["fuse", "--lut", folder / "x.lut", *given, "-o", folder / "fused"]
