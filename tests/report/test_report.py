@@ -23,7 +23,7 @@ from ensir.config.schema import Config
 from ensir.drawing import pictures
 from ensir.errors import InputError
 from ensir.metrics.psnr import Psnr
-from ensir.report import samples, scripted
+from ensir.report import samples, scripted, tables
 from ensir.report.choice import chosen
 from ensir.report.encoding import encode
 from ensir.scoring import scores
@@ -147,6 +147,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "fused": {method: layout.fused("sr_x2", "test", method) for method in methods},
         "fitted": fitted,
         "files": (2, 2),
+        "results": layout.root,
+        "given": {},
     }
     return {
         "experiments": {"sr_x2": experiment},
@@ -229,6 +231,31 @@ def test_results_table_prints_the_summary(page: str, made: dict[str, Any]) -> No
 
 def test_higher_is_better(page: str) -> None:
     assert "Means over the images of each test set; higher is better." in page
+
+
+def test_the_time_of_methods_is_told_with_that_of_the_models(made: dict[str, Any]) -> None:
+    """What several models need runs once; a time that is not known makes none up."""
+    experiment = made["experiments"]["sr_x2"]
+    read = scores.read(made["scores"], made["summary"])
+    read.means["sr_x2", "test", "ensir", "seconds"] = 0.25
+    found = {
+        "input": {"input": 1.0},
+        "bicubic": {"bicubic": 2.0},
+        "lanczos": {"bicubic": 2.0, "lanczos": 4.0},
+    }
+
+    def told(runs: tables.Runs) -> dict[str, list[str]]:
+        table = tables.results("sr_x2", experiment, read, runs)
+        assert table.groups[-1] == ("test", ["Time (s)", "with models (s)"])
+        return {name: [cell.text for cell in cells[-2:]] for _, name, cells in table.rows}
+
+    rows = told({"test": found})
+    assert rows["lanczos"] == ["6.0000", "6.0000"]
+    assert rows["ensir"] == ["0.2500", "7.2500"]
+    assert rows["average"] == ["–", "–"]
+    assert told({"test": found | {"input": {"input": float("nan")}}})["ensir"] == ["0.2500", "–"]
+    measured = tables.runs(made["samples"])["test"]
+    assert all(0 < measured[model][model] < 60 for model in experiment["models"])
 
 
 def test_base_models_and_methods_are_separate_groups(page: str) -> None:

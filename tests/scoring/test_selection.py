@@ -13,7 +13,7 @@ from ensir.methods import least_squares
 from ensir.methods.least_squares import Subsets
 from ensir.scoring.interval import intervals
 from ensir.scoring.selection import HeldOut, Selection, explore, files, on_front, selection
-from ensir.stages.select import runs, select, selected
+from ensir.stages.select import select, selected
 from ensir.storage import origin
 from ensir.storage.layout import Layout, Place
 
@@ -212,9 +212,9 @@ def test_seconds_are_what_the_jobs_took_unless_they_are_given(tmp_path):
             digest = Place.beside(layout.digest(part)).path
             digest.parent.mkdir(parents=True, exist_ok=True)
             origin.write(digest, {}, {"seconds": needed})
-    found = runs(layout, parts, {}, 4)
+    found = origin.runs(layout, parts, {}, 4)
     assert found["quick"] == {"quick": 1.5}
     assert math.isnan(found["slow"]["slow"])  # read from files: no job restored them
     assert math.isnan(found["refined"]["slow"])
-    given = runs(layout, parts, {"slow": 7.0}, 4)
+    given = origin.runs(layout, parts, {"slow": 7.0}, 4)
     assert given == {"quick": {"quick": 1.5}, "slow": {"slow": 7.0}, "refined": {"slow": 7.0, "refined": 0.5}}

@@ -34,6 +34,12 @@ class ReportReads:
                 "fused": {method: self.layout.fused(name, dataset, method) for method in experiment.methods},
                 "fitted": {method: self.reads.made(name, method) for method in experiment.methods},
                 "files": plan.counted(dataset),
+                "results": self.layout.root,
+                "given": {
+                    model: seconds
+                    for model in experiment.models
+                    if (seconds := self.config.models[model].seconds) is not None
+                },
             }
             | ({"grey": grey} if (grey := plan.grey(dataset)) else {})
             for name, experiment in self.config.experiments.items()

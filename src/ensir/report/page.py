@@ -57,6 +57,7 @@ def page(
             curves[name],
             selections[name],
             notes[name],
+            tables.runs(sample for sample in shown if sample["experiment"] == name),
         )
         for name, section in experiments.items()
     ]
@@ -80,6 +81,7 @@ def _experiment(
     curves: dict[str, str],
     selections: dict[str, str],
     notes: list[str],
+    runs: tables.Runs,
 ) -> Experiment:
     luts = {method: lut.load(path) for method, path in fitted.items() if path and path.endswith(".lut")}
     warnings = [
@@ -92,7 +94,7 @@ def _experiment(
         section,
         tables.conventions(section),
         findings.of_experiment(name, section, scores),
-        tables.results(name, section, scores),
+        tables.results(name, section, scores, runs),
         tests,
         direction(section),
         made.luts(luts, tests),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,8 @@ from ensir.scoring.scores import (
     metrics_of,
     ranked,
 )
+from ensir.storage import origin
+from ensir.storage.layout import Layout
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -40,8 +42,31 @@ LUT_COLUMNS = [
 ]
 
 
-def results(name: str, experiment: dict[str, Any], scores: Scores) -> Table:
-    """Return the table of means: of each test set its metrics, the gain over the average in the first, and the time."""
+WITH_MODELS = "with models (s)"
+Runs = dict[str, dict[str, dict[str, float]]]
+
+
+def runs(samples: Iterable[dict[str, Any]]) -> Runs:
+    """Return, by test set and base model, the seconds per image of what has to run, by name; NaN where not known."""
+    return {
+        sample["dataset"]: origin.runs(
+            Layout(sample["results"]),
+            {
+                model: [f"{store}/{part}" for part in sample["parts"]]
+                for model, store in sample["predictions"].items()
+            },
+            sample["given"],
+            sum(map(len, sample["parts"].values())),
+        )
+        for sample in samples
+    }
+
+
+def results(name: str, experiment: dict[str, Any], scores: Scores, runs: Runs) -> Table:
+    """Return the table of means: of each test set its metrics, the gain over the average in the first, and the time.
+
+    The time of a base model is that of all that has to run for it; that of a method, to fuse, and with all base models.
+    """
     average, (first, _) = baseline(experiment), first_metric(experiment)
     names = competitors(experiment)
     found = {one[:3]: one for one in differences(name, experiment, scores)}
@@ -80,10 +105,27 @@ def results(name: str, experiment: dict[str, Any], scores: Scores) -> Table:
     for dataset, metric in times(name, experiment, scores, experiment["methods"]):
         printed = TIME_METRICS[metric]
         seconds = [scores.means.get((name, dataset, method, metric), math.nan) for _, method in names]
-        columns.append([Cell(printed.text(value), value) for value in seconds])
-        groups.append((dataset, [printed.heading]))
+        labels, found_times = [printed.heading], [seconds]
+        if metric == "seconds":
+            found_times = _with_models(names, seconds, runs[dataset])
+            labels.append(WITH_MODELS)
+        columns += [[Cell(printed.text(value), value) for value in column] for column in found_times]
+        groups.append((dataset, labels))
     rows = [(group, method, [column[i] for column in columns]) for i, (group, method) in enumerate(names)]
     return Table(groups, rows)
+
+
+def _with_models(
+    names: list[tuple[str, str]], seconds: list[float], needed: dict[str, dict[str, float]]
+) -> list[list[float]]:
+    """Return the seconds of each row, base models' too, and those of methods with all base models."""
+    models = {model: sum(found.values()) for model, found in needed.items()}
+    everything = sum({name: value for found in needed.values() for name, value in found.items()}.values())
+    own = [models.get(name, value) for (_, name), value in zip(names, seconds, strict=True)]
+    return [
+        own,
+        [value + (0 if name in models else everything) for (_, name), value in zip(names, own, strict=True)],
+    ]
 
 
 def conventions(experiment: dict[str, Any]) -> str:

@@ -46,7 +46,8 @@ def report(
     samples : list of dict
         For each experiment and test set: `experiment`, `dataset`, `image` (the one that figures show), `parts` (names
         of the images in each part whose results stay), `dataset_store`, `predictions` (store by model), `fused` (store
-        by method), `fitted` (LUT, fit or None by method), `files` (how many images are tested, of how many there are).
+        by method), `fitted` (LUT, fit or None by method), `files` (how many images are tested, of how many there are),
+        `results` (the folder), `given` (seconds per image of models, where they are known better).
     curves : dict
         For each experiment, the CSV files of its refiners' trainings, by name.
     selections : dict

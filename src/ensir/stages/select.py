@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -64,7 +63,7 @@ def selected(
     everything, attributes = importlib.import_module(statistics[0]).load(statistics[1])
     names = sorted(attributes["image"])
     return compared(
-        everything, settings, names, runs(layout, predictions, given, len(names)), threads, progress
+        everything, settings, names, origin.runs(layout, predictions, given, len(names)), threads, progress
     )
 
 
@@ -87,7 +86,7 @@ def compared(
     names : sequence of str
         Names of the reference images, sorted.
     seconds : dict
-        As `runs` returns them.
+        As `origin.runs` returns them.
     """
     folds = len(set(everything.fold))
     if folds < 2:
@@ -107,19 +106,3 @@ def compared(
         tried = explore(len(everything.models), fitted)
     images = names if len(names) == folds else [f"fold {fold + 1}" for fold in range(folds)]
     return selection(everything.models, images, tried, seconds)
-
-
-def runs(
-    layout: Layout, predictions: Mapping[str, Sequence[str]], given: Mapping[str, float], images: int
-) -> dict[str, dict[str, float]]:
-    """Return, for each model, the seconds per image of what has to run, by name; NaN where they are not known."""
-    found: dict[str, dict[str, float]] = {}
-    for model, parts in predictions.items():
-        found[model] = {}
-        for part in parts:
-            seconds = origin.read(layout.digest(part)).get("seconds", {model: None})
-            for name, value in seconds.items():
-                so_far = found[model].get(name, 0.0)
-                found[model][name] = so_far + (math.nan if value is None else value / images)
-        found[model] |= {name: given[name] for name in found[model] if name in given}
-    return found

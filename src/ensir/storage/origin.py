@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,22 @@ def read(digest: str | os.PathLike) -> dict[str, Any]:
         return {}
     # Before records held digests of themselves, they held no checksums either.
     return record if own == _digest(record) or (own is None and CHECKSUMS not in record) else {}
+
+
+def runs(
+    layout: Layout, predictions: Mapping[str, Sequence[str]], given: Mapping[str, float], images: int
+) -> dict[str, dict[str, float]]:
+    """Return, for each model, the seconds per image of what has to run, by name; NaN where they are not known."""
+    found: dict[str, dict[str, float]] = {}
+    for model, parts in predictions.items():
+        found[model] = {}
+        for part in parts:
+            seconds = read(layout.digest(part)).get("seconds", {model: None})
+            for name, value in seconds.items():
+                so_far = found[model].get(name, 0.0)
+                found[model][name] = so_far + (math.nan if value is None else value / images)
+        found[model] |= {name: given[name] for name in found[model] if name in given}
+    return found
 
 
 def is_damaged(digest: str | os.PathLike) -> bool:
