@@ -240,6 +240,13 @@ def test_error_maps(folder: Path, fitted: Path, tmp_path: Path):
         found = tifffile.imread(tmp_path / f"maps/{name}.tif")
         assert found.dtype == np.float32
         np.testing.assert_array_equal(writing.flatten(found), method.fuse_with_error(x)[1])
+    for model, value in (("a", 0), ("b", 255)):  # which no pixel of the reference had
+        image_files.write(tmp_path / f"far/{model}/t1.png", np.full((40, 44, 3), value, np.uint8))
+    far, maps = given(tmp_path / "far", "a", "b"), tmp_path / "far/maps"
+    ensir("fuse", "--lut", fitted, *far, "-o", tmp_path / "far/fused", "--error-map", maps)
+    assert np.isnan(tifffile.imread(maps / "t1.tif")).all()
+    score = ("score", "--target", tmp_path / "far/a", f"--prediction=maps={maps}", "--value-range", 0, 1000)
+    assert "values are NaN or infinite" in ensir(*score, code=2).stderr
     ensir("lut", "export", fitted, "-o", tmp_path / "w.pth")
     ensir("lut", "import", tmp_path / "w.pth", "--model", "a", "--model", "b", "-o", tmp_path / "x.lut")
     arguments = ["fuse", "--lut", tmp_path / "x.lut", *test, "-o", tmp_path / "no", "--error-map", tmp_path]

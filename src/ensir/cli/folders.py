@@ -178,7 +178,10 @@ def fuse(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder of the fused images")],
     error_map: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="folder for maps of the expected squared error: float TIFF files"),
+        typer.Option(
+            metavar="DIR",
+            help="folder for maps of the expected squared error: float TIFF files, NaN where it is not known",
+        ),
     ] = None,
     suffix: Suffix = "",
     jobs: Annotated[

@@ -41,7 +41,7 @@ class FolderModel(RestorerModel):
     array: str | None = Field(None, description="name or path of the array in files that hold more than one")
     any_range: bool = Field(
         False,
-        description="accept floats far outside `value_range`, or black where the targets are not",
+        description="accept values far outside `value_range`, black where targets are not, or all far from its white",
     )
 
     restores_inputs: ClassVar[bool] = False
