@@ -186,6 +186,8 @@ def sample(layout: Layout, name: str, dataset: str, experiment: Any, luts: dict[
         "fused": {m: stored(results[i % len(results)]) for i, m in enumerate(experiment.methods)},
         "fitted": {method: luts.get(method) for method in experiment.methods},
         "files": (1, 1),
+        "results": layout.root,
+        "given": {},
     }
 
 

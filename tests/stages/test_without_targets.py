@@ -169,12 +169,12 @@ def test_tables_have_no_place_for_it(plan: Plan):
     experiment = Reads(plan).experiments()["mine"] | {"tests": ["hidden", "scored"]}
     times = {("mine", "hidden", "average", "seconds"): {"a/1": 1.0}}
     none = Scores({}, times)
-    assert tables.results("mine", experiment, none).groups == []
+    assert tables.results("mine", experiment, none, {}).groups == []
     assert list(sheets("mine", experiment, none)) == []
     rows = [*experiment["models"], *experiment["methods"]]
     values = {("mine", "scored", row, "psnr"): {"x": 30.0} for row in rows}
     some = Scores({key: 30.0 for key in values}, times | values)
-    assert [group for group, _ in tables.results("mine", experiment, some).groups] == ["scored"]
+    assert [group for group, _ in tables.results("mine", experiment, some, {}).groups] == ["scored"]
     hidden, _ = findings.of_experiment("mine", experiment, some)
     assert (hidden.scored, hidden.sentences) == (False, "No targets: the images are fused, and not scored.")
     compared = next(sheets("mine", experiment, some))
