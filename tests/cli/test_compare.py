@@ -95,6 +95,25 @@ def test_equal_runs(before: Path, tmp_path: Path):
     assert "scores: 2 rows equal to the bit, 0 different" in printed
 
 
+def test_equal_images_are_equal_however_they_were_made(before: Path, tmp_path: Path):
+    """Those of a run and of its published copy, of which parts and seals tell another story."""
+    after = run(tmp_path / "b", PACKAGES, 32, SCORES, datasets__x="1", luts__x="2", fused__y="3")
+    for folder, sha in ((before, "5"), (after, "6")):
+        record = json.loads((folder / "provenance.json").read_text())
+        store = f"{folder}/predictions/set5/IMDN.zarr"
+        record["results"] |= {
+            f"{store}/zarr.json": {"sha256": sha},
+            f"{store}/0a": {"sha256": sha, "images": "same"},
+            f"{store}/0b": {"sha256": sha, "images": sha},
+            f"{store}/0c": {
+                "sha256": sha,
+                **({"images": "new"} if folder == after else {}),
+            },  # an older record
+        }
+        (folder / "provenance.json").write_text(json.dumps(record))
+    assert re.search(r"predictions *│ *0 *│ *0 *│ *2 *│ *1 ", compared(before, after))
+
+
 def test_a_folder_without_a_run(before: Path, tmp_path: Path):
     assert "no such file; name the results folder of a run that has ended" in compared(
         before, tmp_path, code=2

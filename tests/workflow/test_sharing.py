@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from conftest import Run, prepare
 from typer.testing import CliRunner
 
 from ensir.cli import app
+from ensir.scoring.comparison import of_results
 from ensir.storage import reading
 from ensir.storage.shared import SharedStore
 from ensir.storage.upload import upload
@@ -90,6 +92,9 @@ def test_the_printed_configuration_gives_the_same_scores_and_luts_and_predicts_n
     assert "adopt test from http://" in output
     assert not any(line.strip().startswith(("predict", "ingest")) for line in output.splitlines())
     assert digests_of(bare) == digests_of(finished)
+    records = (run.folder / "results/provenance.json" for run in (finished, bare))
+    counted = of_results(*(json.loads(record.read_text())["results"] for record in records))
+    assert [kind for kind, counts in counted.items() if counts.different] == []
     chunks = [path for path in (bare.folder / "results/predictions").rglob("value/c/*")]
     assert chunks == []
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # planning asks nobody

@@ -113,10 +113,10 @@ def measured_otherwise(before: dict[str, Any], after: dict[str, Any], key: tuple
     )
     told = [f"{changed.key} {changed.before} → {changed.after}" for changed in _differences("", one, other)]
     images, others = (
-        {path: digest for path, digest in _digests(record["results"]).items() if _is_of(path, dataset)}
+        {path: told for path, told in _told(record["results"]).items() if _is_of(path, dataset)}
         for record in (before, after)
     )
-    if any(images[path] != others[path] for path in images.keys() & others.keys()):
+    if not all(_are_equal(images[path], others[path]) for path in images.keys() & others.keys()):
         told.append(f"other images in {dataset}")
     return f"{name}: {', '.join(told)}" if told else ""
 
@@ -163,28 +163,38 @@ def _text(value: Any) -> str:
 
 
 def of_results(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Counts]:
-    """Count the results of each kind (datasets, predictions, …) by their digests.
+    """Count the results of each kind (datasets, predictions, …) by their digests; seals only name others.
 
     Parameters
     ----------
     before, after : dict
         The `results` of a `provenance.json`: what is told of each, by its path.
     """
-    one, other = map(_digests, (before, after))
+    one, other = map(_told, (before, after))
     kinds: dict[str, Counts] = defaultdict(Counts)
     for path in dict.fromkeys([*one, *other]):
+        if path.endswith(".zarr/zarr.json"):
+            continue
         counts = kinds[path.split("/")[0]]
         counts.only_after += path not in one
         counts.only_before += path not in other
-        counts.equal += path in one and one.get(path) == other.get(path)
-        counts.different += path in one and path in other and one[path] != other[path]
+        if path in one and path in other:
+            equal = _are_equal(one[path], other[path])
+            counts.equal += equal
+            counts.different += not equal
     return dict(kinds)
 
 
-def _digests(results: dict[str, Any]) -> dict[str, str]:
-    """Return the digests by path below the results folder."""
+def _are_equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two results are equal: their images, where these are known, however they were made."""
+    key = "images" if "images" in one and "images" in other else "sha256"
+    return bool(one[key] == other[key])
+
+
+def _told(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what is told of each result, by its path below the results folder."""
     root = os.path.commonpath(results) if len(results) > 1 else ""
-    return {os.path.relpath(path, root or "."): told["sha256"] for path, told in results.items()}
+    return {os.path.relpath(path, root or "."): told for path, told in results.items()}
 
 
 def of_scores(

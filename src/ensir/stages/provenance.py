@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from ensir.storage.layout import Layout, Place
 
 FORMAT_VERSION = 1
 RECORDED = ("settings", "options", "settled", "parameters", "versions", "dataset_digest", "model_digests")
+
+IMAGES = re.compile(r"(image|(input_)?(height|width|digest))/c/")  # files of a part that tell its images
 
 
 def record(
@@ -57,7 +61,16 @@ def _made(path: str, digest: Path) -> dict[str, Any]:
     made = {"sha256": digests.sha256(digest), **origin.read(digest)}
     made.pop(origin.CHECKSUMS, None)
     attributes = _attributes(Path(path))
+    if attributes.get("kind") in ("dataset", "prediction"):
+        made["images"] = _images(digest)
     return made | {name: attributes[name] for name in RECORDED if name in attributes}
+
+
+def _images(digest: Path) -> str:
+    """Return a digest of the names, sizes and pixels of a part's images, wherever they were made and are stored."""
+    files = digests.read(digest).items()
+    lines = sorted(f"{sha}  {name}" for name, sha in files if IMAGES.match(name))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _attributes(path: Path) -> dict[str, Any]:
