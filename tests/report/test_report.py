@@ -26,6 +26,7 @@ from ensir.metrics.psnr import Psnr
 from ensir.report import samples, scripted, tables
 from ensir.report.choice import chosen
 from ensir.report.encoding import encode
+from ensir.report.selection import worth
 from ensir.scoring import scores
 from ensir.scoring.rows import COLUMNS, write_csv
 from ensir.scoring.selection import HeldOut, Selection, files, selection
@@ -796,6 +797,7 @@ def test_the_page_says_which_models_are_worth_running(
     folders = {name: str(tmp_path / name) for name in ("timed", "untimed", "single")}
     report(Place.beside(path), **made | {"selections": {"sr_x2": folders}}, progress=quiet)
     text = path.read_text(encoding="utf-8")
+    assert "One weight per model and image, by its distance to the mean of the models." in page
     told = "On held-out reference images, {} needs all 2 models: of fewer, none are within 0.05 dB."
     assert told.format("timed") in text
     section = text[text.index("Which models are worth running?") :]
@@ -806,3 +808,14 @@ def test_the_page_says_which_models_are_worth_running(
     rows = [[text for text, *_ in row] for table_ in Tables(section).tables[:2] for row in table_]
     assert ["b", "31.33", "−0.333 [−1.768, +1.101] n.s.", "0.250", "✓"] in rows
     assert ["a", "29.00", "+0.333 [−1.101, +1.768] n.s.", "+0.333 [−1.101, +1.768] n.s.", "0.500"] in rows
+
+
+def test_the_sentence_on_fewer_models_has_the_interval(tmp_path: Path) -> None:
+    psnr = {(0,): [28, 29, 30], (1,): [30, 31.9, 33], (0, 1): [30, 32, 33.0]}
+    tried = {models: HeldOut(np.array(values, float), 32, 1e3) for models, values in psnr.items()}
+    found = selection(["a", "b"], ["x", "y", "z"], tried, {"a": {"a": 0.5}, "b": {"b": 0.25}})
+    found.save(map(Place.beside, files(str(tmp_path))))
+    assert worth({"lsq": str(tmp_path)}) == (
+        "On held-out reference images, the mean PSNR of b alone is within 0.05 dB of that of lsq of all 2 models: "
+        "−0.033 dB [−0.177, +0.110], in 0.250 s instead of 0.750 s an image."
+    )

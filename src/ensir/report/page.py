@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ensir import registry
 from ensir.cells import lut
 from ensir.drawing import pictures, style
 from ensir.figures import occupancy
@@ -66,6 +67,7 @@ def page(
         run=run,
         experiments=content,
         first_metric=first_metric,
+        described=lambda kind: registry.section("methods", kind).__doc__ or "",
         signs=(NOT_ABOVE_AVERAGE, NOT_ABOVE_BEST),
         colours=pictures.COLOUR_SCALES,
         scale=pictures.scale,

@@ -15,7 +15,7 @@ NOTES = (
     "without it: all models minus all but this one; gained: added to a subset of the others, mean over these.",
     "The best of many subsets looks better than it is.",
 )
-NEARLY = 0.05  # dB: as good, for who has to choose
+NEARLY = 0.05  # dB: nearly as good, for who has to choose
 FEW_SUBSETS = 15  # of four models: so many rows are all shown
 PSNR = Metric("PSNR", "dB", 2)
 SECONDS = Metric("Time", "s", 3, higher_is_better=False)
@@ -87,7 +87,9 @@ def worth(folders: dict[str, str]) -> str:
         told = f"On held-out reference images, {method} needs all {number} models"
         return f"{told}: of fewer, none are within {NEARLY} dB."
     chosen = min(fewer, key=lambda row: (row.seconds if found.is_timed else len(row.models), -row.psnr))
-    gain = PSNR.with_unit(PSNR.gain(chosen.psnr - everything.psnr))
+    gain = PSNR.with_unit(PSNR.gain(chosen.difference))
+    if not math.isnan(chosen.low):
+        gain += f" [{PSNR.gain(chosen.low)}, {PSNR.gain(chosen.high)}]"
     times = (
         f", in {SECONDS.text(chosen.seconds)} s instead of {SECONDS.text(everything.seconds)} s an image"
         if found.is_timed
@@ -95,8 +97,8 @@ def worth(folders: dict[str, str]) -> str:
     )
     alone = " alone" if len(chosen.models) == 1 else ""
     return (
-        f"On held-out reference images, {' + '.join(chosen.models)}{alone} is as good as {method} of all {number} "
-        f"models, within {NEARLY} dB: {gain}{times}."
+        f"On held-out reference images, the mean PSNR of {' + '.join(chosen.models)}{alone} is within {NEARLY} dB of "
+        f"that of {method} of all {number} models: {gain}{times}."
     )
 
 
