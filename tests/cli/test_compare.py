@@ -88,6 +88,26 @@ def test_what_differs(before: Path, tmp_path: Path):
     assert ["denoise", "set5", "ensir", "psnr", "30.5000", "30.9000", "+0.4000", "–", "1"] in rows
 
 
+def test_what_one_run_lacks_is_one_line(before: Path, tmp_path: Path):
+    """An experiment, a test set of one that both have, a method there; in the terminal and on the page."""
+    more = [("sharpen", "set5", "average"), ("sharpen", "set14", "ensir"), ("denoise", "set14", "average")]
+    more += [("denoise", "set14", "ensir"), ("denoise", "set5", "zzpm")]
+    added = {(*key, metric): {"baby": 30.0} for key in more for metric in ("psnr", "ssim")}
+    after = run(tmp_path / "b", PACKAGES, 32, SCORES | added, datasets__x="1")
+    file = tmp_path / "changes.html"
+    lines = compared(before, after, more=("--html", str(file))).splitlines()
+    start = lines.index("only in B: 10 rows") + 1
+    assert lines[start : start + 3] == [
+        "  sharpen (4 rows)", "  denoise set14 (4 rows)", "  denoise set5 zzpm (2 rows)"
+    ]  # fmt: skip
+    assert "only in A" not in "".join(lines[start:])
+    page = file.read_text(encoding="utf-8")
+    assert "<summary>Only in B: 10</summary>" in page
+    assert re.findall("<li>(.*rows.*)</li>", page) == [
+        "sharpen (4 rows)", "denoise · set14 (4 rows)", "denoise · set5 · zzpm (2 rows)"
+    ]  # fmt: skip
+
+
 def test_equal_runs(before: Path, tmp_path: Path):
     after = run(tmp_path / "b", PACKAGES, 32, SCORES, datasets__x="1", luts__x="2", fused__y="3")
     printed = compared(before, after)

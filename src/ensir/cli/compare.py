@@ -47,8 +47,8 @@ def compare(before: Before, after: After, html: Html = None) -> None:
         _listed([f"{why} ({_rows(number)})" for why, number in found.otherwise.items()])
     for run, rows in zip("AB", (found.only_before, found.only_after), strict=True):
         if rows:
-            typer.echo(f"only in {run}: {_rows(len(rows))}")
-            _listed([" ".join(row) for row in rows])
+            typer.echo(f"only in {run}: {_rows(sum(rows.values()))}")
+            _listed([" ".join(part) + (f" ({_rows(n)})" if n > 1 else "") for part, n in rows.items()])
     if html:
         with written(Place.beside(html)) as partial:
             partial.write_text(

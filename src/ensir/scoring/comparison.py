@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -59,8 +60,8 @@ class Comparison:
         How many rows of scores (experiment, dataset, method, metric) are equal to the bit.
     changes : list of Change
         The other rows that both have.
-    only_before, only_after : list of tuple
-        Rows of one run only.
+    only_before, only_after : dict
+        How many rows are in one run only, by what that run alone has: an experiment, or one's test set, method, row.
     otherwise : dict
         How many rows that both have measure something else in each, by what that is.
     """
@@ -69,8 +70,8 @@ class Comparison:
     results: dict[str, Counts]
     equal: int
     changes: list[Change]
-    only_before: list[tuple[str, ...]]
-    only_after: list[tuple[str, ...]]
+    only_before: dict[tuple[str, ...], int]
+    only_after: dict[tuple[str, ...], int]
     otherwise: dict[str, int]
 
 
@@ -199,7 +200,7 @@ def _told(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def of_scores(
     before: Scores, after: Scores
-) -> tuple[int, list[Change], list[tuple[str, ...]], list[tuple[str, ...]]]:
+) -> tuple[int, list[Change], dict[tuple[str, ...], int], dict[tuple[str, ...], int]]:
     """Compare the scores of images that both runs have; times are left out.
 
     Returns
@@ -208,8 +209,8 @@ def of_scores(
         How many rows (experiment, dataset, method, metric) have the same value of every image.
     changes : list of Change
         The others.
-    only_before, only_after : list
-        Rows of one run only.
+    only_before, only_after : dict
+        How many rows are in one run only, by what that run alone has.
     """
     one, other = (
         {key: v for key, v in run.values.items() if key[3] not in TIME_METRICS} for run in (before, after)
@@ -230,9 +231,22 @@ def of_scores(
     return (
         equal,
         changes,
-        [key for key in one if key not in other],
-        [key for key in other if key not in one],
+        _only_in(one, other),
+        _only_in(other, one),
     )
+
+
+def _only_in(
+    run: Iterable[tuple[str, ...]], other: Collection[tuple[str, ...]]
+) -> dict[tuple[str, ...], int]:
+    """Count the rows that the other run lacks, by the shortest part of their keys that nothing there begins with."""
+    there = {key[:length] for key in other for length in range(1, len(key) + 1)}
+    found: dict[tuple[str, ...], list[tuple[str, ...]]] = defaultdict(list)
+    for key in run:
+        if key not in there:
+            shortest = next(length for length in range(1, len(key) + 1) if key[:length] not in there)
+            found[key[:shortest]].append(key)
+    return {part if len(keys) > 1 else keys[0]: len(keys) for part, keys in found.items()}
 
 
 def signed(value: float) -> str:
