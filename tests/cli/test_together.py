@@ -146,12 +146,13 @@ def test_floats_whose_range_is_given(floats: Path):
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [((0, 255), "is above 1, where white is 255"), ((-1, 1), "in the upper half of [-1, 1]")],
+    [((0, 255), "is above 1, where white is 255"), ((-1, 1), "lie in the upper half of [-1, 1]")],
 )
 def test_floats_whose_range_is_wrong_without_a_target(floats: Path, given: tuple, message: str):
     """As in targets themselves, and where predictions are fused."""
     (floats / "y").mkdir()
-    tifffile.imwrite(floats / "y/one.tif", np.float32(random(1, 24, 24, 3) / 255), photometric="rgb")
+    for name in ("one", "two"):
+        tifffile.imwrite(floats / f"y/{name}.tif", np.float32(random(1, 24, 24, 3) / 255), photometric="rgb")
     done = run("score", "--target", floats / "y", f"--prediction=y={floats / 'y'}", "--value-range", *given)
     assert done.exit_code == 2
     assert message in done.stderr

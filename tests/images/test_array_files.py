@@ -175,6 +175,12 @@ def test_floats_that_overshoot_and_dark_images(tmp_path: Path):
     few = random.uniform(0, 1, (40, 50, 3))
     few[0, :15] = 3  # 0.75 %
     assert folder(write(tmp_path / "x.npy", few), value_range=[0, 1]).max() == 765
+    ringing = random.uniform(0, 1, (40, 50, 3))
+    ringing[:, ::5] = 1.15  # 20 %
+    assert folder(write(tmp_path / "x.npy", ringing), value_range=[0, 1]).max() > 290
+    ringing[:, ::3] = 1.15  # 47 %
+    with pytest.raises(InputError, match=r"4\d.* % of its values lie far outside \[0, 1\]"):
+        folder(write(tmp_path / "x.npy", ringing), value_range=[0, 1])
     dark = write(tmp_path / "x.npy", random.uniform(0, 1 / 255, (40, 50, 3)))
     assert folder(dark, value_range=[0, 1], extent=(0, 3)).max() < 1
     bright = write(tmp_path / "x.npy", random.uniform(0.2, 1, (40, 50, 3)))

@@ -49,10 +49,16 @@ def uniform(most: float, dtype: str) -> np.ndarray:
         ),
         (255, "int32", (0, 4095), r"perhaps \[0, 255\]"),
         (1, "float64", (0, 65535), r"perhaps \[0, 1\]"),
+        (
+            1,
+            "float32",
+            (-1, 1),
+            r"of it and 1 other images lie in the upper half of \[-1, 1\]: perhaps \[0, 1\]",
+        ),
     ],
 )
 def test_all_are_dark(tmp_path: Path, most: float, dtype: str, declared, message: str):
-    files = images(tmp_path, uniform(most / 2, dtype), uniform(most, dtype))
+    files = images(tmp_path, *(np.tile(uniform(largest, dtype), (2, 2, 1)) for largest in (most / 2, most)))
     with pytest.raises(InputError, match=message):
         image_files.check_brightness(files, value_range=declared)
 
@@ -74,6 +80,12 @@ def test_all_are_dark(tmp_path: Path, most: float, dtype: str, declared, message
 def test_one_is_bright_or_all_may_be_dark(tmp_path: Path, most: float, dtype: str, declared):
     dark = uniform(min(most, 1), dtype)
     image_files.check_brightness(images(tmp_path, dark, uniform(most, dtype)), value_range=declared)
+
+
+def test_one_has_dark_values_or_is_alone(tmp_path: Path):
+    bright = np.tile(uniform(1, "float32"), (2, 2, 1))
+    for values in ((bright,), (bright, 2 * bright - 1)):
+        image_files.check_brightness(images(tmp_path, *values), value_range=(-1, 1))
 
 
 @pytest.mark.parametrize("most", [1023, 4095, 16383])

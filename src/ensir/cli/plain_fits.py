@@ -63,7 +63,7 @@ def fit(
         together.check_brightness(one.values())
     with shown("count") as progress:
         statistics = count(
-            _read(targets, files, together), method=method, models=models, names=targets,
+            _read(targets, files, together), method=method, models=models, names=targets, value_range=(0, 65535),
             progress=lambda done, total: progress(done, len(targets)), **options,
         )  # fmt: skip
     together.tell(len(targets))

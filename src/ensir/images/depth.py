@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,12 @@ from ensir.errors import InputError
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
+log = logging.getLogger(__name__)
+
 CODES = (np.uint8, np.uint16)  # whose black and white are known
-FAR = 10  # levels of 0–255; networks overshoot their range by less
+FAR = 10  # levels of 0–255; edges ring by more, but not on a quarter of a picture
 WHOLE = 1000  # values from which on some of a picture are dark
+ALL_BLACK, ALL_BRIGHT = "all of its values are black in", "all of its values lie in the upper half of"
 RANGES = ((0, 1), (-1, 1), (0, 255), (0, 1023), (0, 4095), (0, 65535))  # usual ranges of floats
 
 
@@ -98,12 +102,12 @@ def check_range(
     extent: Callable[[], tuple[float, float]] | None = None,
     fix: str = "declare the model's `value_range`",
     intended: str = "set `any_range: true`",
+    doubted: Callable[[str], None] = log.warning,
 ) -> None:
     """Refuse values that are probably in another range than the declared one.
 
-    A network overshoots by a few levels; values far outside the range, or that are black where the target is not, are
-    in another one. Where there is no target, floats that are all black, but not all zero, are probably in a smaller
-    range, and a picture without any dark value in one that begins at zero.
+    Sharp edges ring: some values of a picture lie outside of its range, few of them far. More, or values that are black
+    where the target is not, are in another range. Where there is no target, a picture may be dark or bright: a warning.
 
     Parameters
     ----------
@@ -116,31 +120,55 @@ def check_range(
         Returns the darkest and the brightest level (0–255) of the target; called where all values are close to black,
         or in the upper half of a range that begins below zero. None: there is no target.
     fix, intended : str
-        How to fix it, and what to do where it is intended, for the error message.
+        How to fix it, and what to do where it is intended, for the message.
+    doubted : callable
+        Takes the message for what is only doubtful.
 
     Raises
     ------
     InputError
         Names the likely range.
     """
-    level, most = (white - black) / 255, float(value.max()) if value.size else black
-    outside = np.count_nonzero(value < black - FAR * level) + np.count_nonzero(value > white + FAR * level)
-    if outside > 0.01 * value.size:
-        wrong = f"{100 * outside / value.size:.3g} % of its values lie far outside"
+    level, quarter = (white - black) / 255, (white - black) / 4
+    if _outside(value, black, white, quarter) > 0.01 or _outside(value, black, white, FAR * level) > 0.25:
+        wrong = f"{100 * _outside(value, black, white, FAR * level):.3g} % of its values lie far outside"
     elif extent and not (value > black + level).any() and extent()[1] > FAR:
         wrong = "all of its values, but not the target's, are black in"
     elif extent and black < 0 and not (value < (black + white) / 2 - level).any() and extent()[0] < 127 - FAR:
         wrong = "all of its values, but not the target's, lie in the upper half of"
-    elif not extent and level / 2 < most - black <= level and (value != np.rint(value)).any():
-        wrong = "all of its values are black in"
-    elif not extent and black < 0 and value.size >= WHOLE and value.min() >= (black + white) / 2:
-        wrong = "all of its values lie in the upper half of"
+    elif not extent and (doubts := doubt(value, black, white)):
+        doubted(_message(value, black, white, f"{what}: {doubts}", f"{fix}, or {intended}"))
+        return
     else:
         return
-    finite = value[np.isfinite(value)]
-    if not finite.size:
-        return  # `to_integers` reports values that are not finite
-    low, high = np.percentile(finite, (0.5, 99.5))
+    if np.isfinite(value).any():  # `to_integers` reports values that are not finite
+        raise InputError(_message(value, black, white, f"{what}: {wrong}", f"{fix}, or {intended}"))
+
+
+def doubt(value: Shaped[np.ndarray, "*shape"], black: float, white: float) -> str:
+    """Return what makes the declared range of a picture doubtful, by itself; empty where nothing does.
+
+    It is all black, but not all zero, where smaller ranges are usual; or it has no dark value in a range that begins
+    below zero.
+    """
+    if not value.size:
+        return ""
+    level, most, smaller = (white - black) / 255, float(value.max()), black == 0 and white >= 255
+    if smaller and level / 2 < most <= level and (white > 255 or (value != np.rint(value)).any()):
+        return ALL_BLACK
+    if black < 0 and value.size >= WHOLE and value.min() >= (black + white) / 2:
+        return ALL_BRIGHT
+    return ""
+
+
+def _outside(value: Shaped[np.ndarray, "*shape"], black: float, white: float, by: float) -> float:
+    """Return the share of the values that lie outside a range by more than so much."""
+    return (np.count_nonzero(value < black - by) + np.count_nonzero(value > white + by)) / max(value.size, 1)
+
+
+def _message(value: Shaped[np.ndarray, "*shape"], black: float, white: float, wrong: str, fixes: str) -> str:
+    """Return a message that names the likely range."""
+    low, high = np.percentile(value[np.isfinite(value)], (0.5, 99.5))
     likely = next(
         (
             f"perhaps [{b}, {w}]"
@@ -149,7 +177,5 @@ def check_range(
         ),
         "no usual range",
     )
-    raise InputError(
-        f"{what}: {wrong} [{black:g}, {white:g}]; they go from {low:.4g} to {high:.4g}: {likely}; {fix}, or "
-        f"{intended} where this is intended"
-    )
+    told = f"{wrong} [{black:g}, {white:g}]; they go from {low:.4g} to {high:.4g}: {likely}"
+    return f"{told}; {fixes} where this is intended"

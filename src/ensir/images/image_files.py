@@ -106,9 +106,10 @@ def check_brightness(
     key: str = "the dataset's `value_range`",
     intended: str = "write uint8 or uint16",
 ) -> None:
-    """Refuse images that are together so dark that they are probably in a smaller range than theirs.
+    """Refuse images that are together so dark that they are probably in a smaller range than theirs, or without black.
 
-    Up to sixteen are decoded, and none after the first that is not so dark; of 8-bit images, none.
+    Up to sixteen are decoded, and none after the first that is not so; of 8-bit images, none. A single image may lack
+    dark values in a range that begins below zero.
 
     Parameters
     ----------
@@ -126,6 +127,14 @@ def check_brightness(
         Names the likely range.
     """
     most, some = 0.0, files[:: -(-len(files) // SOME) or 1]
+    if value_range and value_range[0] < 0:
+        if len(some) > 1 and all(_is_bright(path, array, value_range) for path in some):
+            raise InputError(
+                f"{some[0]}: all values of it and {len(some) - 1} other images lie in the upper half of "
+                f"[{value_range[0]:g}, {value_range[1]:g}]: perhaps [0, {value_range[1]:g}]; fix {key}, or {intended} "
+                "where this is intended"
+            )
+        return
     for path in some:
         if header(path, array).bits == 8:
             return
@@ -144,6 +153,17 @@ def check_brightness(
         f"where white is {declared[1] if declared else depth.white(16):g}: perhaps [0, {likely}]; "
         f"{how}, or "
         f"{intended if declared else 'declare [0, 65535]'} where this is intended"
+    )
+
+
+def _is_bright(path: str, array: str | None, value_range: Sequence[float]) -> bool:
+    """Return whether an image has no value in the lower half of its range."""
+    if header(path, array).bits == 8:
+        return False
+    value = read_values(path, array)
+    return (
+        not depth.means_codes(value.dtype, value_range)
+        and depth.doubt(value, *value_range) == depth.ALL_BRIGHT
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ensir.errors import InputError
 from ensir.library.loading import check_labels, is_array, loaded, model_axis
-from ensir.library.meaning import Meaning, check_depth
+from ensir.library.meaning import Brightness, Meaning
 from ensir.storage import writing
 
 if TYPE_CHECKING:
@@ -36,9 +36,18 @@ class Image:
     prediction_digests : list of str
     models : tuple of str or None
         The names of the models, where they are told.
+    brightness : Brightness
     """
 
-    def __init__(self, name: str | None, x: np.ndarray, y: np.ndarray, models: Sequence[str] | None = None):
+    def __init__(
+        self,
+        name: str | None,
+        x: np.ndarray,
+        y: np.ndarray,
+        models: Sequence[str] | None = None,
+        brightness: Brightness | None = None,
+    ):
+        self.brightness = brightness or Brightness()
         self.x, self.y, self.models = x, y, None if models is None else tuple(models)
         self.digest, *self.prediction_digests = (
             writing.image_digest(image.reshape(len(y), -1)) for image in (y, *x)
@@ -267,13 +276,15 @@ def images(
         values = predictions(order.of(one, f"{what}: x"), f"{what}: x")
         wanted = loaded(other, f"{what}: y")
         bits = meaning.bits_of([*values, wanted], what)
-        check_depth(wanted, f"{what}: y")
-        own = np.array(meaning.codes(wanted, bits, f"{what}: y"), order="C")  # that of y may be filled anew
+        doubts: list[str] = []
+        codes = meaning.codes(wanted, bits, f"{what}: y", doubted=doubts.append)
+        own = np.array(codes, order="C")  # that of y may be filled anew
         found = stacked(values, meaning, bits, f"{what}: x", own)
         if own.shape != found.shape[1:]:
             raise InputError(
                 f"{what}: y: has shape {own.shape}, but the predictions for it {found.shape[1:]}"
             )
-        yield Image(name, found, own, order.models)
+        brightness = Brightness.of(wanted, values, meaning, what, doubts)
+        yield Image(name, found, own, order.models, brightness)
     if given is not None and next(given, MISSING) is not MISSING:
         raise InputError("names: there are more than images; name each image once")

@@ -89,6 +89,7 @@ def fit(
             **settings,
         )  # fmt: skip
         progress = None
+    found.brightness.check()
     found.check_targets(reference)
     section = options.section(method, settings, found.models)
     sums = needed(found, method, options.counted(method, section))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from ensir.images import depth
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
+
+log = logging.getLogger(__name__)
 
 DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
 
@@ -86,25 +89,41 @@ class Meaning:
         return found.pop()
 
     def codes(
-        self, value: np.ndarray, bits: int, what: str, target: np.ndarray | None = None
+        self,
+        value: np.ndarray,
+        bits: int,
+        what: str,
+        target: np.ndarray | None = None,
+        doubted: Callable[[str], None] = log.warning,
     ) -> Shaped[np.ndarray, "*shape"]:
-        """Return code values, as integers of a depth; a target, in such, tells what cannot be black."""
+        """Return code values, as integers of a depth; a target, in such, tells what cannot be black.
+
+        `doubted` takes the message about a picture that is perhaps in another range.
+        """
         if value.dtype in DEPTHS:
             if DEPTHS[value.dtype] != bits:
                 raise InputError(f"{what}: holds {value.dtype}, where {bits} bits are expected; convert it")
+            _check_black(value, what, target, doubted)
             return value
-        code = depth.in_code_values(value, self._checked(value, what, target), bits)
+        code = depth.in_code_values(value, self._checked(value, what, target, doubted), bits)
         return depth.to_integers(code, np.dtype(f"uint{bits}"), what)
 
     def levels(
-        self, value: np.ndarray, what: str, target: np.ndarray | None = None
+        self,
+        value: np.ndarray,
+        what: str,
+        target: np.ndarray | None = None,
+        doubted: Callable[[str], None] = log.warning,
     ) -> tuple[np.ndarray, int]:
         """Return values that are compared, neither rounded nor clipped, with their depth: floats are of 8 bits."""
         if value.dtype in DEPTHS:
+            _check_black(value, what, target, doubted)
             return value, DEPTHS[value.dtype]
-        return depth.in_code_values(value, self._checked(value, what, target), 8), 8
+        return depth.in_code_values(value, self._checked(value, what, target, doubted), 8), 8
 
-    def _checked(self, value: np.ndarray, what: str, target: np.ndarray | None) -> tuple[float, float]:
+    def _checked(
+        self, value: np.ndarray, what: str, target: np.ndarray | None, doubted: Callable[[str], None]
+    ) -> tuple[float, float]:
         """Return black and white of floats.
 
         Raises
@@ -117,27 +136,122 @@ class Meaning:
             raise InputError(f"{what}: {bad} of {value.size} values are NaN or infinite")
         extent = None if target is None or not target.size else partial(_extent, target)
         fix, intended = "declare the right value_range", "give integers (uint8 or uint16)"
-        depth.check_range(value, black, white, what, extent, fix, intended)
+        depth.check_range(value, black, white, what, extent, fix, intended, doubted)
         return black, white
 
 
-def check_depth(target: np.ndarray, what: str) -> None:
-    """Refuse a target in uint16 that is probably of fewer bits.
+@dataclass(frozen=True)
+class Brightness:
+    """How bright the images of a set are: one may be dark or bright, but hardly all of them.
 
-    Raises
-    ------
-    InputError
-        No value of a picture is above 4095, or those of fewer bits.
+    Attributes
+    ----------
+    what : str
+        The first image.
+    pictures, size : int
+        Number of images, and of values of their targets.
+    most : float
+        Largest value stored in uint16, or in floats of more than 8 bits, of targets and predictions; infinite where
+        there are none.
+    white : float
+        The white of these.
+    declared : bool
+        Whether that was declared.
+    black, bright : int
+        Number of targets that are all black, and of those without any dark value.
+    doubts : tuple of str
+        Messages about these.
     """
-    if target.dtype != np.uint16 or target.size < depth.WHOLE:
-        return
-    brightest = int(target.max())
-    for bits in (8, 10, 12):
-        if 0 < brightest < 2**bits:
-            raise InputError(
-                f"{what}: holds uint16 up to {brightest} of 65535; perhaps of {bits} bits; give floats, "
-                f"and value_range=(0, {2**bits - 1}), or (0, 65535) where the picture is that dark"
-            )
+
+    what: str = ""
+    pictures: int = 0
+    size: int = 0
+    most: float = -np.inf
+    white: float = depth.white(16)
+    declared: bool = False
+    black: int = 0
+    bright: int = 0
+    doubts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, target: np.ndarray, x: Sequence[np.ndarray], meaning: Meaning, what: str, doubts: Sequence[str]
+    ) -> Brightness:
+        """Return that of one image, and the doubts about its target."""
+        values = [value for value in (target, *x) if value.size]
+        integers = [value for value in values if value.dtype == np.uint16]
+        floats = [value for value in values if value.dtype.kind == "f"]
+        black, white = meaning.value_range or (0, 0)
+        declared = black == 0 and white > depth.white(8)
+        if integers:
+            declared = (declared and white == depth.white(16)) or meaning.bits == 16
+            white = depth.white(16)
+        deep = integers + (floats if declared and meaning.value_range == (0, white) else [])
+        return cls(
+            what,
+            1,
+            target.size,
+            max((float(value.max()) for value in deep), default=np.inf),
+            white,
+            declared,
+            sum(depth.ALL_BLACK in text for text in doubts),
+            sum(depth.ALL_BRIGHT in text for text in doubts),
+            tuple(doubts),
+        )
+
+    def __add__(self, other: Brightness) -> Brightness:
+        """Return that of two sets together."""
+        return Brightness(
+            self.what or other.what,
+            self.pictures + other.pictures,
+            self.size + other.size,
+            max(self.most, other.most),
+            other.white,
+            self.declared or other.declared,
+            self.black + other.black,
+            self.bright + other.bright,
+            (self.doubts + other.doubts)[:1],
+        )
+
+    def check(self) -> None:
+        """Refuse images that are probably all in another range, or of fewer bits than 16.
+
+        Raises
+        ------
+        InputError
+            All targets are black; or none has a dark value, of two or more; or no value is above 4095, or above 255
+            where white is declared to be 65535.
+        """
+        if self.pictures and (self.black == self.pictures or self.bright == self.pictures > 1):
+            raise InputError(self.doubts[0])
+        if self.pictures == 1 and self.doubts:
+            log.warning("%s", self.doubts[0])
+        if self.size < depth.WHOLE or not 0 < self.most < np.inf:
+            return
+        if self.declared:
+            likely = next((white for white in (1, depth.white(8)) if self.most <= 1.05 * white), None)
+        else:
+            likely = next((depth.white(bits) for bits in (8, 10, 12) if self.most <= depth.white(bits)), None)
+        if likely is None:
+            return
+        more = f" and {self.pictures - 1} more" if self.pictures > 1 else ""
+        told = f"{self.what}{more}: no value is above {self.most:.5g}, where white is {self.white:g}"
+        told += f"; perhaps [0, {likely}]"
+        if self.declared and self.white < depth.white(16):
+            log.warning("%s: declare it, unless all are that dark", told)
+            return
+        dark = "" if self.declared else ", or (0, 65535) where all are that dark"
+        raise InputError(f"{told}: give floats, and value_range=(0, {likely}){dark}")
+
+
+def _check_black(
+    value: np.ndarray, what: str, target: np.ndarray | None, doubted: Callable[[str], None]
+) -> None:
+    """Refuse uint16 that is all black where the target is not: 8 bits, as a rule."""
+    if value.dtype == np.uint16 and value.size and value.max() <= depth.unit(16):
+        extent = None if target is None or not target.size else partial(_extent, target)
+        fix, intended = "multiply values of 8 bits by 257", "leave the image out"
+        depth.check_range(value, 0, depth.white(16), what, extent, fix, intended, doubted)
 
 
 def _extent(target: np.ndarray) -> tuple[float, float]:

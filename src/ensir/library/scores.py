@@ -12,7 +12,7 @@ from ensir import registry
 from ensir.errors import InputError
 from ensir.library.arrays import CHANNELS, Images, Order, pairs
 from ensir.library.loading import check_labels, is_array, loaded
-from ensir.library.meaning import Meaning, check_depth
+from ensir.library.meaning import Brightness, Meaning
 from ensir.section import unknown
 from ensir.stages.score import compare
 
@@ -68,12 +68,15 @@ def score(
     """
     settings = _settings(metrics=metrics, space=space, crop=crop, rounded=rounded)
     meaning, order = Meaning(value_range), Order(None)
-    found = [
-        _of_image(one, order.of(other, f"image {i + 1}: x"), settings, meaning, f"image {i + 1}")
-        for i, (other, one) in enumerate(pairs(x, y))
-    ]
+    found, brightness = [], Brightness()
+    for i, (other, one) in enumerate(pairs(x, y)):
+        what = f"image {i + 1}"
+        values, own = _of_image(one, order.of(other, f"{what}: x"), settings, meaning, what)
+        found.append(values)
+        brightness += own
     if not found:
         raise InputError("x and y: hold no image")
+    brightness.check()
     if is_array(y):
         return {name: value if value.ndim else value.item() for name, value in found[0].items()}
     try:
@@ -119,8 +122,8 @@ def _metrics(given: Any) -> dict[str, Any]:
 
 def _of_image(
     y: Any, x: Images, settings: dict[str, Any], meaning: Meaning, what: str
-) -> dict[str, Float64[np.ndarray, "*model"]]:
-    """Score the result for one image, or those of several models."""
+) -> tuple[dict[str, Float64[np.ndarray, "*model"]], Brightness]:
+    """Score the result for one image, or those of several models; return how bright they are, too."""
     check_labels([*(x.values() if isinstance(x, Mapping) else [x]), y], what)
     target = loaded(y, f"{what}: y")
     if settings["rounded"] and target.dtype.kind == "f":
@@ -133,9 +136,9 @@ def _of_image(
             f"{what}: y has shape {target.shape}; it should be (channel, height, width), with 1 or 3 channels. Several "
             "images are a list of such"
         )
-    check_depth(target, f"{what}: y")
     results, many = _results(x, target, what)
-    levels, bits = meaning.levels(target, f"{what}: y")
+    doubts: list[str] = []
+    levels, bits = meaning.levels(target, f"{what}: y", doubted=doubts.append)
     rows = []
     for result in results:
         code = result
@@ -146,12 +149,13 @@ def _of_image(
                 f"{what}: x holds {result.dtype}, but its target {target.dtype}; convert one of them"
             )
         else:
-            code, own = meaning.levels(result, f"{what}: x")
+            code, own = meaning.levels(result, f"{what}: x", levels)
             code = code / ((2**own - 1) // 255) if target.dtype.kind == "f" else code
         images = [np.moveaxis(np.atleast_3d(_planes(image)), 0, 2) for image in (levels, code)]
         rows.append(compare(what.removeprefix("image "), images[0], images[1], bits, settings))
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return values if many else {name: value[0] for name, value in values.items()}
+    brightness = Brightness.of(target, results, meaning, what, doubts)
+    return (values if many else {name: value[0] for name, value in values.items()}), brightness
 
 
 def _results(x: Images, target: np.ndarray, what: str) -> tuple[list[np.ndarray], bool]:

@@ -90,6 +90,7 @@ def select(
             x, y, method=method, models=models, names=names, value_range=value_range, bits=bits, **settings
         )
     )
+    found.brightness.check()
     if len(found.images) < 2:
         raise InputError("the reference is a single image, so that none can be held out; add images")
     section = options.section(method, settings, found.models)

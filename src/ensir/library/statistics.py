@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from ensir.errors import InputError
 from ensir.library import options
 from ensir.library.arrays import Image, Images, images
-from ensir.library.meaning import Meaning
+from ensir.library.meaning import Brightness, Meaning
 from ensir.stages.partition import fold_of, model_digest, warn_of_perfect
 from ensir.storage.progress import Progress
 
@@ -50,6 +50,8 @@ class Statistics:
         Module and settings of what was counted, by name.
     sums : dict
         What was counted, by name, fold by fold.
+    brightness : Brightness
+        How bright the images are, which tells whether they are in the range that they seem to be in.
     """
 
     models: tuple[str, ...]
@@ -58,6 +60,7 @@ class Statistics:
     images: tuple[Counted, ...]
     settings: Settings
     sums: dict[str, Any]
+    brightness: Brightness = field(default_factory=Brightness)
 
     def __add__(self, other: Statistics) -> Statistics:
         """Add up the statistics of different images of the same models.
@@ -86,7 +89,8 @@ class Statistics:
             name: importlib.import_module(module).total([piece[name] for piece in pieces])
             for name, (module, _) in self.settings.items()
         }
-        return replace(self, images=tuple(together), sums=sums)
+        brightness = self.brightness + other.brightness
+        return replace(self, images=tuple(together), sums=sums, brightness=brightness)
 
     def __radd__(self, other: object) -> Statistics:
         """Let `sum` begin with 0."""
@@ -258,7 +262,7 @@ def _of_image(image: Image, models: Sequence[str], settings: Settings) -> Statis
             )
         sums[name] = counter.statistics()
     record = Counted(image.name, image.digest, tuple(image.prediction_digests))
-    return Statistics(tuple(models), bits, channels, (record,), settings, sums)
+    return Statistics(tuple(models), bits, channels, (record,), settings, sums, image.brightness)
 
 
 def needed(found: Statistics, method: str, settings: Settings) -> dict[str, Any]:
