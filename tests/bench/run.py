@@ -198,8 +198,8 @@ def main():
         try:
             spent[frames] = bench_run(folder, frames)
             if frames == counts[0]:
-                naive, wall, memory = used([sys.executable, "-c", NAIVE, folder, *MODELS], folder)
-                row("plain script, one method", f"{naive:.1f} core s, {wall:.0f} s, {memory:.0f} MB")
+                naive, wall, _ = used([sys.executable, "-c", NAIVE, folder, *MODELS], folder)
+                row("plain script, one method", f"{naive:.1f} core s, {wall:.0f} s")
                 row("workflow over plain script", f"{spent[frames] / naive:.2f}")
                 bench_masking(folder)
         finally:
