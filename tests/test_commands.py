@@ -57,7 +57,8 @@ def test_the_example_of_the_readme(tmp_path: Path, data: Path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(
-        r"\{'psnr': array\(\[\d\d\.\d+, \d\d\.\d+\]\), 'ssim': array\(\[.*\]\)\}\n", done.stdout
+        r"\{'psnr': array\(\[\d\d\.\d+, \d\d\.\d+\]\), 'ssim': array\(\[.*\]\)\}\nimages: baby, bird\n",
+        done.stdout,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ensir.errors import InputError
 from ensir.library.loading import check_labels, is_array, loaded, model_axis
 from ensir.library.meaning import Brightness, Meaning
+from ensir.library.reading import Folder
 from ensir.storage import writing
 
 if TYPE_CHECKING:
@@ -149,10 +150,8 @@ def stacked(
     """
     shapes = {value.shape for value in values}
     shape = next(iter(shapes), ())
+    batch = "; of batches, as of a DataLoader, take each image (batch_size=None)" if len(shape) == 4 else ""
     if len(values) < 2:
-        batch = (
-            "; of batches, as of a DataLoader, take each image (batch_size=None)" if len(shape) == 4 else ""
-        )
         raise InputError(f"{what}: holds {len(values)} model; two or more are combined{batch}")
     if len(shapes) > 1 or len(shape) not in (2, 3) or shape[0] not in CHANNELS or not all(shape):
         held = " and ".join(map(str, sorted(shapes)))
@@ -160,7 +159,7 @@ def stacked(
             f"{what}: holds {len(values)} models of shape {held}; x should be (model, channel, height, width) or "
             "(model, channel, pixel), with 1 or 3 channels. Several images are a list of such; those of several models "
             "are stacked (np.stack), or a mapping by their names; "
-            "np.moveaxis(image, -1, -3) makes (channel, height, width) of (height, width, channel)"
+            f"np.moveaxis(image, -1, -3) makes (channel, height, width) of (height, width, channel){batch}"
         )
     return np.stack([np.ascontiguousarray(meaning.codes(value, bits, what, target)) for value in values])
 
@@ -209,6 +208,10 @@ def pairs(x: Images, y: Any) -> Iterator[tuple[Any, Any]]:
             raise InputError(f"y: is {type(y).__name__}; give targets, as an array or several")
         if is_array(x):
             raise InputError("x: is one array, but y are several; give a list of images for both")
+        if are_named(x) or isinstance(x, Folder):
+            raise InputError(
+                "y: does not name its images, but x does; give a mapping by name, such as ensir.read's"
+            )
         for one, other in zip_longest(several(x), y, fillvalue=MISSING):
             if one is MISSING or other is MISSING:
                 raise InputError("x and y: hold different numbers of images")
@@ -242,12 +245,13 @@ def check_names(x: Mapping[Any, Mapping[str, Any]], names: Iterable[str], where:
     """Check that images have the same names, for each model (or for None), as those that are named."""
     for model, held in x.items():
         what = "x" if model is None else f"x, model {model}"
+        known = set(names)
         for name in names:
             if name not in held:
                 raise InputError(
                     f"{what}: has no image {name!r}, which {where} has; give all images for both"
                 )
-        if more := [name for name in held if name not in set(names)]:
+        if more := [name for name in held if name not in known]:
             raise InputError(
                 f"{what}: has the image {more[0]!r}, which {where} has not; give all images for both"
             )

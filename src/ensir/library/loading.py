@@ -18,6 +18,15 @@ AXES = {  # what arrays of xarray may call them, in any case
     "width": ("width", "w", "x", "col", "cols", "column", "columns", "lon", "longitude"),
     "pixel": ("pixel", "pixels"),
 }
+SEVERAL = (
+    "batch",
+    "image",
+    "images",
+    "n",
+    "sample",
+    "samples",
+    "time",
+)  # axes that hold one image after another
 UNNAMED = re.compile(r"dim_\d+")  # as xarray calls axes without names
 CONVERTED = "convert it to an array of NumPy"
 
@@ -98,6 +107,11 @@ def in_order(value: Any, what: str) -> Any:
     others = [name for name in named if name not in AXES]
     if len(named) < value.ndim or (others and not _are_unnamed(named)):
         held = ", ".join(map(repr, map(str, value.dims)))
+        if several := [name for name in others if name.lower() in SEVERAL]:
+            raise InputError(
+                f"{what}: has the axes {held}; several images are a list of arrays, each without {several[0]!r}: "
+                f"[value.isel({several[0]}=i) for i in range({value.sizes[named[several[0]]]})]"
+            )
         raise InputError(
             f"{what}: has the axes {held}; rename them to 'model', 'channel', 'height' and 'width', or 'pixel'"
         )
@@ -112,15 +126,35 @@ def check_labels(values: Iterable[Any], what: str) -> None:
     InputError
         They differ, as of channels in another order, or of rows from the other end.
     """
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, list[np.ndarray]] = {}
     for value in filter(is_labelled, values):
-        for name, labels in getattr(value, "indexes", {}).items():
+        for name, index in getattr(value, "indexes", {}).items():
             axis = next((axis for axis, names in AXES.items() if str(name).lower() in names), str(name))
-            if axis != "model" and not np.array_equal(found.setdefault(axis, np.asarray(labels)), labels):
+            labels, others = np.asarray(index), found.setdefault(axis, [])
+            if axis != "model" and not all(_agree(labels, other) for other in others):
                 raise InputError(
                     f"{what}: its arrays have different labels along {str(name)!r}; align them (xarray.align), or drop "
                     "the labels (drop_vars)"
                 )
+            others.append(labels)
+
+
+def _agree(labels: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether labels are the same, up to rounding.
+
+    Those that count, from 0 or 1, say nothing beside names, or beside each other.
+    """
+    numbers = [one for one in (labels, others) if one.dtype.kind in "iuf"]
+    if labels.shape == others.shape and numbers and all(map(_only_count, numbers)):
+        return True
+    if labels.shape == others.shape and labels.size and len(numbers) == 2:
+        return np.allclose(labels, others, rtol=0, atol=1e-9 * float(np.ptp(others)), equal_nan=True)
+    return np.array_equal(labels, others)
+
+
+def _only_count(labels: np.ndarray) -> bool:
+    """Return whether labels are 0, 1, … or 1, 2, …"""
+    return any(np.array_equal(labels, np.arange(first, first + len(labels))) for first in (0, 1))
 
 
 def _are_unnamed(axes: Any) -> bool:

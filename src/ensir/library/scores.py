@@ -20,6 +20,27 @@ if TYPE_CHECKING:
     from jaxtyping import Float64
 
 
+class Scores(dict[str, Any]):
+    """Values by the names of metrics, and what they are of.
+
+    Attributes
+    ----------
+    images, models : tuple of str or None
+        Names along the axes of the values; None where none were given, or there is a single one.
+    """
+
+    def __init__(self, values: Mapping[str, Any], images: Iterable[str] | None, models: Iterable[str] | None):
+        super().__init__(values)
+        self.images = None if images is None else tuple(images)
+        self.models = None if models is None else tuple(models)
+
+    def __repr__(self) -> str:
+        named = {"images": self.images, "models": self.models}
+        return "\n".join(
+            [super().__repr__(), *(f"{axis}: {', '.join(names)}" for axis, names in named.items() if names)]
+        )
+
+
 def score(
     y: Any,
     x: Images,
@@ -29,7 +50,7 @@ def score(
     crop: int = 0,
     rounded: bool = False,
     value_range: tuple[float, float] | None = None,
-) -> dict[str, float | Float64[np.ndarray, "*image_and_model"]]:
+) -> Scores:
     """Compare results with their targets: fused images, or the predictions of several models.
 
     Parameters
@@ -53,9 +74,9 @@ def score(
 
     Returns
     -------
-    dict
-        By the names of the metrics: a number; of several images or models, float64 arrays, (image,), (model,) or
-        (image, model).
+    Scores
+        A dict by the names of the metrics: a number; of several images or models, float64 arrays, (image,), (model,) or
+        (image, model). Its `images` and `models` are the names along these axes, where there are some.
 
     Raises
     ------
@@ -78,11 +99,13 @@ def score(
         raise InputError("x and y: hold no image")
     brightness.check()
     if is_array(y):
-        return {name: value if value.ndim else value.item() for name, value in found[0].items()}
+        values = {name: value if value.ndim else value.item() for name, value in found[0].items()}
+        return Scores(values, None, order.models)
     try:
-        return {name: np.stack([values[name] for values in found]) for name in found[0]}
+        values = {name: np.stack([values[name] for values in found]) for name in found[0]}
     except ValueError as error:
         raise InputError("x: its images have different numbers of models") from error
+    return Scores(values, map(str, y) if isinstance(y, Mapping) else None, order.models)
 
 
 def _settings(**given: Any) -> dict[str, Any]:
