@@ -142,7 +142,7 @@ def test_images_are_paired_by_their_names():
         ensir.fit(x, Y)
 
 
-def test_folders_are_read_as_by_commands(tmp_path: Path):
+def test_folders_are_read_as_by_commands(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     for name, picture in (("a/r", Y[0]), ("a/s", Y[1][:1])):
         image_files.write(tmp_path / f"{name}_x4.png", np.moveaxis(picture, 0, 2) * np.uint16(257))
     (tmp_path / "a" / "notes.txt").write_text("none")
@@ -151,6 +151,11 @@ def test_folders_are_read_as_by_commands(tmp_path: Path):
     assert repr(found) == "<Folder of 2 images: a/r, a/s>"
     np.testing.assert_array_equal(found["a/r"], Y[0] * np.uint16(257))
     np.testing.assert_array_equal(found["a/s"], np.repeat(Y[1][:1], 3, axis=0) * np.uint16(257))
+    assert not caplog.records
+    (tmp_path / ".hidden.png").write_bytes((tmp_path / "a/r_x4.png").read_bytes())
+    assert len(ensir.read(tmp_path, suffix="_x4")) == 2
+    assert f"read: {tmp_path} passes over 1 images" in caplog.text
+    assert "rename hidden ones" in caplog.text
     with pytest.raises(InputError, match="read: no folder nowhere"):
         ensir.read("nowhere")
     with pytest.raises(InputError, match="does not end in the declared suffix '_x2'"):

@@ -149,13 +149,14 @@ class Files:
     def warn(self, key: str) -> None:
         """Warn once about images that the pattern passes over, and about folders that cannot be read."""
         if passed := self._beside():
+            whole = self.folder is not None and self.pattern.text == "**/*"
             log.warning(
-                "%s: %r passes over %d images beside those it finds, the first %s; widen it or convert them, unless "
-                "this is intended",
+                "%s: %s passes over %d images beside those it finds, the first %s; %s, unless this is intended",
                 key,
-                self.pattern.text,
+                self.folder if whole else repr(self.pattern.text),
                 len(passed),
                 passed[0],
+                "rename hidden ones, and convert others to PNG" if whole else "widen it or convert them",
             )
         if self.closed:
             log.warning("%s: %d folders cannot be read, the first %s", key, len(self.closed), self.closed[0])
