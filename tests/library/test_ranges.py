@@ -99,6 +99,7 @@ def test_images_of_fewer_bits_in_16(bits: int, factor: int):
             lambda: ensir.fit(x * 1.0, y * 1.0, value_range=(0, 65535), bits=16),
             lambda: ensir.fit(x, y, bits=16),
             lambda: ensir.score(bright[1], x),
+            lambda: ensir.score([y, Y[0]], [x, X[0]]),
             lambda: ensir.fit(x, bright[1]),
         ):
             with pytest.raises(InputError, match=r"black in|no value is above 235"):

@@ -151,8 +151,8 @@ class Brightness:
     pictures, size : int
         Number of images, and of values of their targets.
     most : float
-        Largest value stored in uint16, or in floats of more than 8 bits, of targets and predictions; infinite where
-        there are none.
+        Largest value stored in uint16, or in floats of more than 8 bits, of targets and predictions; -infinity
+        where there are none.
     white : float
         The white of these.
     declared : bool
@@ -167,7 +167,7 @@ class Brightness:
     pictures: int = 0
     size: int = 0
     most: float = -np.inf
-    white: float = depth.white(16)
+    white: float = 0.0
     declared: bool = False
     black: int = 0
     bright: int = 0
@@ -191,7 +191,7 @@ class Brightness:
             what,
             1,
             target.size,
-            max((float(value.max()) for value in deep), default=np.inf),
+            max((float(value.max()) for value in deep), default=-np.inf),
             white,
             declared,
             sum(depth.ALL_BLACK in text for text in doubts),
@@ -206,7 +206,7 @@ class Brightness:
             self.pictures + other.pictures,
             self.size + other.size,
             max(self.most, other.most),
-            other.white,
+            max(self.white, other.white),
             self.declared or other.declared,
             self.black + other.black,
             self.bright + other.bright,
@@ -226,7 +226,7 @@ class Brightness:
             raise InputError(self.doubts[0])
         if self.pictures == 1 and self.doubts:
             log.warning("%s", self.doubts[0])
-        if self.size < depth.WHOLE or not 0 < self.most < np.inf:
+        if self.size < depth.WHOLE or self.most <= 0:
             return
         if self.declared:
             likely = next((white for white in (1, depth.white(8)) if self.most <= 1.05 * white), None)
