@@ -138,6 +138,10 @@ def test_images_are_paired_by_their_names():
         ensir.score({name: y[name] for name in "rs"}, fused, value_range=(0, 255))
     with pytest.raises(InputError, match="x: does not name its images, but y does"):
         ensir.fit(X, y)
+    with pytest.raises(
+        InputError, match="models r, s, t, but the table is of a, b, c; where these are images"
+    ):
+        lut.fuse(dict(zip("rst", X, strict=True)))
     with pytest.raises(InputError, match="y: does not name its images, but x does; give a mapping by name"):
         ensir.fit(x, Y)
 

@@ -89,7 +89,15 @@ def ordered(x: Images, models: Sequence[str], what: str, expected: str) -> Image
     if own is None or own == list(models):
         return x
     if sorted(own) != sorted(models):
-        raise InputError(f"{what}: holds the models {', '.join(own)}, but {expected} {', '.join(models)}")
+        stacks = isinstance(x, Mapping) and any(len(getattr(value, "shape", ())) == 4 for value in x.values())
+        hint = (
+            "; where these are images, give a list of them, or images by name for each model"
+            if stacks
+            else ""
+        )
+        raise InputError(
+            f"{what}: holds the models {', '.join(own)}, but {expected} {', '.join(models)}{hint}"
+        )
     if isinstance(x, Mapping):
         named = dict(zip(own, x.values(), strict=True))
         return {model: named[model] for model in models}
