@@ -24,11 +24,17 @@ settings.load_profile("ensir")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+OF_ONE_RUN = ("test_cli_equals_workflow.py", "test_fits_and_sweeps.py", "test_in_browser.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker with `--dist loadgroup`; whole runs go one by one, except in the browser."""
+    """Keep the tests of a file on one worker with `--dist loadgroup`.
+
+    Whole runs go one by one, except where all tests of a file look at one run: others would wait until it is made.
+    """
     for item in items:
-        if item.path.parent.name != "workflow" or item.path.name == "test_in_browser.py":
+        if item.path.parent.name != "workflow" or item.path.name in OF_ONE_RUN:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 

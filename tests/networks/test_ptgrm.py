@@ -310,7 +310,7 @@ def test_another_prior_is_another_training(tmp_path, stores):
 @pytest.mark.parametrize(
     ("plain", "course"),
     [
-        (False, {"steps": 20, "every": 10, "learning_rate": 2e-3}),
+        pytest.param(False, {"steps": 20, "every": 10, "learning_rate": 2e-3}, marks=pytest.mark.slow),
         (True, {"steps": 30, "every": 15, "batch": 4, "learning_rate": 5e-4}),
     ],
 )
