@@ -815,7 +815,7 @@ def test_the_sentence_on_fewer_models_has_the_interval(tmp_path: Path) -> None:
     tried = {models: HeldOut(np.array(values, float), 32, 1e3) for models, values in psnr.items()}
     found = selection(["a", "b"], ["x", "y", "z"], tried, {"a": {"a": 0.5}, "b": {"b": 0.25}})
     found.save(map(Place.beside, files(str(tmp_path))))
-    assert worth({"lsq": str(tmp_path)}) == (
+    assert worth({"lsq": Selection.load(str(tmp_path))}) == (
         "On held-out reference images, the mean PSNR of b alone is within 0.05 dB of that of lsq of all 2 models: "
         "−0.033 dB [−0.177, +0.110], in 0.250 s instead of 0.750 s an image."
     )

@@ -14,7 +14,7 @@ from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.images.colours import first_grey, replicated
 from ensir.images.cropping import cropped
-from ensir.images.depth import unit
+from ensir.images.depth import extent
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -142,12 +142,8 @@ class Together:
         if self.bits:
             return list(through(partial(read, bits=self.bits), paths))
         target = read(paths[0])
-        bits = 8 * target.itemsize
-
-        def extent() -> tuple[float, float]:
-            return target.min() / unit(bits), target.max() / unit(bits)
-
-        return [target, *through(partial(read, bits=bits, extent=extent), paths[1:])]
+        read = partial(read, bits=8 * target.itemsize, extent=partial(extent, target))
+        return [target, *through(read, paths[1:])]
 
     def tell(self, count: int) -> None:
         """Warn about images that were cropped, of so many in all."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,7 +12,8 @@ from ensir.datasets import Dataset
 from ensir.errors import InputError
 from ensir.images.degradations import Degradation
 from ensir.section import Context, Digest, Problem
-from ensir.storage.shared import LOCATION, LOCATION_TITLE, NOT_OURS, ROOT, is_url
+from ensir.storage.paths import LOCATION, LOCATION_TITLE, located
+from ensir.storage.shared import NOT_OURS, is_url
 
 LARGEST_KERNEL = 1001  # pixels on a side
 
@@ -53,9 +53,7 @@ class StoreDataset(Dataset):
 
     def shared(self, key: str) -> dict[str, str | None]:
         """See `Dataset`; requests no URL."""
-        location = self.path.replace("{dataset}", key.rpartition(".")[2]).rstrip("/")
-        if not is_url(location) and not Path(location, ROOT).is_file():
-            raise InputError(f"{key}.path: {location}/{ROOT}: no such file; fix the path, or seal the store")
+        location = located(f"{key}.path", self.path, key.rpartition(".")[2])
         return {"location": location, "digest": self.digest}
 
 

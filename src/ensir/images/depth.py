@@ -63,6 +63,12 @@ def to_integers(
     return np.clip(np.rint(value), 0, np.iinfo(dtype).max).astype(dtype)
 
 
+def extent(target: Shaped[np.ndarray, "*shape"]) -> tuple[float, float]:
+    """Return the darkest and the brightest level (0–255) of code values; those that are not uint16 are of 8 bits."""
+    levels = unit(16 if target.dtype == np.uint16 else 8)
+    return float(target.min()) / levels, float(target.max()) / levels
+
+
 def in_code_values(
     value: Shaped[np.ndarray, "*shape"], value_range: Sequence[float], bits: int
 ) -> Float[np.ndarray, "*shape"]:

@@ -87,9 +87,14 @@ def read(
             f"{path}: holds {image.dtype}, whose black and white are not known; write uint8 or uint16, or declare "
             "them: `value_range` in a configuration, `--value-range` of `ensir fit`, `fuse` and `score`"
         )
+    check_channels(path, image)
+    return np.ascontiguousarray(image)
+
+
+def check_channels(path: str, image: Shaped[np.ndarray, "height width channel"]) -> None:
+    """Raise an InputError where an image is neither grey nor RGB."""
     if image.shape[2] not in (1, 3):
         raise InputError(f"{path}: has {image.shape[2]} channels; convert it to grey or RGB without alpha")
-    return np.ascontiguousarray(image)
 
 
 def read_values(path: str, array: str | None = None) -> Shaped[np.ndarray, "height width channel"]:

@@ -251,9 +251,9 @@ def are_named(x: Images) -> bool:
 
 def check_names(x: Mapping[Any, Mapping[str, Any]], names: Iterable[str], where: str) -> None:
     """Check that images have the same names, for each model (or for None), as those that are named."""
+    known = set(names)
     for model, held in x.items():
         what = "x" if model is None else f"x, model {model}"
-        known = set(names)
         for name in names:
             if name not in held:
                 raise InputError(

@@ -18,15 +18,8 @@ AXES = {  # what arrays of xarray may call them, in any case
     "width": ("width", "w", "x", "col", "cols", "column", "columns", "lon", "longitude"),
     "pixel": ("pixel", "pixels"),
 }
-SEVERAL = (
-    "batch",
-    "image",
-    "images",
-    "n",
-    "sample",
-    "samples",
-    "time",
-)  # axes that hold one image after another
+# Axes that hold one image after another.
+SEVERAL = ("batch", "image", "images", "n", "sample", "samples", "time")
 UNNAMED = re.compile(r"dim_\d+")  # as xarray calls axes without names
 CONVERTED = "convert it to an array of NumPy"
 
@@ -43,11 +36,13 @@ def is_labelled(value: Any) -> bool:
 
 def model_axis(value: Any) -> Hashable | None:
     """Return what an array of xarray calls the axis of its models; None where it has none, or is no such array."""
-    return next(filter(_is_models, value.dims), None) if is_labelled(value) else None
+    dims = value.dims if is_labelled(value) else ()
+    return next((name for name in dims if _axis(name) == "model"), None)
 
 
-def _is_models(name: Hashable) -> bool:
-    return str(name).lower() in AXES["model"]
+def _axis(name: Hashable) -> str:
+    """Return which of `AXES` goes by a name; another name as it is."""
+    return next((axis for axis, names in AXES.items() if str(name).lower() in names), str(name))
 
 
 def loaded(value: Any, what: str) -> np.ndarray:
@@ -100,10 +95,7 @@ def in_order(value: Any, what: str) -> Any:
     InputError
         An axis has another name, or two are the same one.
     """
-    named: dict[str, Hashable] = {}
-    for name in value.dims:
-        axis = next((axis for axis, names in AXES.items() if str(name).lower() in names), str(name))
-        named[axis] = name
+    named: dict[str, Hashable] = {_axis(name): name for name in value.dims}
     others = [name for name in named if name not in AXES]
     if len(named) < value.ndim or (others and not _are_unnamed(named)):
         held = ", ".join(map(repr, map(str, value.dims)))
@@ -129,8 +121,8 @@ def check_labels(values: Iterable[Any], what: str) -> None:
     found: dict[str, list[np.ndarray]] = {}
     for value in filter(is_labelled, values):
         for name, index in getattr(value, "indexes", {}).items():
-            axis = next((axis for axis, names in AXES.items() if str(name).lower() in names), str(name))
-            labels, others = np.asarray(index), found.setdefault(axis, [])
+            axis, labels = _axis(name), np.asarray(index)
+            others = found.setdefault(axis, [])
             if axis != "model" and not all(_agree(labels, other) for other in others):
                 raise InputError(
                     f"{what}: its arrays have different labels along {str(name)!r}; align them (xarray.align), or drop "

@@ -134,9 +134,8 @@ class Meaning:
         black, white = self.range_of(value, what)
         if bad := int(value.size - np.isfinite(value).sum()):
             raise InputError(f"{what}: {bad} of {value.size} values are NaN or infinite")
-        extent = None if target is None or not target.size else partial(_extent, target)
         fix, intended = "declare the right value_range", "give integers (uint8 or uint16)"
-        depth.check_range(value, black, white, what, extent, fix, intended, doubted)
+        depth.check_range(value, black, white, what, _extent_of(target), fix, intended, doubted)
         return black, white
 
 
@@ -249,12 +248,10 @@ def _check_black(
 ) -> None:
     """Refuse uint16 that is all black where the target is not: 8 bits, as a rule."""
     if value.dtype == np.uint16 and value.size and value.max() <= depth.unit(16):
-        extent = None if target is None or not target.size else partial(_extent, target)
         fix, intended = "multiply values of 8 bits by 257", "leave the image out"
-        depth.check_range(value, 0, depth.white(16), what, extent, fix, intended, doubted)
+        depth.check_range(value, 0, depth.white(16), what, _extent_of(target), fix, intended, doubted)
 
 
-def _extent(target: np.ndarray) -> tuple[float, float]:
-    """Return the darkest and the brightest level (0–255) of a target, in code values."""
-    unit = depth.unit(DEPTHS.get(target.dtype, 8))
-    return float(target.min()) / unit, float(target.max()) / unit
+def _extent_of(target: np.ndarray | None) -> Callable[[], tuple[float, float]] | None:
+    """Return what tells the extent of a target, in code values; None where there is none."""
+    return None if target is None or not target.size else partial(depth.extent, target)

@@ -35,10 +35,7 @@ class Folder(Mapping[str, np.ndarray]):
         """Read an image."""
         path = self._files[name]
         image = image_files.read_values(path)
-        if image.shape[2] not in (1, 3):
-            raise InputError(
-                f"{path}: has {image.shape[2]} channels; convert it to grey or RGB without alpha"
-            )
+        image_files.check_channels(path, image)
         image = replicated(image) if self._is_mixed else image
         return np.ascontiguousarray(image.transpose(2, 0, 1))
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ensir import registry
 from ensir.errors import InputError
+from ensir.images import depth
 from ensir.library.arrays import CHANNELS, Images, Order, pairs
 from ensir.library.loading import check_labels, is_array, loaded
 from ensir.library.meaning import Brightness, Meaning
@@ -166,14 +167,14 @@ def _of_image(
     for result in results:
         code = result
         if result.dtype.kind == "f":
-            code = meaning.levels(result, f"{what}: x", levels)[0] * ((2**bits - 1) // 255)
+            code = meaning.levels(result, f"{what}: x", levels)[0] * depth.unit(bits)
         elif result.dtype != levels.dtype and target.dtype.kind != "f":
             raise InputError(
                 f"{what}: x holds {result.dtype}, but its target {target.dtype}; convert one of them"
             )
         else:
             code, own = meaning.levels(result, f"{what}: x", levels)
-            code = code / ((2**own - 1) // 255) if target.dtype.kind == "f" else code
+            code = code / depth.unit(own) if target.dtype.kind == "f" else code
         images = [np.moveaxis(np.atleast_3d(_planes(image)), 0, 2) for image in (levels, code)]
         rows.append(compare(what.removeprefix("image "), images[0], images[1], bits, settings))
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}

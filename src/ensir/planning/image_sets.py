@@ -203,9 +203,8 @@ def _stem_pattern(stems: list[str], part: str, by_name: bool) -> str:
         return f"{{{part}}}{glob.escape(scales.pop()) if len(scales) == 1 else ''}"
     split = [_around_role(stem) for stem in stems]
     if not any(word.isalnum() for left, _, right in split for word in file_names.tokens(left + right)):
-        return (
-            glob.escape(stems[0]) if part == "frame" else f"{{{part}}}"
-        )  # a folder per image, or a single one
+        # Nothing beside the word: the folders tell the images, or there is a single one.
+        return glob.escape(stems[0]) if part == "frame" else f"{{{part}}}"
     lefts, word, rights = [left for left, _, _ in split], split[0][1], [right for _, _, right in split]
     varied = [len(set(side)) > 1 or len(stems) == 1 for side in (lefts, rights)]
     if len(stems) == 1:  # nothing tells which side is the name

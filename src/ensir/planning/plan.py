@@ -127,13 +127,12 @@ class Plan:
     def _index_or_error(self, dataset: str) -> Index | InputError | None:
         """Return what `index` returns or raises: a server that does not answer is asked once."""
         section, key = self.config.datasets[dataset], f"datasets.{dataset}"
-        if not section.indexed():
-            return None
         try:
             shared = section.shared(key)
         except InputError as error:
             return error
-        assert shared is not None
+        if shared is None:
+            return None
         assert shared["location"] is not None
         try:
             index = read_index(shared["location"], shared["digest"], self.layout.dataset(dataset))

@@ -12,6 +12,7 @@ from ensir.report import choice, findings, made, rendering, samples, selection, 
 from ensir.report.content import Experiment, Run, TestSet
 from ensir.scoring.differences import NOT_ABOVE_AVERAGE, NOT_ABOVE_BEST
 from ensir.scoring.scores import Scores, direction, first_metric, metrics_of
+from ensir.scoring.selection import Selection
 
 if TYPE_CHECKING:
     from ensir.storage.progress import Progress
@@ -85,6 +86,7 @@ def _experiment(
     notes: list[str],
     runs: tables.Runs,
 ) -> Experiment:
+    selected = {method: Selection.load(folder) for method, folder in selections.items()}
     luts = {method: lut.load(path) for method, path in fitted.items() if path and path.endswith(".lut")}
     warnings = [
         f"{method}: {warning}"
@@ -107,6 +109,6 @@ def _experiment(
         },
         made.summaries(section["methods"], fitted),
         style.inline(training.drawing(curves), salt=f"{name}/training") if curves else "",
-        selection.shown(name, selections),
-        selection.worth(selections),
+        selection.shown(name, selected),
+        selection.worth(selected),
     )

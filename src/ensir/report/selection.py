@@ -48,9 +48,8 @@ class Shown(NamedTuple):
     chart: str
 
 
-def shown(experiment: str, folders: dict[str, str]) -> list[Shown]:
+def shown(experiment: str, selections: dict[str, Selection]) -> list[Shown]:
     """Return what is shown of the selections of an experiment, by method; nothing where the reference is one image."""
-    found = {method: Selection.load(folder) for method, folder in folders.items()}
     return [
         Shown(
             method,
@@ -61,20 +60,19 @@ def shown(experiment: str, folders: dict[str, str]) -> list[Shown]:
             models_table(one),
             style.inline(figure.drawing(one), f"{experiment}/selection/{method}"),
         )
-        for method, one in found.items()
+        for method, one in selections.items()
         if one.subsets
     ]
 
 
-def worth(folders: dict[str, str]) -> str:
+def worth(selections: dict[str, Selection]) -> str:
     """Say in a sentence which fewer models are nearly as good as all; empty where no selection tells.
 
     By the method that is best with all models, on reference images that are held out; the fastest of the subsets,
     or the smallest where times are not known.
     """
     best: tuple[str, Selection, Subset] | None = None
-    for method, folder in folders.items():
-        found = Selection.load(folder)
+    for method, found in selections.items():
         everything = next((row for row in found.subsets if len(row.models) == len(found.models)), None)
         if everything and len(found.models) > 1 and (best is None or everything.psnr > best[2].psnr):
             best = method, found, everything

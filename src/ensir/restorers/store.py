@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ensir.errors import InputError
 from ensir.restorers import RestorerModel, check_placeholder
 from ensir.section import Context, Digest, Name, Problem
-from ensir.storage.shared import LOCATION, LOCATION_TITLE, ROOT, is_url
+from ensir.storage.paths import LOCATION, LOCATION_TITLE, located
 
 
 class StoreModel(RestorerModel):
@@ -42,7 +40,5 @@ class StoreModel(RestorerModel):
 
     def shared(self, key: str, dataset: str) -> dict[str, str | None]:
         """Return where the shared store is, and its digest; requests no URL."""
-        location = self.path.replace("{dataset}", dataset).rstrip("/")
-        if not is_url(location) and not Path(location, ROOT).is_file():
-            raise InputError(f"{key}.path: {location}/{ROOT}: no such file; fix the path, or seal the store")
+        location = located(f"{key}.path", self.path, dataset)
         return {"location": location, "digest": self.digests.get(dataset)}

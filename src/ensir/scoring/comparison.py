@@ -7,6 +7,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,7 +80,8 @@ def compare(records: tuple[dict[str, Any], dict[str, Any]], scores: tuple[Scores
     """Compare two runs by their `provenance.json` and their scores."""
     (before, after) = records
     equal, changes, only_before, only_after = of_scores(*scores)
-    reasons = [measured_otherwise(before, after, change.key) for change in changes]
+    reason = cache(partial(measured_otherwise, before, after))
+    reasons = [reason(name, dataset, metric) for name, dataset, _, metric in (one.key for one in changes)]
     return Comparison(
         of_records(before["run"], after["run"]),
         of_results(before["results"], after["results"]),
@@ -91,7 +93,9 @@ def compare(records: tuple[dict[str, Any], dict[str, Any]], scores: tuple[Scores
     )
 
 
-def measured_otherwise(before: dict[str, Any], after: dict[str, Any], key: tuple[str, ...]) -> str:
+def measured_otherwise(
+    before: dict[str, Any], after: dict[str, Any], name: str, dataset: str, metric: str
+) -> str:
     """Say why a score does not measure the same in both runs; empty where it does.
 
     Images are compared in another space, or by a metric of other settings, or they are others of the same names.
@@ -100,10 +104,9 @@ def measured_otherwise(before: dict[str, Any], after: dict[str, Any], key: tuple
     ----------
     before, after : dict
         The `provenance.json` of both runs.
-    key : tuple of str
-        Experiment, dataset, method and metric of the score.
+    name, dataset, metric : str
+        Experiment, dataset and metric of the score.
     """
-    name, dataset, _, metric = key
     sections = [record["run"]["config"].get("experiments", {}).get(name, {}) for record in (before, after)]
     one, other = (
         {

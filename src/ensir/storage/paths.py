@@ -1,10 +1,14 @@
-"""Checks that the files named in a configuration exist, and that Snakemake can read their paths."""
+"""Checks that what a configuration names exists, and that Snakemake can read its paths."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ensir.errors import InputError
+from ensir.storage.shared import ROOT, is_url
+
+LOCATION = r"^(s3://|https?://)[^?#@]+$|^[^:?#]+$"
+LOCATION_TITLE = "path, s3:// or http(s):// URL without user and query"
 
 
 def existing(path: str, key: str, fix: str = "fix the path") -> str:
@@ -25,3 +29,17 @@ def readable(path: str, key: str) -> str:
     if set(path) & set("{}<>"):
         raise InputError(f"{key}: {path}: Snakemake reads no path with one of {{ }} < > in it; rename it")
     return path
+
+
+def located(key: str, path: str, dataset: str) -> str:
+    """Return where the shared store of a dataset is; requests no URL.
+
+    Raises
+    ------
+    InputError
+        There is no sealed store at a path; names the key of the configuration.
+    """
+    location = path.replace("{dataset}", dataset).rstrip("/")
+    if not is_url(location) and not Path(location, ROOT).is_file():
+        raise InputError(f"{key}: {location}/{ROOT}: no such file; fix the path, or seal the store")
+    return location

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ensir.storage.complete import CheckedStore
 
 SCHEMES = ("s3", "http", "https")
-LOCATION = r"^(s3://|https?://)[^?#@]+$|^[^:?#]+$"
-LOCATION_TITLE = "path, s3:// or http(s):// URL without user and query"
 ROOT = "zarr.json"
 REMEDIES = {  # by what S3 answers
     "redirect|[Rr]egion": "fix AWS_REGION: the bucket is in another region",
