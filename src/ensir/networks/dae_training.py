@@ -80,7 +80,7 @@ def train(
     InputError
         Too few or too small images, or not 8-bit RGB; a checkpoint of another training.
     """
-    device = devices.choose(device)
+    device = devices.for_network(device)
     learned, validated, digest = _read(photographs, course)
 
     def objective(network: Callable[..., Tensor], step: int) -> Tensor:

@@ -63,7 +63,7 @@ class MeanShift:
     ):
         self.module, self.trained_for, self._objective, self._given = module, trained_for, objective, given
         self.settings = settings
-        self.device = devices.choose(settings["device"])
+        self.device = devices.for_network(settings["device"])
         network = dae.read(settings["path"])
         self.noise = self._noise(network)
         run = dae.denoiser(network.network, self.device, settings["precision"])

@@ -156,7 +156,7 @@ def train(
     InputError
         Too few or too small images; a network that cannot be read; a checkpoint of another training.
     """
-    device = devices.choose(device)
+    device = devices.for_network(device)
     guide = features.Prior(prior, prior_files, device)
     made = Architecture(guide.channels, tuple(architecture["without"]), architecture["plain"])
     compared = features.Penultimate(perceptual, device) if perceptual else None

@@ -65,7 +65,7 @@ class Restorer:
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
         path, precision = settings["path"], settings["precision"]
-        device = devices.choose(settings["device"])
+        device = devices.for_network(settings["device"])
         extra = settings.get("extra_architectures", False)
         model = identify(read_weights(path), path, extra)
         self.parameters = {

@@ -51,7 +51,7 @@ class Restorer:
 
         from ensir.networks import dae
 
-        path, device = settings["path"], devices.choose(settings["device"])
+        path, device = settings["path"], devices.for_network(settings["device"])
         trained = dae.read(path)
         denoise = dae.denoiser(trained.network, device, settings["precision"])
 

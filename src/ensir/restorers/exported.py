@@ -47,6 +47,7 @@ PROVIDERS = {
     "cuda": ["CUDAExecutionProvider"],
     "auto": ["CUDAExecutionProvider", "CPUExecutionProvider"],
 }
+OPTIONS = {"CUDAExecutionProvider": {"use_tf32": 0}}  # see `devices.for_network`
 
 
 class ExportedModel(NetworkModel, TurnableModel):
@@ -173,7 +174,7 @@ def _read_torch(path: str, device: str) -> Program:
     import torch
     from torch.export.passes import move_to_device_pass
 
-    device = devices.choose(device)
+    device = devices.for_network(device)
     exported = graph(path)
     (name,) = exported.graph_signature.user_inputs
     (placeholder,) = (node for node in exported.graph.nodes if node.name == name)
@@ -245,7 +246,9 @@ def _read_onnx(path: str, device: str) -> Program:
     options.log_severity_level = 3
     _check_beside(path)
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=providers)
+        session = onnxruntime.InferenceSession(
+            path, options, providers, [OPTIONS.get(name, {}) for name in providers]
+        )
     except Exception as error:
         raise InputError(
             f"{path}: is not a program for one picture that ONNX Runtime can run ({_reason(error)}); export it again"

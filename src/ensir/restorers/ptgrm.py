@@ -67,7 +67,7 @@ class Restorer:
 
         from ensir.networks import features, refiner
 
-        path, device = settings["path"], devices.choose(settings["device"])
+        path, device = settings["path"], devices.for_network(settings["device"])
         self.trained = refiner.read(path)
         prior = features.Prior(settings["prior"], settings["beside"], device)
         self._check_settings(path, settings, prior)
