@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensir.cells.lut import LutMethod
-from ensir.cells.tensor import TensorLUT, fuse
+from ensir.cells.tensor import TensorLUT, bin_of, fuse
 from ensir.errors import InputError
+from ensir.images import depth
 
 
 @given(
@@ -35,6 +36,15 @@ def test_tensors_and_arrays_agree(seed, models, bits, channels, arithmetic):
             fused = fuse(codes, table)
             assert fused.dtype == dtype
             np.testing.assert_allclose(fused, expected, rtol=close, atol=close * 255)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_bins_are_exact(bits):
+    codes = torch.arange(2**bits, dtype=torch.int32)
+    for width in range(1, 257):
+        step = width * depth.unit(bits)
+        for per_step in (1 / step, torch.tensor(1 / step, dtype=torch.float32)):
+            assert (bin_of(codes, per_step) == codes // step).all(), width
 
 
 def test_floats_between_code_values_are_weighed_as_they_are():

@@ -23,6 +23,8 @@ def found(device):
 
 def test_em():
     _, _, cpu = found("cpu")
+    _, _, auto = found("auto")
+    np.testing.assert_array_equal(auto.weights, cpu.weights)
     _, _, cuda = found("cuda")
     np.testing.assert_array_equal(cuda.status, cpu.status)
     np.testing.assert_array_equal(cuda.iterations, cpu.iterations)

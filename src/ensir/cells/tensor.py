@@ -57,6 +57,8 @@ class TensorLUT:
         self.models, self.channels, self.bins = len(lut.models), lut.channels, lut.bins
         self.largest = depth.white(lut.bits)
         self.step = lut.bin_width * depth.unit(lut.bits)
+        # A tensor, since torch.compile makes a slower kernel of every number that a second table has otherwise.
+        self.per_step = torch.tensor(1 / self.step, device=device, dtype=torch.float32)
         self.weights = torch.as_tensor(lut.dense, device=device, dtype=dtype)
 
 
@@ -145,7 +147,7 @@ def fuse(x: Shaped[Tensor, "model *batch channel height width"], table: TensorLU
             "groups; it should be (model, …, channel, height, width)"
         )
     run = _compiled(combined) if x.is_cuda else combined
-    return run(x, table.weights, table.channels, table.bins, table.step, table.largest)
+    return run(x, table.weights, table.channels, table.bins, table.per_step, table.largest)
 
 
 def check_dtype(x: Tensor, largest: int) -> None:
@@ -168,20 +170,29 @@ def codes_of(x: Tensor, largest: int) -> Tensor:
     return x.int()
 
 
+def bin_of(codes: Int[Tensor, "*axes"], per_step: float | Tensor) -> Int[Tensor, "*axes"]:
+    """Return the bins of code values, whose width is 1 / `per_step`: (code + ½) / width, rounded down.
+
+    Exact in float32. On a GPU, a division of integers takes a hundred instructions.
+    """
+    return ((codes.float() + 0.5) * per_step).int()
+
+
 def combined(
     x: Shaped[Tensor, "model *batch channel height width"],
     weights: Float[Tensor, "number model"],
     channels: int,
     bins: int,
-    step: int,
+    per_step: float | Tensor,
     largest: int,
 ) -> Float[Tensor, "*batch channel height width"]:
     """Look up and add, in the order of the models; elementwise but for the look-up, so that it can be one kernel."""
-    number = torch.zeros(x.shape[1:], dtype=torch.int64, device=x.device)
+    number = torch.zeros(x.shape[1:], dtype=torch.int32, device=x.device)
     for prediction in x:
-        number = number * bins + torch.div(codes_of(prediction, largest), step, rounding_mode="floor")
+        number = number * bins + bin_of(codes_of(prediction, largest), per_step)
     if channels > 1:
-        number = number * channels + torch.arange(channels, device=x.device)[:, None, None]
+        number = number * channels + torch.arange(channels, dtype=torch.int32, device=x.device)[:, None, None]
+    number = number.long()  # ONNX Runtime looks up nothing else
     fused = torch.zeros(x.shape[1:], dtype=weights.dtype, device=x.device)
     for prediction, weight in zip(x, weights.unbind(1), strict=True):
         fused = fused + weight[number] * prediction.to(weights.dtype)

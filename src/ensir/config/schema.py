@@ -172,7 +172,7 @@ class Experiment(Section):
 class Compute(Section):
     """How the work is done; no result depends on it."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where EM and networks run")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run; `cuda`: EM, too")
     shards: int = Field(1, ge=1, le=10_000, description="jobs among which EM is split")
 
 

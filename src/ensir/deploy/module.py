@@ -111,7 +111,7 @@ class LutModule(TableModule):
             The number of models or channels, or the dtype, does not fit the table.
         """
         _check(x, self.models, self.channels, self.largest)
-        return combined(x, self.weights, self.groups, self.bins, self.step, self.largest)
+        return combined(x, self.weights, self.groups, self.bins, 1 / self.step, self.largest)
 
 
 class FilterModule(TableModule):

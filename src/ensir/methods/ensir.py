@@ -96,14 +96,13 @@ def estimate_weights(
         Not used: a cell depends on no other.
     settings : dict
         `arithmetic`, `precision`, `prior` and `max_steps` of the configuration.
-    device : str
-        "auto", "cpu" or "cuda".
+    device : "auto", "cpu" or "cuda"
+        "auto" is the CPU: it is the faster one for the cells that occur, and its bits are the same everywhere.
     progress : callable
         Called with the number of finished cells, and of all.
     watch : callable, optional
         See `Watch`.
     """
-    device = devices.choose(device)
     released = settings["arithmetic"] == "released"
     variance = initial_variance(cells)
     start = initial_weights(cells, settings["prior"] if released else None, released)
@@ -135,6 +134,7 @@ def estimate_weights(
 def _runner(device: str) -> Any:
     """Return what runs EM; PyTorch, Numba and their kernels take a moment to load."""
     if device == "cuda":
+        devices.choose(device)
         from ensir.cells import em_on_gpu
 
         return em_on_gpu.run
