@@ -61,6 +61,14 @@ class Section(BaseModel):
         """The user's functions that results depend on, as ``package.module:name``: their files count as code."""
         return []
 
+    def try_out(self) -> None:
+        """Try, before a run and in a fraction of a second, what needs none of the user's images: options, packages.
+
+        Raises
+        ------
+        InputError
+        """
+
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
         """Find the mistakes that no single value reveals: undefined names, clashes, gaps.
@@ -142,6 +150,24 @@ def texts(section: dict[str, Any], key: str) -> list[str]:
     """Return the texts that a key holds: a single one, or a list of them."""
     value = section.get(key)
     return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+
+
+def input_scale(dataset: dict[str, Any]) -> int:
+    """Return the size of a target over that of its input, as a dataset's section says; 1 where that is wrong."""
+    degradation = dataset.get("degradation")
+    made = degradation.get("scale") if isinstance(degradation, dict) else None
+    scale = made or dataset.get("scale", 1)
+    return scale if type(scale) is int else 1
+
+
+def check_keeps_size(context: Context, field: str, what: str) -> Iterator[Problem]:
+    """Check that inputs have the size of their targets, for a model that does not enlarge."""
+    for name, dataset in context.datasets.items():
+        if (scale := input_scale(dataset)) > 1:
+            yield Problem(
+                f"{context.key}.{field}",
+                f"{what!r} does not enlarge, but the scale of dataset {name!r} is {scale}; choose another model",
+            )
 
 
 def check_inputs(datasets: dict[str, dict[str, Any]], why: str) -> Iterator[Problem]:

@@ -516,5 +516,5 @@ def test_super_resolution(data: Path, tmp_path: Path):
 def test_lpips_says_what_it_needs(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     lpips._network.cache_clear()
-    with pytest.raises(Exception, match=r'pip install "ensir-flow\[lpips\]"'):
+    with pytest.raises(Exception, match=r"pip install 'ensir-flow\[lpips\]'"):
         lpips.measure(np.zeros((32, 32, 3)), np.zeros((32, 32, 3)), {})

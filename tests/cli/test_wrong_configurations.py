@@ -136,6 +136,7 @@ WRONG: dict[str, tuple] = {
     "inputs made of no targets": (
         [('target: "test/gt/*.png", ', "degradation: {kind: downscale, scale: 2}, ")],
         "datasets.test.degradation: 'downscale' makes inputs of targets, and there are none; remove it, or give `target`",
+        "models.tv.algorithm: 'tv_chambolle' does not enlarge, but the scale of dataset 'test' is 2; choose another model",
     ),
     "prediction of another size than the input": (
         [('target: "test/gt/*.png", input: "test/lq/*.png"', 'input: "test/lq/*.png", scale: 2')],
@@ -143,6 +144,7 @@ WRONG: dict[str, tuple] = {
             f"models.{model}.path: test/{model}/test0.png is 24×20, its input test/lq/test0.png 48×40 when enlarged by `scale`, 2; fix the prediction, or set `common_crop` in datasets.test where a few border pixels are missing (3 of 3 images)"
             for model in "ab"
         ),
+        "models.tv.algorithm: 'tv_chambolle' does not enlarge, but the scale of dataset 'test' is 2; choose another model",
     ),
     "models in datasets": (
         [("models:\n  a:", "  models:\n  a:")],
@@ -310,6 +312,7 @@ WRONG: dict[str, tuple] = {
     "scale": (
         [('input: "ref/lq/*.png"', 'input: "ref/lq/*.png", scale: 2')],
         "datasets.ref.input: ref/lq/ref0.png is 24×20, its target ref/gt/ref0.png 24×20, and `scale` is 2; fix `scale` or the files, or set `common_crop` (3 of 3 images)",
+        "models.tv.algorithm: 'tv_chambolle' does not enlarge, but the scale of dataset 'ref' is 2; choose another model",
     ),
     "two ways": (
         [('"{dataset}/b/*.png"', '"{dataset}/b/{x}{y}.png"')],
@@ -342,6 +345,83 @@ WRONG: dict[str, tuple] = {
         "experiments.one.methods.best: has nothing to choose from; add one or more of ensir, least_squares, "
         "local_filters, weighted",
     ),
+    # what a job would say after hours of others
+    "too few photographs": (
+        [("{kind: classical, algorithm: tv_chambolle}", "{kind: dae, dae: own}\ndenoisers: {own: {photographs: 'ref/gt/*.png', sigma: 9}}")],
+        "denoisers.own.photographs: 3 images with different names; more than 8 are needed, since 8 are held out to measure the PSNR: add images",
+    ),
+    "photographs in grey": (
+        [("{kind: classical, algorithm: tv_chambolle}", "{kind: dae, dae: own}\ndenoisers: {own: {photographs: 'photos/*.png', sigma: 9, patch: 16}}")],
+        "denoisers.own.photographs: photos/7.png: is not 8-bit RGB; a DAE is trained on 8-bit colour photographs: convert it, or leave it out (2 of 9 images)",
+    ),
+    "photographs without a patch": (
+        [("{kind: classical, algorithm: tv_chambolle}", "{kind: dae, dae: own}\ndenoisers: {own: {photographs: 'photos/*.png', sigma: 9}}")],
+        "denoisers.own.photographs: photos/0.png: is 24×20, smaller than a patch of 64 pixels; leave it out, or lower `patch` (9 of 9 images)",
+    ),
+    "nothing to train a refiner on": (
+        [
+            ("models:\n", "  train: {kind: photos, images: [coffee, china], size: 48, degradation: {kind: noise, sigma: 25}}\nmodels:\n"),
+            ("[a, b, tv]", "[tv, med]"),
+            ("  a: {", "  med: {kind: classical, algorithm: median}\n  a: {"),
+            ("average: {}", "average: {}\n      ptgrm: {after: average, prior: {kind: none}, training: {dataset: train, validation: 2}}"),
+        ],
+        "experiments.one.methods.ptgrm.training.dataset: 2 images with different names; more than 2 are needed, since 2 are held out to measure the PSNR: add images, or lower `validation`",
+        "experiments.one.methods.ptgrm.training.patch: image 'coffee' is 48×48, smaller than a patch of 64 pixels; leave it out, or lower `patch` (2 of 2 images)",
+    ),
+    "photographs too small for a metric": (
+        [
+            ('{kind: folder, target: "test/gt/*.png", input: "test/lq/*.png"}', "{kind: photos, images: [rocket], size: 30, degradation: {kind: noise, sigma: 25}}"),
+            ("[a, b, tv]", "[c, tv]"),
+            ("  a: {", "  c: {kind: classical, algorithm: bilateral}\n  a: {"),
+            ("crop: 0", "crop: 10"),
+        ],
+        "datasets.test.images: image 'rocket' is 30×30, and with a crop of 10 too small for metric ssim of experiment one, which needs 11×11 pixels; lower `score.crop`, or leave the metric out of `score.metrics`",
+    ),
+    "smaller than the scale": (
+        [
+            ("models:\n", "  thin: {kind: folder, target: 'thin/*.png', degradation: {kind: downscale, scale: 4}}\nmodels:\n"),
+            ("[a, b, tv]", "[c, d]"),
+            ("  a: {", "  c: {kind: classical, algorithm: bicubic}\n  d: {kind: classical, algorithm: lanczos}\n  a: {"),
+            ("reference: ref", "reference: thin"),
+        ],
+        "datasets.thin.target: thin/0.png is smaller than the scale, 4, and nothing is left; `exclude` the image, or lower the scale",
+    ),
+    "an algorithm that does not enlarge": (
+        [('input: "ref/lq/*.png"', "degradation: {kind: downscale, scale: 2}"), ("[a, b, tv]", "[a, tv, b]")],
+        "models.tv.algorithm: 'tv_chambolle' does not enlarge, but the scale of dataset 'ref' is 2; choose another model",
+    ),
+    "a network that does not enlarge": (
+        [('input: "ref/lq/*.png"', "degradation: {kind: downscale, scale: 2}"), ("{kind: classical, algorithm: tv_chambolle}", "{kind: dae}")],
+        "models.tv.kind: 'dae' does not enlarge, but the scale of dataset 'ref' is 2; choose another model",
+    ),
+    "enlarged and degraded": (
+        [
+            ("{kind: classical, algorithm: tv_chambolle}", "{kind: daep}"),
+            ('input: "ref/lq/*.png"', 'input: "ref/lq/*.png", degradation: {kind: noise, sigma: 9}'),
+            ('input: "test/lq/*.png"', 'input: "test/small/*.png", scale: 2, degradation: {kind: blur}'),
+        ],
+        "models.tv.kind: dataset 'test': is to be enlarged, but its input is also degraded in another way (blur); only inputs that were downscaled and nothing else can be enlarged",
+    ),
+    "deconvolution without a kernel": (
+        [("tv_chambolle", "wiener"), ('input: "ref/lq/*.png"', 'input: "ref/lq/*.png", degradation: {kind: blur}')],
+        "models.tv.algorithm: dataset 'test': this algorithm needs a known blur kernel, and its dataset has no `degradation: {kind: blur}`; give it that, or choose another algorithm",
+    ),
+    "options that an algorithm refuses": (
+        [("algorithm: tv_chambolle", "algorithm: median, options: {size: wide}")],
+        "models.tv: algorithm median: failed on image '16×16 pixels' (TypeError: 'str' object cannot be interpreted as an integer); fix `options`",
+    ),
+    "options that a function does not take": (
+        [("{kind: classical, algorithm: tv_chambolle}", '{kind: function, function: "own_models_of_wrong:smooth", options: {sigma: 3}}')],
+        "models.tv: function own_models_of_wrong:smooth: is called with 1 image, sigma=…, and takes (image) (got an unexpected keyword argument 'sigma'); fix `options`, or the function",
+    ),
+    "a metric of one image": (
+        [("crop: 0", 'crop: 0, metrics: {own: {kind: function, function: "own_models_of_wrong:smooth", higher_is_better: true}}')],
+        "experiments.one.score.metrics.own: function own_models_of_wrong:smooth: is called with 2 images, and takes (image) (too many positional arguments); fix `options`, or the function",
+    ),
+    "pieces that share all": (
+        [("{kind: classical, algorithm: tv_chambolle}", "{kind: dae, overlap: 512}")],
+        "models.tv.tile: pieces of 512 pixels, which begin at multiples of 2, cannot share 512; enlarge `tile`, or lower `overlap`",
+    ),
 }  # fmt: skip
 # The path that is given in place of a configuration's, and what is said of it.
 PATHS = {
@@ -373,12 +453,19 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 random = np.random.default_rng([*path.name.encode()])
                 image_files.write(path, random.integers(0, 200, (20, 24, 3), np.uint8))
+    others = {f"photos/{n}.png": (20, 24, 1 if n > 6 else 3) for n in range(9)}
+    others |= {f"test/small/test{n}.png": (10, 12, 3) for n in range(3)} | {"thin/0.png": (3, 24, 3)}
+    for name, shape in others.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        image_files.write(root / name, np.full(shape, 100, np.uint8))
+    (root / "own_models_of_wrong.py").write_text("def smooth(image):\n    return image\n")
     return root
 
 
 @pytest.fixture
 def folder(images: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(images)
+    monkeypatch.syspath_prepend(images)
     monkeypatch.setenv("HOME", "/nowhere")
     monkeypatch.delenv("ENSIR_NO_SUCH", raising=False)
     Path("my.yaml").write_text(BASE, encoding="utf-8")

@@ -15,11 +15,11 @@ from ensir.images import image_files
 from ensir.planning.plan import Plan
 from ensir.storage.layout import Layout
 
-TRAINING = {"dataset": "train"}
+TRAINING = {"dataset": "train", "validation": 1}
 NOISY = {"kind": "photos", "degradation": {"kind": "noise", "sigma": 20.0}}
 VALID: dict[str, Any] = {
     "datasets": {
-        "train": {**NOISY, "images": ["rocket"]},
+        "train": {**NOISY, "images": ["rocket", "astronaut"]},
         "ref": {**NOISY, "images": ["china"]},
         "test": {**NOISY, "images": ["coffee"]},
     },
@@ -77,7 +77,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         (f"{METHODS}.behind.training", {"dataset": "test"}, f"{METHODS}.behind.training.dataset: 'test' is the test of an experiment"),
         (f"{METHODS}.behind.after", "dae_f", f"{METHODS}.behind.after: 'dae_f' is a refiner itself; name what that refines"),
         (f"{METHODS}.behind.after", "tv", f"{METHODS}.behind.after: 'tv' is neither a method nor a model of the experiment"),
-        (f"{METHODS}.behind.tile", 32, f"{METHODS}.behind.tile: 32 must be more than `overlap`, 64"),
+        (f"{METHODS}.behind.tile", 32, f"{METHODS}.behind.tile: pieces of 32 pixels, which begin at multiples of 4, cannot share 64; enlarge `tile`, or lower `overlap`"),
         (f"{METHODS}.behind.without", ["sfe"], "\"sfe\" is wrong"),
         ("experiments.one.methods", {"ensir": {}}, "experiments.one.sweep.ablation: varies `ptgrm` methods, and there is none"),
         ("experiments.one.methods.behind_plain", {"kind": "average"}, "makes a method 'behind_plain', a name that is taken"),

@@ -295,7 +295,7 @@ ELSEWHERE = [
     (
         "models.spare",
         {"kind": "checkpoint", "path": "net.pth", "tile": 64},
-        "models.spare.tile: 64 must be more than `overlap`, 64",
+        "models.spare.tile: pieces of 64 pixels, which begin at multiples of 1, cannot share 64; enlarge `tile`, or lower `overlap`",
     ),
     (
         "models.spare",
@@ -436,6 +436,7 @@ def test_refesr_in_super_resolution():
     raw = changed(
         ("datasets.blurred.degradation", smaller),
         ("datasets.train.scale", 4),
+        ("experiments.denoise.models", ["IMDN", "mine"]),
         ("experiments.denoise.tests", ["blurred"]),
         ("experiments.denoise.methods.refesr", None),
     )
@@ -619,7 +620,9 @@ def test_json_schema_finds_errors(key, value, message):
 
 def test_what_dmsp_is_not_made_for():
     raw = changed(
-        ("models.mine", {"kind": "dmsp"}), ("datasets.train.degradation", {"kind": "noise", "sigma": 5})
+        ("experiments.denoise.models", ["IMDN", "mine"]),
+        ("models.mine", {"kind": "dmsp"}),
+        ("datasets.train.degradation", {"kind": "noise", "sigma": 5}),
     )
     assert parse(raw, "my.yaml").models["mine"].steps == 300
     raw["datasets"]["train"]["scale"] = 2

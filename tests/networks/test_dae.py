@@ -228,7 +228,7 @@ def test_a_checkpoint_of_another_training(tmp_path, photographs):
     [
         ((64, 64, 1), np.uint8, "is not 8-bit RGB"),
         ((64, 64, 3), np.uint16, "is not 8-bit RGB"),
-        ((64, 15, 3), np.uint8, "is smaller than a patch of 16 pixels"),
+        ((64, 15, 3), np.uint8, "is 15×64, smaller than a patch of 16 pixels"),
     ],
 )
 def test_photographs_that_teach_nothing(tmp_path, photographs, shape, dtype, message: str):

@@ -366,7 +366,7 @@ def test_patches_come_from_one_place_of_all_images(stores):
 
 
 def test_what_cannot_be_learned_from(tmp_path, stores):
-    with pytest.raises(InputError, match="is smaller than a patch of 64 pixels"):
+    with pytest.raises(InputError, match="smaller than a patch of 64 pixels; leave it out, or lower `patch`"):
         train(tmp_path, stores, dataclasses.replace(SMALL, patch=64))
     with pytest.raises(InputError, match="5 images with different names; more than 5 are needed"):
         train(tmp_path, stores, dataclasses.replace(SMALL, validation=5))

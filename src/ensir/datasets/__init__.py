@@ -7,6 +7,7 @@ a (height, width, channel) array of uint8 or uint16.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -28,6 +29,9 @@ class Dataset(Section):
     )
     licence: str | None = Field(None, description="licence of the images, stored with them")
     citation: str | None = Field(None, description="citation of the images, stored with them")
+
+    named_by: ClassVar[str] = "target"
+    """The key that tells which images there are."""
 
     @classmethod
     def indexed(cls) -> bool:
@@ -60,6 +64,10 @@ class Dataset(Section):
             It cannot be read.
         """
         return image_files.header(file)
+
+    def drawn(self, name: str) -> Header | None:
+        """Return the header of a target that is in no file of the user's, where it is known; None for others."""
+        return None
 
     def check_brightness(self, files: Sequence[str]) -> None:
         """Refuse files that are together so dark that they are probably in another range; others, to the first one.

@@ -10,6 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from ensir.datasets import Dataset
+from ensir.images import image_files
+from ensir.images.codes import Header
 from ensir.images.cropping import cropped
 from ensir.images.degradations import Degradation
 
@@ -39,11 +41,19 @@ class PhotosDataset(Dataset):
     )
     degradation: Degradation = Field(description="how the inputs are made from the photographs")
 
+    named_by: ClassVar[str] = "images"
     untraced: ClassVar[frozenset[str]] = frozenset({"images_per_part", "images"})
 
     def targets(self, key: str) -> dict[str, str]:
         """Return the names of the photographs, which are no files of the user's."""
         return dict.fromkeys(self.images, "")
+
+    def drawn(self, name: str) -> Header:
+        """See `Dataset`."""
+        header, size = image_files.header(_file(name)), _side(name, self.size)
+        if size is None:
+            return header
+        return header._replace(height=min(size, header.height), width=min(size, header.width))
 
 
 def read_target(name: str, file: str, settings: dict[str, Any]) -> Shaped[np.ndarray, "height width channel"]:
@@ -53,19 +63,25 @@ def read_target(name: str, file: str, settings: dict[str, Any]) -> Shaped[np.nda
 
 def photograph(name: str, size: int | None) -> Shaped[np.ndarray, "height width channel"]:
     """Load a photograph that ships with scikit-image or scikit-learn, as RGB, uint8; of hubble at most 512×512."""
-    from ensir.images import image_files
+    image, side = image_files.read(_file(name)), _side(name, size)
+    if side:
+        image = cropped(
+            image, (min(side, image.shape[0]), min(side, image.shape[1])), "center", name, border=None
+        )
+    return np.ascontiguousarray(image)
 
+
+def _file(name: str) -> str:
+    """Return the file of a photograph."""
     package, file = PHOTOS[name]
     found = find_spec(
         package
     )  # imports nothing: these libraries take a second, and no more than a file is wanted
     assert found is not None
     assert found.submodule_search_locations is not None
-    image = image_files.read(str(Path(found.submodule_search_locations[0], file)))
-    if name == "hubble":
-        size = min(size or 512, 512)
-    if size:
-        image = cropped(
-            image, (min(size, image.shape[0]), min(size, image.shape[1])), "center", name, border=None
-        )
-    return np.ascontiguousarray(image)
+    return str(Path(found.submodule_search_locations[0], file))
+
+
+def _side(name: str, size: int | None) -> int | None:
+    """Return what a photograph is cropped to; None where it is not."""
+    return min(size or 512, 512) if name == "hubble" else size

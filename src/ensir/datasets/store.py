@@ -33,6 +33,7 @@ class StoreDataset(Dataset):
         description="what `ensir publish` printed: any other store is an error; only at a path, it may be missing",
     )
 
+    named_by: ClassVar[str] = "path"
     untraced: ClassVar[frozenset[str]] = frozenset({"images_per_part", "path", "digest"})
 
     @classmethod

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -39,6 +40,28 @@ def load(function: str) -> Callable[..., Any]:
     if not callable(loaded):
         raise InputError(f"function {function}: is no function; fix `function`")
     return loaded
+
+
+def check_arguments(function: str, images: int, options: dict[str, Any]) -> None:
+    """Check that a function takes a number of images, then options by name.
+
+    Raises
+    ------
+    InputError
+        It cannot be imported, or does not take them.
+    """
+    try:
+        signature = inspect.signature(load(function))
+    except ValueError:  # of a function in C, which does not tell
+        return
+    try:
+        signature.bind(*[None] * images, **options)
+    except TypeError as error:
+        given = ", ".join([f"{images} image{'s' * (images > 1)}", *(f"{name}=…" for name in options)])
+        raise InputError(
+            f"function {function}: is called with {given}, and takes {signature} ({error}); fix `options`, or the "
+            "function"
+        ) from error
 
 
 @cache

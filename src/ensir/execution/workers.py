@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ensir.errors import InputError
+from ensir.execution import extras
 from ensir.execution.stopping import ignore_interrupts
 from ensir.storage import provenance
 
@@ -27,6 +28,7 @@ SECONDS_BETWEEN_POLLS = 1
 TRIES = 5
 # Of workers; of a scheduler, the first three.
 COMPARED = ("python", "dask", "distributed", "cloudpickle", "numpy", "zarr")
+DASK_JOBQUEUE = "dask.scheduler: slurm needs dask-jobqueue", "slurm"  # and the extra that brings it
 AHEAD = 2  # items per thread of the workers that are submitted at once, so that the rest takes no memory
 log = logging.getLogger(__name__)
 
@@ -202,9 +204,7 @@ def slurm_cluster(dask: dict[str, Any]) -> Iterator[Any]:
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
-        raise InputError(
-            "dask.scheduler: slurm needs dask-jobqueue: pip install 'ensir-flow[slurm]'"
-        ) from error
+        raise extras.lacking(*DASK_JOBQUEUE, error) from error
     with SLURMCluster(
         queue=dask["queue"],
         account=dask["account"],

@@ -19,7 +19,7 @@ from ensir.images.degradations import imresize
 from ensir.images.depth import unit
 from ensir.images.similarity import psnr
 from ensir.methods import CombiningMethod, Progress, weighted_sum
-from ensir.section import Context, Problem
+from ensir.section import Context, Problem, input_scale
 from ensir.storage import fits
 from ensir.storage.reference import Reference
 
@@ -44,13 +44,12 @@ class Refesr(CombiningMethod):
         yield from super().check(context)
         for name, dataset in context.datasets.items():
             degradation = dataset.get("degradation")
-            scale = degradation.get("scale", 1) if isinstance(degradation, dict) else dataset.get("scale", 1)
             if not (degradation or dataset.get("input")):
                 yield Problem(
                     context.key,
                     f"refesr uses degraded inputs, but dataset {name!r} has none; give its `input`",
                 )
-            elif scale == 1:
+            elif input_scale(dataset) == 1:
                 yield Problem(
                     context.key,
                     f"refesr is for super-resolution, but the scale of dataset {name!r} is 1; remove refesr",

@@ -31,6 +31,10 @@ class FunctionMetric(Metric):
         """The function."""
         return [self.function]
 
+    def try_out(self) -> None:
+        """Check that the function takes two images."""
+        functions.check_arguments(self.function, 2, {})
+
 
 def measure(
     target: Float[np.ndarray, "height width channel"],

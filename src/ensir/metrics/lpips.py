@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from ensir.errors import InputError
+from ensir.execution import extras
 from ensir.execution.devices import fix_torchvision
 from ensir.metrics import WEIGHTS, Metric, check_weights
 from ensir.networks.spandrel_files import read_weights
@@ -21,6 +22,9 @@ from ensir.storage.digests import sha256
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+
+TORCHMETRICS = "metric lpips: needs torchmetrics", "lpips"  # and the extra that brings it
 
 
 class Lpips(Metric):
@@ -45,6 +49,10 @@ class Lpips(Metric):
         """Check that the file is there."""
         yield from super().check(context)
         yield from check_weights(context, "alexnet")
+
+    def try_out(self) -> None:
+        """Check that torchmetrics is installed."""
+        extras.check(*TORCHMETRICS, "torchmetrics", "torchvision")
 
     @property
     def traced(self) -> dict[str, Any]:
@@ -84,7 +92,7 @@ def _network(alexnet: str | None) -> Any:
         import torchvision  # noqa: F401
         from torchmetrics.functional.image.lpips import _LPIPS
     except ImportError as error:
-        raise InputError('metric lpips: needs pip install "ensir-flow[lpips]"') from error
+        raise extras.lacking(*TORCHMETRICS, error) from error
     try:
         network = _LPIPS(net="alex", pnet_rand=alexnet is not None)
     except OSError as error:

@@ -14,11 +14,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ensir.errors import InputError
 from ensir.execution import devices
 from ensir.images import image_files, similarity
 from ensir.images.degradations import seeded
-from ensir.networks import dae, training
+from ensir.networks import dae, examples, training
 from ensir.networks.dae import Architecture, HalfResolution
 from ensir.networks.training import VALIDATED, Course
 
@@ -115,19 +114,14 @@ def train(
 
 def _read(paths: Sequence[str], course: Training) -> tuple[Photographs, Photographs, str]:
     """Return the photographs to learn from, those held out (evenly spread by name), and a digest of all."""
-    photographs = {}
-    for path in sorted(paths):
-        image = image_files.read(path)
-        if image.dtype != np.uint8 or image.shape[2] != 3:
-            raise InputError(f"{path}: is not 8-bit RGB; a DAE is trained on 8-bit colour photographs")
-        if min(image.shape[:2]) < course.patch:
-            raise InputError(f"{path}: is smaller than a patch of {course.patch} pixels; leave it out")
-        photographs[Path(path).stem] = image
-    names, kept = sorted(photographs), training.kept_back(list(photographs), course.validation)
+    named, photographs = examples.named(paths), {}
+    kept = examples.kept_back(list(named), course.validation)
     digest = hashlib.sha256()
-    for name in names:
-        digest.update(photographs[name].data)
-    learned = {name: photographs[name] for name in names if name not in kept}
+    for name, path in named.items():
+        photographs[name] = image = image_files.read(path)
+        examples.check_photograph(path, image.shape[:2], image.shape[2], 8 * image.itemsize, course.patch)
+        digest.update(image.data)
+    learned = {name: image for name, image in photographs.items() if name not in kept}
     return learned, {name: photographs[name] for name in kept}, digest.hexdigest()
 
 

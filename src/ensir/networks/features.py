@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ensir.errors import InputError
-from ensir.execution import devices
+from ensir.execution import devices, extras
 from ensir.networks import dae, named_weights
+from ensir.networks.sections import TRANSFORMERS
 from ensir.storage import digests
 
 Images = Float[Tensor, "image 3 height width"]  # RGB, [0, 1]
@@ -161,9 +162,7 @@ class Clip:
         try:
             from transformers import CLIPVisionModelWithProjection
         except ImportError as error:
-            raise InputError(
-                f"prior clip: needs transformers ({error}); pip install 'ensir-flow[clip]'"
-            ) from error
+            raise extras.lacking(*TRANSFORMERS, error) from error
         try:
             model = CLIPVisionModelWithProjection.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True

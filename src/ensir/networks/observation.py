@@ -15,6 +15,7 @@ from ensir.images import degradations
 from ensir.images.depth import unit
 from ensir.networks import linear
 from ensir.networks.linear import Image
+from ensir.networks.sections import ALSO_DEGRADED
 
 if TYPE_CHECKING:
     from ensir.restorers import Degraded
@@ -109,10 +110,7 @@ def observe(degraded: Degraded, device: str) -> Observation:
             "set `degradation` in the dataset"
         )
     if degraded.scale > 1 and known.get("kind") not in (None, "downscale"):
-        raise InputError(
-            f"image {degraded.name!r}: is to be enlarged, but its input is also degraded in another way "
-            f"({known['kind']}); only inputs that were downscaled and nothing else can be enlarged"
-        )
+        raise InputError(f"image {degraded.name!r}: {ALSO_DEGRADED.format(known['kind'])}")
     image = np.broadcast_to(degraded.image, (*degraded.image.shape[:2], 3)) / unit(
         8 * degraded.image.itemsize
     )

@@ -23,6 +23,7 @@ from ensir.errors import InputError
 from ensir.execution import devices
 from ensir.images import depth, similarity
 from ensir.networks import features, refiner, training
+from ensir.networks.examples import check_size, kept_back
 from ensir.networks.refiner import Architecture, CodeValues, enlarged, picture, position
 from ensir.networks.training import VALIDATED, Course
 from ensir.storage import digests, reading
@@ -160,8 +161,9 @@ def train(
     guide = features.Prior(prior, prior_files, device)
     made = Architecture(guide.channels, tuple(architecture["without"]), architecture["plain"])
     compared = features.Penultimate(perceptual, device) if perceptual else None
-    kept = training.kept_back(list(examples.places), course.validation)
-    _check_sizes(examples, course.patch)
+    kept = kept_back(list(examples.places), course.validation)
+    for name, size in examples.sizes.items():
+        check_size(f"image {name!r} of {examples.dataset}", size, course.patch)
     learned = sorted(examples.places.keys() - set(kept))
     identity = {
         "architecture": asdict(made) | {"without": list(made.without)},
@@ -192,15 +194,6 @@ def train(
         "psnr": max(row.psnr for row in rows) if course.patience else rows[-1].psnr,
     }
     refiner.write(output, network, made, facts)
-
-
-def _check_sizes(examples: Examples, patch: int) -> None:
-    """Raise an InputError if an image is smaller than a patch."""
-    for name, size in examples.sizes.items():
-        if min(size) < patch:
-            raise InputError(
-                f"image {name!r} of {examples.dataset} is smaller than a patch of {patch} pixels; leave it out"
-            )
 
 
 def _objective(

@@ -19,6 +19,7 @@ from jaxtyping import Float32
 
 from ensir.errors import InputError
 from ensir.images.depth import white
+from ensir.networks import pieces
 
 if TYPE_CHECKING:
     from ensir.restorers import Degraded
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Size = tuple[int, int]  # height, width
 Images = Float32[np.ndarray, "image channel height width"]  # in [0, 1], RGB order
-SIDE = 512  # longest side of a piece, where nothing else is set
 log = logging.getLogger(__name__)
 
 
@@ -76,16 +76,16 @@ class Runner:
 
     def __init__(self, network: Network, settings: dict[str, Any]):
         self.network, self.overlap, self.batch = network, settings["overlap"], settings["batch"]
-        side = settings["tile"] or (sys.maxsize if network.whole else SIDE)
+        side = settings["tile"] or (sys.maxsize if network.whole else pieces.SIDE)
         self.tile = network.least if network.fixed else self._aligned((side, side))
         if network.fixed and not self._room(self.tile):
             self.overlap = min(self.tile) // 4
             log.info("%s: takes one size only; pieces share %d pixels", network.name, self.overlap)
-        if not self._room(self.tile):
-            raise InputError(
-                f"{network.name}: pieces of {min(self.tile)} pixels, which begin at multiples of "
-                f"{max(network.multiple)}, cannot share {self.overlap}; enlarge `tile`, or lower `overlap`"
-            )
+        for tile, multiple in zip(self.tile, network.multiple, strict=True):
+            try:
+                pieces.check_room(tile, self.overlap, multiple)
+            except InputError as error:
+                raise InputError(f"{network.name}: {error}") from error
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Float32[np.ndarray, "height width channel"]]:
         """Yield the restored images, as floats in code values."""
@@ -157,16 +157,13 @@ class Runner:
 
     def _aligned(self, size: Size) -> Size:
         """Round a size down to one that the network takes."""
-        height, width = (
-            max(least, side // multiple * multiple)
-            for side, multiple, least in zip(size, self.network.multiple, self.network.least, strict=True)
-        )
+        height, width = map(pieces.aligned, size, self.network.multiple, self.network.least)
         return height, width
 
     def _room(self, tile: Size) -> bool:
         """Return whether pieces that share the overlap advance by a multiple at least."""
         return all(
-            side - self.overlap >= multiple
+            pieces.has_room(side, self.overlap, multiple)
             for side, multiple in zip(tile, self.network.multiple, strict=True)
         )
 
@@ -188,12 +185,12 @@ class Runner:
             (len(x), self.network.channels, *(side * scale for side in padded.shape[2:])), np.float32
         )
         for chunk in chunks(product(range(len(x)), rows, columns), self.batch):
-            pieces = np.stack([padded[i, :, r.start : r.stop, c.start : c.stop] for i, r, c in chunk])
-            restored = self.network.run(pieces)
-            expected = (len(pieces), self.network.channels, pieces.shape[2] * scale, pieces.shape[3] * scale)
+            cut = np.stack([padded[i, :, r.start : r.stop, c.start : c.stop] for i, r, c in chunk])
+            restored = self.network.run(cut)
+            expected = (len(cut), self.network.channels, cut.shape[2] * scale, cut.shape[3] * scale)
             if restored.shape != expected:
                 raise InputError(
-                    f"{self.network.name}: makes {_sizes(restored.shape)} of {_sizes(pieces.shape)}, where the "
+                    f"{self.network.name}: makes {_sizes(restored.shape)} of {_sizes(cut.shape)}, where the "
                     f"dataset's scale of {scale} asks for {_sizes(expected)}"
                 )
             for (i, r, c), piece in zip(chunk, restored, strict=True):

@@ -7,14 +7,23 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from ensir.errors import InputError
+from ensir.execution import extras
+from ensir.networks import pieces
 from ensir.networks.shipped import SHIPPED_DAES
 from ensir.section import Context, Name, Problem, Section, check_inputs, sections, texts, unknown
 
 LEARNING_RATE = 1e-3  # of Adam, where nothing else is set
 CLIP_FILES = ("config.json", "model.safetensors")  # of a folder in which transformers saves a CLIP
+TRANSFORMERS = "prior clip: needs transformers", "clip"  # and the extra that brings it
 NETWORKS = r"^[A-Za-z0-9][A-Za-z0-9_-]*$|\.(pth|pt|ckpt|safetensors)$"
 NETWORKS_TITLE = (
     "sigma11, sigma25, name of one of `denoisers`, or path that ends in .pth, .pt, .ckpt or .safetensors"
+)
+
+ALSO_DEGRADED = (
+    "is to be enlarged, but its input is also degraded in another way ({}); only inputs that were downscaled and "
+    "nothing else can be enlarged"
 )
 
 Weights = Annotated[
@@ -49,13 +58,24 @@ class Tiled(Section):
     )
     overlap: int = Field(64, ge=0, le=4096, description="pixels that neighbouring pieces share")
 
+    multiple_of: ClassVar[int] = 1
+    """What both sides of an input must be multiples of, as far as that is known here."""
+
+    cut_at: ClassVar[int | None] = None
+    """Longest side of a piece where `tile` is null, if images are cut then, as far as that is known here."""
+
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
         """Check that pieces are larger than what they share."""
         yield from super().check(context)
         tile, overlap = context.section.get("tile"), context.section.get("overlap", Tiled().overlap)
-        if type(tile) is int and type(overlap) is int and tile <= overlap:
-            yield Problem(f"{context.key}.tile", f"{tile} must be more than `overlap`, {overlap}")
+        tile = cls.cut_at if tile is None else tile
+        multiple = context.section.get("multiple", cls.multiple_of)
+        if type(tile) is type(overlap) is type(multiple) is int and multiple > 0:
+            try:
+                pieces.check_room(pieces.aligned(tile, multiple, 1), overlap, multiple)
+            except InputError as error:
+                yield Problem(f"{context.key}.tile", str(error))
 
 
 class NetworkModel(Computed, Tiled):
@@ -137,6 +157,7 @@ class RefinerTraining(Section):
 class Refiner(Tiled):
     """What all refiners have: either `training` or `weights` that were trained before."""
 
+    multiple_of: ClassVar[int] = 4
     refines: ClassVar[str]
     """The field that names what is refined."""
 
@@ -162,6 +183,11 @@ class Refiner(Tiled):
         """The name of what is refined."""
         refined: str = getattr(self, self.refines)
         return refined
+
+    def try_out(self) -> None:
+        """Check that transformers is installed, for CLIP."""
+        if isinstance(self.prior, ClipPrior):
+            extras.check(*TRANSFORMERS, "transformers")
 
     @property
     def seen(self) -> dict[str, Any]:

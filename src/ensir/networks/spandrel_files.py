@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ensir.errors import InputError
-from ensir.execution import devices
+from ensir.execution import devices, extras
 from ensir.storage import failures
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ ENTRIES = (
     "model",
     "net",
 )
+SPANDREL = "models of `kind: checkpoint` need spandrel", "pretrained"  # and the extra that brings it
+EXTRA_ARCHITECTURES = "`extra_architectures` needs another package", "extra-architectures"
 PREFIXES = ("module.", "_orig_mod.", "model.", "net_g.", "netG.", "generator.", "network.", "net.")
 
 
@@ -146,9 +148,7 @@ def _extra_registry() -> Any:
     try:
         from spandrel_extra_arches import EXTRA_REGISTRY
     except ImportError as error:
-        raise InputError(
-            f"`extra_architectures` needs another package ({error}); pip install 'ensir-flow[extra-architectures]'"
-        ) from error
+        raise extras.lacking(*EXTRA_ARCHITECTURES, error) from error
     return EXTRA_REGISTRY
 
 
@@ -158,7 +158,5 @@ def import_spandrel() -> Any:
     try:
         import spandrel
     except ImportError as error:
-        raise InputError(
-            f"models of `kind: checkpoint` need spandrel ({error}); pip install 'ensir-flow[pretrained]'"
-        ) from error
+        raise extras.lacking(*SPANDREL, error) from error
     return spandrel

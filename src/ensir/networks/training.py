@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ensir.errors import InputError
+from ensir.networks.examples import VALIDATION
 from ensir.networks.sections import LEARNING_RATE
 from ensir.storage import failures, provenance
 from ensir.storage.atomic import replaced
@@ -72,7 +73,7 @@ class Course:
     seed: int = 0
     patch: int = 64
     batch: int = 8
-    validation: int = 8
+    validation: int = VALIDATION
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
@@ -275,23 +276,6 @@ def fixed(course: Course, module: str, restart: bool) -> dict[str, Any]:
     if restart:
         return held | {"source": provenance.source_digest(module)}
     return {name: value for name, value in held.items() if name != "steps"}
-
-
-def kept_back(names: Sequence[str], count: int) -> list[str]:
-    """Return the images that are held out to measure a training: evenly spread by name.
-
-    Raises
-    ------
-    InputError
-        There are no others.
-    """
-    if len(names) <= count:
-        raise InputError(
-            f"{len(names)} images with different names; more than {count} are needed, since {count} are held out to "
-            "measure the PSNR"
-        )
-    ordered = sorted(names)
-    return sorted({ordered[i * len(ordered) // count] for i in range(count)})
 
 
 def _write_curve(path: Path, rows: Sequence[Measurement]) -> None:

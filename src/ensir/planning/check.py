@@ -11,8 +11,9 @@ from typing import Any
 
 from ensir.config import reading
 from ensir.errors import InputError
-from ensir.execution import devices, functions
-from ensir.planning import shared_models
+from ensir.execution import devices, extras, functions
+from ensir.execution.workers import DASK_JOBQUEUE
+from ensir.planning import photographs, shared_models
 from ensir.planning.headers import Headers
 from ensir.planning.overlap import shared_images
 from ensir.planning.plan import Plan
@@ -76,9 +77,10 @@ def check(path: str, results: str | None = None) -> Checked:
     headers = Headers(planned)
     of_files = [
         *planned.problems(),
-        *_functions(planned),
+        *_tried_out(planned),
         *_gpus(planned),
         *headers.problems(),
+        *photographs.problems(planned),
         *shared_models.problems(planned),
     ]
     keys = {problem.key for problem in problems}  # of which files say no more
@@ -150,19 +152,25 @@ def _single_references(plan: Plan) -> Iterator[str]:
                 )
 
 
-def _functions(plan: Plan) -> Iterator[str]:
-    """Report the user's functions that cannot be imported."""
+def _tried_out(plan: Plan) -> Iterator[str]:
+    """Report functions that cannot be imported, options that nothing takes, and packages that are not installed."""
     config = plan.config
     named: dict[str, Any] = {f"models.{model}": config.models[model] for model in used_models(plan)}
     for name, experiment in config.experiments.items():
         for field, kinds in (("score.metrics", experiment.score.metrics), ("methods", experiment.methods)):
             named |= {f"experiments.{name}.{field}.{one}": section for one, section in kinds.items()}
     for key, section in named.items():
-        for function in section.functions:
-            try:
+        try:
+            for function in section.functions:
                 functions.load(function)
-            except InputError as error:
-                yield f"{key}: {error}"
+            section.try_out()
+        except InputError as error:
+            yield f"{key}: {error}"
+    if config.dask.scheduler == "slurm":
+        try:
+            extras.check(*DASK_JOBQUEUE, "dask_jobqueue")
+        except InputError as error:
+            yield str(error)
 
 
 def _gpus(plan: Plan) -> Iterator[str]:

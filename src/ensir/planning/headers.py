@@ -13,6 +13,7 @@ from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.images.codes import Header
 from ensir.images.cropping import BORDER
+from ensir.networks import examples
 from ensir.planning.plan import Plan
 
 if TYPE_CHECKING:
@@ -130,10 +131,18 @@ class _Checked:
         self.targets = _files(partial(plan.targets, dataset))
         self.inputs = _files(partial(plan.inputs, dataset))
         self.known, self.scale = plan.headers(dataset), plan.input_scale(dataset)
-        self.called, self.field, self.enlarged = "target", "path" if self.known else "target", 1
+        self.called, self.field, self.enlarged = "target", self.settings.named_by, 1
         if not plan.has_targets(dataset) and not self.known:
             self.targets, self.inputs = self.inputs, {}
             self.called, self.field, self.enlarged = "input", "input", self.scale
+        if not self.known:
+            drawn = {name: self.settings.drawn(name) for name, file in self.targets.items() if not file}
+            self.known = {name: header for name, header in drawn.items() if header}
+        self.trainings = {
+            f"{refinement.key}.training.patch": training.patch
+            for refinement in plan.networks.refiners().values()
+            if (training := refinement.settings.training) and training.dataset == dataset
+        }
         self.sections = {model: plan.config.models[model] for model in models}
         self.predictions = {model: _files(partial(plan.predictions, dataset, model)) for model in models}
 
@@ -191,7 +200,21 @@ class _Checked:
 
     def _too_small(self, file: str, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
         """Check that every metric can measure what the crop of the scores leaves of a target."""
-        left_out = "" if self.known else " `exclude` the image,"
+        left_out = " `exclude` the image," if hasattr(self.settings, "exclude") else ""
+        for key, patch in self.trainings.items():
+            try:
+                examples.check_size(file, size, patch)
+            except InputError as error:
+                yield key, f"{key}: {error}"
+        if min(size) < 1:
+            yield (
+                f"{self.key} scale",
+                (
+                    f"{self.key}.{self.field}: {file} is smaller than the scale, {self.scale}, and nothing is left;"
+                    f"{left_out} or lower the scale"
+                ),
+            )
+            return
         for experiment, score in self.scores.items():
             for name, metric in score.metrics.items():
                 if min(size) - 2 * score.crop < metric.smallest:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ensir.errors import InputError
 from ensir.images import listing
+from ensir.networks import examples
 from ensir.networks.sections import CLIP_FILES, BasePrior, ClipPrior, Refiner, RestorationPrior
 from ensir.networks.shipped import SHIPPED_DAES
 from ensir.storage.layout import Layout
@@ -74,7 +77,25 @@ class Networks:
         """Return the images that a denoising autoencoder is trained on."""
         key = f"denoisers.{denoiser}.photographs"
         files = listing.find(self.config.denoisers[denoiser].photographs, key).values()
+        try:
+            examples.kept_back(list(examples.named([*files])), examples.VALIDATION)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from error
         return [readable(file, key) for file in files]
+
+    def denoisers(self) -> list[str]:
+        """Return the denoising autoencoders that models and refiners use, of those that are trained here."""
+        models = {model for _, _, models in self.plan.used() for model in models}
+        used = set[str]()
+        for list_files, names in (
+            (self.plan.network, models),
+            (self.refiner_files, self.refiners()),
+            (self.perceptual, self.refiners()),
+        ):
+            for name in names:
+                with suppress(InputError):  # reported by the plan
+                    used.update(list_files(name))
+        return [name for name in self.config.denoisers if self.layout.denoiser(name) in used]
 
     def refiner_files(self, name: str) -> list[str]:
         """Return the weights of a refiner, and the files of the network that guides it."""
@@ -134,6 +155,15 @@ class Networks:
             if isinstance(model, Refiner) and model.refined not in listed:
                 listed.append(model.refined)
         return listed
+
+    def too_few(self) -> Iterator[str]:
+        """Report refiners whose training holds out all images that there are."""
+        for refinement in self.refiners().values():
+            if training := refinement.settings.training:
+                try:
+                    examples.kept_back([*self.plan.targets(training.dataset)], training.validation)
+                except InputError as error:
+                    yield f"{refinement.key}.training.dataset: {error}, or lower `validation`"
 
     def overlapping(self) -> Iterator[str]:
         """Report images that a refiner is trained on and that are in a reference or test set of its experiment, too."""

@@ -77,6 +77,7 @@ class Plan:
             self._without_choice,
             self._unpictured,
             self.networks.overlapping,
+            self.networks.too_few,
         ):
             try:
                 for line in further():

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from ensir.networks.sections import Computed, Precision, Weights, check_weights
+from ensir.networks.sections import ALSO_DEGRADED, Computed, Precision, Weights, check_weights
 from ensir.restorers import RestorerModel
-from ensir.section import Context, Problem
+from ensir.section import Context, Problem, input_scale
 
 if TYPE_CHECKING:
     from ensir.planning.networks import Networks
@@ -23,6 +23,9 @@ class MeanShiftModel(Computed, RestorerModel):
     steps: int = Field(300, ge=1, le=10**6, description="steps of the descent")
     precision: Precision = "float32"
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the noise of the steps")
+
+    enlarges: ClassVar[bool] = True
+    """Whether it restores inputs that are smaller than their targets."""
 
     one_by_one: ClassVar[bool] = True
     untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device"})
@@ -40,6 +43,10 @@ class MeanShiftModel(Computed, RestorerModel):
                     f"datasets.{name}.degradation",
                     f"is missing: model {context.name!r} has to know how the inputs were made; together with `input`, "
                     "it describes that",
+                )
+            elif cls.enlarges and input_scale(dataset) > 1 and known.get("kind") not in (None, "downscale"):
+                yield Problem(
+                    f"{context.key}.kind", f"dataset {name!r}: {ALSO_DEGRADED.format(known['kind'])}"
                 )
 
     def network(self, key: str, networks: Networks) -> list[str]:

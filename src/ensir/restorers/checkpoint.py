@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import Field
 
 from ensir.errors import InputError
-from ensir.execution import devices
+from ensir.execution import devices, extras
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel
-from ensir.networks.spandrel_files import identify, read_weights
+from ensir.networks.spandrel_files import EXTRA_ARCHITECTURES, SPANDREL, identify, read_weights
 from ensir.restorers import Degraded
 from ensir.restorers._self_ensemble import TurnableModel
 from ensir.storage import provenance
@@ -54,6 +54,12 @@ class CheckpointModel(NetworkModel, TurnableModel):
     untraced: ClassVar[frozenset[str]] = frozenset({"path", "device", "batch"})
     traced_if_set: ClassVar[frozenset[str]] = frozenset({"extra_architectures"})
     gives_features: ClassVar[bool] = True
+
+    def try_out(self) -> None:
+        """Check that spandrel is installed."""
+        extras.check(*SPANDREL, "spandrel", "torchvision")
+        if self.extra_architectures:
+            extras.check(*EXTRA_ARCHITECTURES, "spandrel_extra_arches")
 
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of the weights."""

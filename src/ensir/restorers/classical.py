@@ -14,13 +14,21 @@ from ensir.images import degradations
 from ensir.images.depth import white
 from ensir.restorers import Degraded
 from ensir.restorers._self_ensemble import TurnableModel
-from ensir.section import Context, Problem, unknown
+from ensir.section import Context, Problem, check_keeps_size, unknown
 from ensir.storage import provenance
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
     Image = Float[np.ndarray, "height width channel"]  # in [0, 1]
+
+
+DECONVOLVING = ("wiener", "richardson_lucy")
+ENLARGING = ("nearest", "bilinear", "bicubic", "lanczos", "back_projection")
+NO_KERNEL = (
+    "this algorithm needs a known blur kernel, and its dataset has no `degradation: {kind: blur}`; give it that, or "
+    "choose another algorithm"
+)
 
 
 class ClassicalModel(TurnableModel):
@@ -35,29 +43,66 @@ class ClassicalModel(TurnableModel):
 
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
-        """Check that the algorithm takes the options."""
+        """Check that the algorithm takes the options, and suits the datasets."""
         yield from super().check(context)
         algorithm, given = context.section.get("algorithm"), context.section.get("options")
-        if isinstance(given, dict) and isinstance(algorithm, str) and algorithm in ALGORITHMS:
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+            return
+        if isinstance(given, dict):
             known = options(algorithm)
             for option in given.keys() - set(known):
                 yield Problem(f"{context.key}.options.{option}", unknown("unknown key", option, known))
+        if algorithm not in ENLARGING:
+            yield from check_keeps_size(context, "algorithm", algorithm)
+        for name, dataset in context.datasets.items():
+            degradation = dataset.get("degradation")
+            kind = degradation.get("kind") if isinstance(degradation, dict) else None
+            if algorithm in DECONVOLVING and kind != "blur":
+                yield Problem(f"{context.key}.algorithm", f"dataset {name!r}: {NO_KERNEL}")
+
+    def try_out(self) -> None:
+        """Try the options on a small image."""
+        if self.options:
+            known = {"kind": "blur", "kernel": "gaussian", "width": 0.3, "sigma": 10.0}
+            image = np.random.default_rng(0).integers(0, 256, (16, 16, 1), np.uint8)
+            scale = 2 if self.algorithm in ENLARGING else 1
+            shape = (16 * scale, 16 * scale, 1)
+            restored(self.algorithm, self.options, Degraded("16×16 pixels", image, shape, 8, scale, known))
 
 
 class Restorer:
     """Runs one algorithm on floats in [0, 1]."""
 
     def __init__(self, settings: dict[str, Any], files: list[str]):
-        self.algorithm = ALGORITHMS[settings["algorithm"]]
-        self.options = settings["options"]
+        self.algorithm, self.options = settings["algorithm"], settings["options"]
         self.parameters = {"versions": provenance.versions("scikit-image", "scipy", "pillow", "PyWavelets")}
 
     def restore(self, images: Iterable[Degraded]) -> Iterator[Shaped[np.ndarray, "height width channel"]]:
         """Yield the restored images, as floats in code values."""
         for degraded in images:
-            assert degraded.image is not None
-            unit = white(8 * degraded.image.itemsize)
-            yield self.algorithm(degraded.image / unit, degraded, **self.options) * unit
+            yield restored(self.algorithm, self.options, degraded)
+
+
+def restored(
+    algorithm: str, options: dict[str, Any], degraded: Degraded
+) -> Shaped[np.ndarray, "height width channel"]:
+    """Return the restored image, as floats in code values.
+
+    Raises
+    ------
+    InputError
+        The options do not suit the algorithm, or the image.
+    """
+    assert degraded.image is not None
+    unit = white(8 * degraded.image.itemsize)
+    try:
+        return ALGORITHMS[algorithm](degraded.image / unit, degraded, **options) * unit
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"algorithm {algorithm}: failed on image {degraded.name!r} ({type(error).__name__}: {error}); fix `options`"
+        ) from error
 
 
 def options(algorithm: str) -> list[str]:
@@ -85,10 +130,7 @@ def _colour(image: Image) -> tuple[np.ndarray, int | None]:
 def _kernel(degraded: Degraded) -> Float[np.ndarray, "size size"]:
     degradation = degraded.degradation or {}
     if degradation.get("kind") != "blur":
-        raise InputError(
-            f"image {degraded.name!r}: this algorithm needs a known blur kernel; "
-            "its dataset has no `degradation: {kind: blur}`"
-        )
+        raise InputError(f"image {degraded.name!r}: {NO_KERNEL}")
     return degradations.kernel_of(degradation)
 
 

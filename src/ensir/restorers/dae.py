@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from ensir.execution import devices
+from ensir.networks import pieces
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel, Precision, Weights, check_weights
 from ensir.restorers import Degraded
 from ensir.restorers._self_ensemble import TurnableModel
-from ensir.section import Context, Problem
+from ensir.section import Context, Problem, check_keeps_size
 from ensir.storage import provenance
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class DaeModel(NetworkModel, TurnableModel):
     dae: Weights = Field("sigma25", description="its weights; two ship with the package")
     precision: Precision = "float32"
 
+    multiple_of: ClassVar[int] = 2
+    cut_at: ClassVar[int | None] = pieces.SIDE
     untraced: ClassVar[frozenset[str]] = frozenset({"dae", "device", "batch"})
     gives_features: ClassVar[bool] = True
 
@@ -37,6 +40,7 @@ class DaeModel(NetworkModel, TurnableModel):
         """Check the name of the weights."""
         yield from super().check(context)
         yield from check_weights(context, "dae", context.section.get("dae"))
+        yield from check_keeps_size(context, "kind", "dae")
 
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of the weights."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from ensir.errors import InputError
 from ensir.networks.sections import Weights
 from ensir.restorers._meanshift import MeanShiftModel
-from ensir.section import Context, Problem, shown
+from ensir.section import Context, Problem, input_scale
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +46,8 @@ class DmspModel(MeanShiftModel):
         description="experimental: estimate a kernel of this odd size too; null: the dataset's is known",
     )
 
+    enlarges: ClassVar[bool] = False
+
     @classmethod
     def check(cls, context: Context) -> Iterator[Problem]:
         """Check the size of the kernel, and that the datasets can be restored."""
@@ -56,11 +58,10 @@ class DmspModel(MeanShiftModel):
         for name, dataset in context.datasets.items():
             degradation = dataset.get("degradation")
             known = degradation if isinstance(degradation, dict) else {}
-            scale = known.get("scale", dataset.get("scale", 1))
-            if scale != 1:
+            if (scale := input_scale(dataset)) > 1:
                 yield Problem(
                     f"{context.key}.kind",
-                    f"'dmsp' does not enlarge, but the scale of dataset {name!r} is {shown(scale)}; use `kind: daep`",
+                    f"'dmsp' does not enlarge, but the scale of dataset {name!r} is {scale}; use `kind: daep`",
                 )
             elif (
                 known

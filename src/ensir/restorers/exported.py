@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from ensir.errors import InputError
-from ensir.execution import devices
+from ensir.execution import devices, extras
 from ensir.images import depth
 from ensir.networks import program_check
 from ensir.networks.runner import Images, Network, Runner
@@ -39,6 +39,7 @@ ONNX_TYPES: dict[str, np.dtype] = {
     "tensor(double)": np.dtype(np.float64),
 }
 ONNX_RESULTS = (*ONNX_TYPES, "tensor(uint8)", "tensor(uint16)")
+ONNX_RUNTIME = "`.onnx` files need ONNX Runtime", "onnx"  # and the extra that brings it
 BESIDE = (".data", "_data")  # what exporters add to the path of a graph for the file with its weights
 # In ONNX's protocol buffers: a StringStringEntry, the key "location" and, after its length, the name of a file.
 LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]{0,4}[\x00-\x7f])", re.DOTALL)
@@ -65,6 +66,11 @@ class ExportedModel(NetworkModel, TurnableModel):
     )
 
     untraced: ClassVar[frozenset[str]] = frozenset({"path", "device", "batch"})
+
+    def try_out(self) -> None:
+        """Check that ONNX Runtime is installed, for an ONNX file."""
+        if not is_torch(self.path):
+            extras.check(*ONNX_RUNTIME, "onnxruntime")
 
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of the program, and that of the weights beside an ONNX graph."""
@@ -234,7 +240,7 @@ def _read_onnx(path: str, device: str) -> Program:
     try:
         import onnxruntime
     except ImportError as error:
-        raise InputError("`.onnx` files need ONNX Runtime; pip install 'ensir-flow[onnx]'") from error
+        raise extras.lacking(*ONNX_RUNTIME, error) from error
 
     providers = [name for name in PROVIDERS[device] if name in onnxruntime.get_available_providers()]
     if not providers:

@@ -37,6 +37,10 @@ class FunctionModel(TurnableModel):
         """The function."""
         return [self.function]
 
+    def try_out(self) -> None:
+        """Check that the function takes an image and the options."""
+        functions.check_arguments(self.function, 1, self.options)
+
 
 class Restorer:
     """Calls ``function(image, **options)`` on each input, a (height, width, channel) array of uint8 or uint16."""
