@@ -20,7 +20,7 @@ from ensir.datasets.photos import photograph
 from ensir.errors import InputError
 from ensir.images import image_files, similarity
 from ensir.images.degradations import degrade
-from ensir.networks import dae, dae_training
+from ensir.networks import dae, dae_training, examples
 from ensir.networks.dae import Architecture
 from ensir.networks.dae_training import Training
 from ensir.networks.shipped import SHIPPED_DAES
@@ -240,6 +240,16 @@ def test_photographs_that_teach_nothing(tmp_path, photographs, shape, dtype, mes
 def test_too_few_photographs(tmp_path, photographs):
     with pytest.raises(InputError, match="1 images with different names; more than 1"):
         train(tmp_path, photographs[:1], SMALL)
+
+
+def test_photographs_of_equal_names():
+    """In several folders: each has a name, in whatever order they are given."""
+    paths = ["photos/b/1.png", "photos/a/1.png", "photos/a.b.jpg"]
+    assert examples.named(paths) == {"a.b": paths[2], "a/1": paths[1], "b/1": paths[0]}
+    assert examples.named(["photos/a/2.png", "photos/a/1.png"]) == {
+        "1": "photos/a/1.png",
+        "2": "photos/a/2.png",
+    }
 
 
 def test_the_commands(tmp_path, photographs):
