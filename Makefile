@@ -84,7 +84,7 @@ test-fuzz: $(INSTALLED_FOR_TESTS)  ## feed garbage to everything that reads file
 	$(BIN)/python tests/fuzz/fuzz.py $(CASES)
 
 test-gpu: $(INSTALLED_FOR_TESTS)  ## the tests that need a CUDA GPU; without one they are skipped
-	$(BIN)/pytest -rs tests/gpu
+	$(BIN)/pytest -rs tests/gpu tests/workflow/test_run_on_cuda.py
 
 test-pretrained: $(INSTALLED_FOR_TESTS)  ## run published networks on whole datasets (minutes)
 	$(BIN)/pytest -m pretrained
