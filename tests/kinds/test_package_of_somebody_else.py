@@ -162,6 +162,13 @@ class Mine(Base):
 
 class Network(Module, ABC):
     pass
+
+class Other(ABC):
+    def measure(self):
+        try:
+            from somebody.inside import measured
+        finally:
+            return measured
 '''
 BASE = "from ensir.metrics import Metric\n\nclass Base(Metric):\n    a: int = LABEL\n"
 
@@ -173,10 +180,12 @@ def test_what_counts_as_code(tmp_path: Path):
         "kinds/_base.py": BASE,
         "kinds/beside.py": "b = 1",
         "measuring.py": "m = 1",
+        "inside.py": "i = 1",
     }
     first = python(install(tmp_path / "site", files, {}), DIGEST)
     for name, text, changes in [
         ("measuring.py", "m = 2", True),
+        ("inside.py", "i = 2", True),
         ("kinds/beside.py", "b = 2", True),
         ("kinds/beside.py", "b = 1  # a comment", False),
         ("kinds/mine.py", MINE.replace("TEXT", "Other words."), False),

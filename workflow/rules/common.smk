@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, the plan, and how a job is told what it reads; see ensir.planning.reads.
 
+import gc
 import json
 import os
 import shlex
@@ -28,6 +29,9 @@ from ensir.storage import formats
 from ensir.storage.digests import sha256
 from ensir.storage.provenance import installed_digest, templates_digest
 from ensir.storage.shared import SharedStore
+
+# Nearly all that planning makes is kept: Python would spend a fifth of the time looking for garbage among it.
+gc.set_threshold(100_000)
 
 # Of a module with a `prefix`, the results folder is below it. Snakemake alone would prepend it to the paths of the user's
 # files as well, and not to those in params. The configuration of a module is part of another file.

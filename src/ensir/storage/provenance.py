@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import copy
 import hashlib
 import importlib.util
 import os
 import socket
 import subprocess
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -126,6 +126,11 @@ def _path(module: str) -> Path | None:
 
 @cache
 def _tree(module: str) -> ast.Module:
+    """Return what a module says, which others may read, but not change."""
+    return _parse(module)
+
+
+def _parse(module: str) -> ast.Module:
     """Parse a module."""
     path = _path(module)
     assert path is not None, module
@@ -137,10 +142,10 @@ def _code(module: str) -> str:
     """Return what computes in a module, as text."""
     kept = [
         node
-        for node in _tree(module).body
+        for node in _parse(module).body  # of its own: to copy a tree takes ten times as long
         if not (isinstance(node, ast.ClassDef) and _is_section(module, node.name))
     ]
-    return ast.unparse(_WithoutWords().visit(ast.Module(copy.deepcopy(kept), [])))
+    return ast.unparse(_WithoutWords().visit(ast.Module(kept, [])))
 
 
 class _WithoutWords(ast.NodeTransformer):
@@ -196,16 +201,31 @@ def _imports(module: str) -> list[str]:
     Those of compiled kernels (`ensir.execution.machine_code`) are named, not imported.
     """
     names = []
-    for node in ast.walk(_tree(module)):
+    tree = _tree(module)
+    for node in _statements(tree.body):
         if isinstance(node, ast.ImportFrom) and (origin := _origin(module, node)):
             for alias in node.names:
                 submodule = f"{origin}.{alias.name}"
                 names.append(submodule if _path(submodule) else origin)
+                if alias.name == "Kernel":
+                    names += _kernels(tree)
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names if _is_related(module, alias.name)]
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Kernel":
-            names += [ast.literal_eval(node.args[0])]
     return [name for name in names if _path(name)]
+
+
+def _statements(block: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Yield all statements of a block, and of the blocks inside; to walk expressions, too, takes five times as long."""
+    for node in block:
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from _statements(getattr(node, name, ()))
+
+
+def _kernels(tree: ast.Module) -> list[str]:
+    """Return the modules whose compiled functions a module calls."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return [ast.literal_eval(call.args[0]) for call in calls if ast.unparse(call.func) == "Kernel"]
 
 
 def _origin(module: str, node: ast.ImportFrom) -> str:
