@@ -15,6 +15,8 @@ from threading import Thread
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,15 +29,21 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 OF_ONE_RUN = ("test_cli_equals_workflow.py", "test_fits_and_sweeps.py", "test_in_browser.py")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker with `--dist loadgroup`.
+class ByFile(LoadScopeScheduling):
+    """Keeps the tests of a file on one worker, which makes what they share once.
 
     Whole runs go one by one, except where all tests of a file look at one run: others would wait until it is made.
+    `--dist loadgroup` of pytest-xdist 3.8 does nothing under pytest 9.2.
     """
-    for item in items:
-        if item.path.parent.name != "workflow" or item.path.name in OF_ONE_RUN:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return nodeid if file.parent.name == "workflow" and file.name not in OF_ONE_RUN else str(file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Tell pytest-xdist which tests stay together."""
+    return ByFile(config, log)
 
 
 Once = Callable[[str, Callable[[Path], object]], Path]

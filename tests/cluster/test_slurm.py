@@ -31,6 +31,12 @@ class OnSlurm(Run):
         snakemake = [sys.executable, str(Path(__file__).with_name("impatient.py"))]
         return [*snakemake, *command, "--slurm-init-seconds-before-status-checks", "1", *arguments]
 
+    def execute(self, *arguments: str, **variables: str) -> tuple[int, str]:
+        """Run `impatient.py` to its end, which is a program of its own."""
+        process = self.start(*arguments, **variables)
+        output, _ = process.communicate()
+        return process.returncode, output
+
     def hosts(self, results: str) -> set[str]:
         """Return the hosts that made results, named by a glob."""
         origins = (self.folder / "results/digests").glob(f"{results}.json")
