@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from ensir.cli import app
+from ensir.cli.check import checked
 from ensir.images import image_files
 from ensir.planning import check, estimate, headers, overlap
 
@@ -70,7 +72,7 @@ def mistakes(raw):
     done = run(raw=raw)
     assert done.exit_code == 2, done.output
     assert done.stdout == ""
-    lines = done.stderr.splitlines()
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
     assert lines == sorted(lines)
     assert all(line.startswith("my.yaml: ") for line in lines)
     return [line.removeprefix("my.yaml: ") for line in lines]
@@ -216,8 +218,13 @@ def test_grey_images_among_colour_ones(folder, caplog):
     for name in ("gt", "lq", "a"):
         write(folder / f"test/{name}/test1.png", (20, 24, 1))
     raw = config()
-    assert run(raw=raw).exit_code == 0
-    assert "datasets.test: holds grey images among colour ones, such as test/gt/test1.png" in caplog.text
+    done = run(raw=raw)
+    assert done.exit_code == 0
+    holds = "datasets.test: holds grey images among colour ones, such as test/gt/test1.png"
+    assert done.stderr.startswith(f"warning: {holds}")
+    (warned,) = json.loads(run("--json", raw=raw).stdout)[0]["warnings"]
+    assert warned.startswith(holds)
+    assert not run("--quiet", raw=raw).stderr
     caplog.clear()
     raw["datasets"]["test"]["grey"] = "replicate"
     assert run(raw=raw).exit_code == 0
@@ -414,6 +421,17 @@ def test_the_estimate_grows_with_the_work(folder, monkeypatch):
     (part,) = check.plan(raw, "my.yaml", []).parts("ref")
     os.makedirs(f"results/predictions/ref/a.zarr/{part}")
     assert cost_of(raw)["jobs"] == larger["jobs"] - 1  # what is there costs nothing
+
+
+def test_warnings_before_a_run(folder, monkeypatch, capsys):
+    """What Snakemake prints while it plans is not shown: the check before a run tells of it."""
+    write(folder / "test/gt/beside.jpg", (20, 24, 3))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9e9, 9e9, 2e6))
+    Path("my.yaml").write_text(yaml.safe_dump(config()))
+    checked("my.yaml", None)
+    first, second = capsys.readouterr().err.splitlines()
+    assert re.match(r"warning: datasets.test.target: .* passes over 1 images .* test/gt/beside.jpg", first)
+    assert re.match(r"warning: the run needs about 3.1 MB, and 2 MB are free", second)
 
 
 def test_too_small_a_disk(folder, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -38,6 +39,9 @@ with silent():  # for a second or two
         select,
     )
 
+# What is logged while a command runs reads as what a run shows.
+if logging.lastResort:
+    logging.lastResort.setFormatter(logging.Formatter("warning: %(message)s"))
 
 # What a value of an option is, as people read it; of an on/off option there is nothing to say.
 TYPES = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: ""}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,19 +35,24 @@ def check(
     """
     from ensir.planning import check, summary
 
-    if quiet or as_json:
-        logging.getLogger("ensir").setLevel(logging.ERROR)
     mistakes, found = [], []
     for path in configs:
-        try:
-            checked = check.check(path, results)
-        except InputError as error:
-            mistakes.append(str(error))
-            lines = f"\n{error}".split(f"\n{path}: ")[1:]
-            found.append({"configuration": path, "mistakes": lines})
-            continue
+        with _warnings() as warnings:
+            try:
+                checked = check.check(path, results)
+            except InputError as error:
+                mistakes.append(str(error))
+                lines = f"\n{error}".split(f"\n{path}: ")[1:]
+                found.append({"configuration": path, "mistakes": lines, "warnings": warnings})
+                continue
+            finally:
+                if not (quiet or as_json):
+                    _tell(warnings)
         if as_json:
-            found.append({"configuration": path, "mistakes": [], **summary.as_data(checked)})
+            data = summary.as_data(checked)
+            found.append(
+                {"configuration": path, "mistakes": [], **data, "warnings": [*warnings, *data["warnings"]]}
+            )
         elif not quiet:
             table = summary.table(checked)
             typer.echo(table if len(configs) == 1 else f"{path}\n{table}")
@@ -59,12 +66,45 @@ def check(
 
 
 def checked(config: str, results: str | None) -> Checked:
-    """Check a configuration before a run of it; print all mistakes, and exit, if there are any."""
+    """Check a configuration before a run of it; print its warnings, or all mistakes, and exit."""
     from ensir.planning import check
+    from ensir.planning.estimate import estimate
 
-    logging.getLogger("ensir").setLevel(logging.ERROR)  # Snakemake will show the warnings
+    with _warnings() as warnings:
+        try:
+            found = check.check(config, results)
+        except InputError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from error
+    cost = estimate(found.headers)
+    _tell([*warnings, cost.warning] if cost.warning else warnings)
+    return found
+
+
+class _Collector(logging.Handler):
+    """Keeps the messages of warnings, each once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message."""
+        if (message := record.getMessage()) not in self.messages:
+            self.messages.append(message)
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Collect the warnings about a configuration and its files, rather than let logging print them."""
+    log, collector = logging.getLogger("ensir"), _Collector()
+    log.addHandler(collector)
     try:
-        return check.check(config, results)
-    except InputError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+        yield collector.messages
+    finally:
+        log.removeHandler(collector)
+
+
+def _tell(warnings: list[str]) -> None:
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)

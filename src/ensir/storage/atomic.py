@@ -165,5 +165,5 @@ def ensure_space(place: Place, size: int) -> None:
     if size > free:
         raise InputError(
             f"{place.path}: needs up to {size / 1e6:,.1f} MB, but only {free / 1e6:,.1f} MB are free on this "
-            "disk; free some space or choose another with --directory"
+            "disk; free some space or choose another with --results"
         )

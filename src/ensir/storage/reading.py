@@ -59,7 +59,7 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
             + (
                 "run the workflow again, which makes it anew"
                 if held == "fused"
-                else "use the version that wrote it, or another results folder (--directory)"
+                else "use the version that wrote it, or another results folder (--results)"
             )
         )
     if kind and held != kind:
