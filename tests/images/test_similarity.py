@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from ensir.execution import functions
 from ensir.images import ssim_kernel
 from ensir.images.row_blocks import ROWS
-from ensir.images.similarity import SUMMED_SIMILARITY, TILE, WINDOW, psnr, ssim
+from ensir.images.similarity import SPAN, SUMMED_SIMILARITY, TILE, WINDOW, psnr, ssim
 from ensir.stages import score
 
 METRICS = {name: {"kind": name} for name in ("psnr", "ssim")}
@@ -145,7 +145,7 @@ def test_the_window_is_a_gaussian():
     taps = [getattr(ssim_kernel, f"TAP_{i}") for i in range(6)]
     gaussian = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
     np.testing.assert_allclose(taps, (gaussian / gaussian.sum())[5:], rtol=1e-15)
-    assert (ssim_kernel.TILE, 2 * ssim_kernel.RADIUS + 1) == (TILE, WINDOW)
+    assert (ssim_kernel.TILE, ssim_kernel.SPAN, 2 * ssim_kernel.RADIUS + 1) == (TILE, SPAN, WINDOW)
 
 
 def test_other_shapes_are_refused():

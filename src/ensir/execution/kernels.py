@@ -43,9 +43,22 @@ class _Apart(Compiler):
         return super().define_pipelines()
 
 
-def native(function: Any, signature: str) -> Any:
-    """Compile a function to be called from outside of Python; the arrays that it gets must not overlap."""
-    return numba.cfunc(signature, error_model="numpy", pipeline_class=_Apart)(function)
+def native(function: Any, signature: str, vectorized: bool) -> tuple[str, str]:
+    """Compile a function to be called from outside of Python; the arrays that it gets must not overlap.
+
+    Returns
+    -------
+    str, str
+        Its name, and the program in LLVM's language; not yet of vectors, unless `vectorized`.
+    """
+    config = cast(Any, numba.config)
+    before = config.LOOP_VECTORIZE
+    config.LOOP_VECTORIZE = before and vectorized
+    try:
+        compiled = numba.cfunc(signature, error_model="numpy", pipeline_class=_Apart)(function)
+        return compiled.native_name, compiled.inspect_llvm()
+    finally:
+        config.LOOP_VECTORIZE = before
 
 
 with _hidden("scipy.linalg"):

@@ -45,10 +45,12 @@ class Kernel:
         machine code is up to date.
     signature : str
         Numba's, such as ``"float64(CPointer(uint8), int64)"``.
+    wide : bool
+        Whether vectors of 512 bits make it faster, where the processor has them and keeps its frequency.
     """
 
-    def __init__(self, module: str, function: str, signature: str):
-        self.module, self.function, self.signature = module, function, signature
+    def __init__(self, module: str, function: str, signature: str, wide: bool = False):
+        self.module, self.function, self.signature, self.wide = module, function, signature, wide
         result, arguments = signature.removesuffix(")").split("(", 1)
         declared = [POINTER.fullmatch(name) or name for name in arguments.replace(" ", "").split(",")]
         self.dtypes = [None if isinstance(found, str) else np.dtype(found[1]) for found in declared]
@@ -101,7 +103,7 @@ class Kernel:
             self.signature,
             metadata.version("numba"),
             llvmlite.__version__,
-            *_processor(),
+            *_processor(self.wide),
         )
         name = f"{self.module}.{self.function}-{hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]}.o"
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser(), "ensir")
@@ -122,8 +124,8 @@ class Kernel:
         from ensir.execution.kernels import native
 
         function = getattr(import_module(self.module), self.function)
-        compiled = native(function.py_func, self.signature)
-        symbol, code = compiled.native_name, _emitted(compiled.inspect_llvm(), compiled.native_name)
+        symbol, program = native(function.py_func, self.signature, vectorized=not self.wide)
+        code = _emitted(program, symbol, *_processor(self.wide))
         head = json.dumps({"symbol": symbol, "sha256": hashlib.sha256(code).hexdigest()}).encode()
         for file in self._files:
             partial = file.with_name(f"{file.name}.{os.getpid()}")
@@ -135,21 +137,27 @@ class Kernel:
         return symbol, code
 
 
-def _processor() -> tuple[str, str]:
-    """Return the name and the features of the processor to compile for, as Numba finds them."""
+def _processor(wide: bool) -> tuple[str, str]:
+    """Return the name and the features of the processor to compile for, as Numba finds them.
+
+    LLVM makes vectors of 256 bits, as the first processors with 512 lower their frequency for them. Those that do not
+    have VBMI2, too.
+    """
     import llvmlite.binding as llvm
 
     name, features = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
     if name and features is None:  # all that a processor of this name has
         return name, ""
-    return name or llvm.get_host_cpu_name(), features or llvm.get_host_cpu_features().flatten()
+    features = features or llvm.get_host_cpu_features().flatten()
+    if wide and "+avx512vbmi2" in features.split(","):
+        features += ",-prefer-256-bit"
+    return name or llvm.get_host_cpu_name(), features
 
 
-def _emitted(program: str, symbol: str) -> bytes:
+def _emitted(program: str, symbol: str, processor: str, features: str) -> bytes:
     """Return the machine code of a program in LLVM's language, of which one function is called from outside."""
     import llvmlite.binding as llvm
 
-    processor, features = _processor()
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=processor, features=features, opt=3, codemodel="jitdefault"
     )

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 WINDOW = 11  # side of the window of SSIM, in pixels
 TILE = 64  # columns that its kernel goes through at once
+SPAN = TILE + 16  # columns that it needs for them, in whole vectors
 SUMMED_SIMILARITY = Kernel(
     "ensir.images.ssim_kernel",
     "summed_similarity",
     "float64(CPointer(float64), CPointer(float64), int64, int64, float64, float64, "
     "CPointer(float64), CPointer(float64), CPointer(float64))",
+    wide=True,
 )
 
 
@@ -91,9 +93,9 @@ class RunningSsim:
         self.constants = ((0.01 * peak) ** 2, (0.03 * peak) ** 2)
         self.total, self.windows = 0.0, 0
         self.scratch = (
-            np.empty(4 * (TILE + WINDOW - 1)),
-            np.empty(4 * (ROWS + WINDOW - 1) * TILE),
-            np.empty(TILE),
+            _aligned(4 * SPAN),
+            _aligned(4 * (ROWS + WINDOW - 1) * TILE),
+            _aligned(TILE),
         )
 
     def add(
@@ -107,6 +109,13 @@ class RunningSsim:
     def value(self) -> float:
         """See Running."""
         return self.total / self.windows
+
+
+def _aligned(size: int) -> Float64[np.ndarray, " size"]:
+    """Return an array to work in that begins at a multiple of 64 bytes, as cache lines do."""
+    values = np.empty(size + 7)
+    first = -values.ctypes.data % 64 // values.itemsize
+    return values[first : first + size]
 
 
 def compare(

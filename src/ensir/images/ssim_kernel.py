@@ -16,7 +16,7 @@ RADIUS = 5  # pixels
 TAP_0, TAP_1, TAP_2 = 0.26601172486179436, 0.2130055377112537, 0.10936068950970002
 TAP_3, TAP_4, TAP_5 = 0.03600077212843083, 0.007598758135239185, 0.0010283800844791092
 TILE = 64  # columns smoothed at once, so that the rows of one window stay in the fastest cache
-SPAN = TILE + 2 * RADIUS  # columns that they need
+SPAN = TILE + 16  # room for the columns that they need, in whole vectors
 
 
 @njit(nogil=True, error_model="numpy")
@@ -44,9 +44,11 @@ def summed_similarity(x, y, rows, columns, c1, c2, moments, smooth, sums):
     c1, c2 : float
         The constants (0.01 · range)² and (0.03 · range)².
     moments, smooth, sums : float64 arrays to work in
-        4 · `SPAN`; 4 · rows · `TILE`; `TILE`.
+        4 · `SPAN`; 4 · rows · `TILE`; `TILE`. Loads are faster where each begins at a multiple of 64 bytes.
     """
     strip = rows * TILE
+    for j in range(4 * SPAN):
+        moments[j] = 0.0  # also beyond the last column, as whole tiles are smoothed
     for j in range(TILE):
         sums[j] = 0.0  # one for each column of a tile: vectorized, and yet in a fixed order
     for first in range(0, columns - 2 * RADIUS, TILE):
@@ -59,18 +61,19 @@ def summed_similarity(x, y, rows, columns, c1, c2, moments, smooth, sums):
                 moments[2 * SPAN + j] = a * a + b * b
                 moments[3 * SPAN + j] = a * b
             for moment in range(4):
-                for j in range(width):
+                for j in range(TILE):
                     smooth[moment * strip + row * TILE + j] = _smooth(moments, moment * SPAN + j, 1)
         for row in range(rows - 2 * RADIUS):
-            for j in range(width):
+            for j in range(TILE):
                 at = row * TILE + j
                 mean_x, mean_y = _smooth(smooth, at, TILE), _smooth(smooth, strip + at, TILE)
                 mean_squares = _smooth(smooth, 2 * strip + at, TILE)
                 mean_product = _smooth(smooth, 3 * strip + at, TILE)
                 squares, product = mean_x * mean_x + mean_y * mean_y, mean_x * mean_y
-                sums[j] += ((2 * product + c1) * (2 * (mean_product - product) + c2)) / (
+                similarity = ((2 * product + c1) * (2 * (mean_product - product) + c2)) / (
                     (squares + c1) * (mean_squares - squares + c2)
                 )
+                sums[j] += similarity if j < width else 0.0
     total = 0.0
     for j in range(TILE):
         total += sums[j]
