@@ -33,9 +33,14 @@ def folder(tmp_path, monkeypatch):
 
 
 def write(path, shape=(20, 24, 3), dtype=np.uint8):
-    """Write an image that its name determines."""
+    """Write an image that its folder and its name determine."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image_files.write(path, np.random.default_rng([*path.name.encode()]).integers(0, 200, shape, dtype))
+    image_files.write(
+        path,
+        np.random.default_rng([*path.parent.name.encode(), *path.name.encode()]).integers(
+            0, 200, shape, dtype
+        ),
+    )
 
 
 def config():
@@ -432,6 +437,31 @@ def test_warnings_before_a_run(folder, monkeypatch, capsys):
     first, second = capsys.readouterr().err.splitlines()
     assert re.match(r"warning: datasets.test.target: .* passes over 1 images .* test/gt/beside.jpg", first)
     assert re.match(r"warning: the run needs about 3.1 MB, and 2 MB are free", second)
+
+
+def test_models_that_are_copies(folder):
+    """A path that was copied and not changed, a copied folder, targets: each is a warning."""
+    shutil.copytree("test/gt", "test/c")
+    shutil.copytree("ref/a", "ref/c")
+    raw = config()
+    raw["models"]["b"]["path"] = "./{dataset}/a/*.png"
+    raw["models"]["c"] = {"kind": "folder", "path": "{dataset}/c/*.png"}
+    raw["models"]["g"] = {"kind": "function", "function": "own_check:smooth"}
+    raw["models"]["h"] = {"kind": "folder", "path": "{dataset}/{model}/*.png"}
+    raw["models"]["i"] = {"kind": "folder", "path": "{dataset}/{model}/*.png"}
+    for dataset in ("ref", "test"):
+        for model in ("h", "i"):
+            for n in range(3):
+                write(folder / dataset / model / f"{dataset}{n}.png")
+    raw["experiments"]["one"]["models"] = ["a", "b", "f", "c", "g", "h", "i"]
+    fix = "; fix it, unless this is intended"
+    assert sorted(run(raw=raw).stderr.splitlines()) == [
+        f"warning: models.b.path: predictions for ref are those of a, such as ./ref/a/ref0.png{fix}",
+        f"warning: models.c.path: predictions for ref are those of a, such as ref/c/ref0.png{fix}",
+        f"warning: models.c.path: predictions for ref are those of b, such as ref/c/ref0.png{fix}",
+        f"warning: models.c.path: predictions for test are its targets, such as test/c/test0.png{fix}",
+        f"warning: models.g: is the same as models.f{fix}",
+    ]
 
 
 def test_too_small_a_disk(folder, monkeypatch):

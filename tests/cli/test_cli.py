@@ -311,6 +311,10 @@ def test_fuse_wants_the_models_of_the_lut(folder: Path, fitted: Path, tmp_path: 
             "--prediction ../a: the name of a model is made of letters",
         ),
         (
+            ["fit", "--target", "ref/gt", "--prediction", "a=ref/a", "--prediction", "b=ref/a/", "-o", "x"],
+            "--prediction b=ref/a: is the folder of a, too; fix one of them",
+        ),
+        (
             ["fit", "--target", "ref/gt", "--prediction", "a=ref/a", "--prediction", "b=test/b", "-o", "x"],
             "b: no file",
         ),
@@ -335,6 +339,10 @@ def test_fuse_wants_the_models_of_the_lut(folder: Path, fitted: Path, tmp_path: 
             "--output test/b: is the same as --prediction b; give another path",
         ),
         (["lut", "show", "ref/gt/r1.png"], "is not a LUT, but a file of another kind"),
+        (
+            ["lut", "show", "ref/gt"],
+            "ref/gt: is no LUT, fit or store, but a folder of something else; fix the path",
+        ),
         (
             ["lut", "import", "my.lut", "--model", "a", "--model", "b", "-o", "x"],
             "nothing in it was executed",

@@ -451,7 +451,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for n in range(3):
                 path = root / dataset / kind / f"{dataset}{n}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                random = np.random.default_rng([*path.name.encode()])
+                random = np.random.default_rng([*kind.encode(), *path.name.encode()])
                 image_files.write(path, random.integers(0, 200, (20, 24, 3), np.uint8))
     others = {f"photos/{n}.png": (20, 24, 1 if n > 6 else 3) for n in range(9)}
     others |= {f"test/small/test{n}.png": (10, 12, 3) for n in range(3)} | {"thin/0.png": (3, 24, 3)}

@@ -260,8 +260,12 @@ def test_a_store_on_another_disk_is_told(layout: Layout, tmp_path: Path):
 
 
 def test_something_else_is_no_part(tmp_path: Path):
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(
+        InputError, match="is no LUT, fit or store, but a folder of something else; fix the path"
+    ):
         reading.Part(tmp_path)
+    with pytest.raises(InputError, match="cannot be opened"):
+        reading.Part(tmp_path / "nothing")
     zarr.open_group(tmp_path / "other", mode="w", attributes={"format_version": 99})
     with pytest.raises(InputError, match="has format 99, and this version reads 1 only"):
         reading.Part(tmp_path / "other")

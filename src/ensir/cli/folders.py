@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -91,7 +92,12 @@ def named(texts: list[str], option: str, form: str) -> dict[str, str]:
 
 def _folders(predictions: list[str]) -> dict[str, Path]:
     """Return the folder of each model, by name, from texts NAME=DIR."""
-    return {name: Path(folder) for name, folder in named(predictions, "--prediction", "NAME=DIR").items()}
+    folders = {name: Path(folder) for name, folder in named(predictions, "--prediction", "NAME=DIR").items()}
+    models: dict[str, str] = {}
+    for name, folder in folders.items():
+        if (twin := models.setdefault(os.path.realpath(folder), name)) != name:
+            raise InputError(f"--prediction {name}={folder}: is the folder of {twin}, too; fix one of them")
+    return folders
 
 
 def _read_whole(target: Path | None, predictions: dict[str, Path]) -> dict[str, Path | None]:

@@ -15,7 +15,7 @@ from ensir.execution import devices, extras, functions
 from ensir.execution.workers import DASK_JOBQUEUE
 from ensir.planning import photographs, shared_models
 from ensir.planning.headers import Headers
-from ensir.planning.overlap import shared_images
+from ensir.planning.overlap import shared_images, tell_of_copies
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
 from ensir.storage.layout import Layout
@@ -93,6 +93,7 @@ def check(path: str, results: str | None = None) -> Checked:
     ]
     if lines:
         raise InputError(reading.as_message(path, lines))
+    tell_of_copies(planned)
     return Checked(planned, headers)
 
 

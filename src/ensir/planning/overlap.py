@@ -1,19 +1,23 @@
-"""Images that are in both the reference and a test set, found by content without reading more files than necessary."""
+"""Images that are where they should not be, found by content without reading more files than necessary."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import combinations
 
 from ensir.errors import InputError
 from ensir.planning.plan import Plan
 
+log = logging.getLogger(__name__)
 THREADS = 8  # which wait for the disk or the network
 ENDS = 4096  # bytes at the beginning and the end of a file that are compared first
+SOME = 3  # images of a dataset whose predictions are compared with each other
 
 
 def shared_images(plan: Plan) -> Iterator[str]:
@@ -43,6 +47,52 @@ def shared_images(plan: Plan) -> Iterator[str]:
                 f"{experiment.reference} {_alike(tested.get(image), reference.get(twin))}, or name it in "
                 f"`allow_overlap`{number}"
             )
+
+
+def tell_of_copies(plan: Plan) -> None:
+    """Warn of models of one experiment that are the same, and of predictions that are the targets.
+
+    An average would count such a model twice, and a fit learn from the targets. Files are compared by content, of some
+    images.
+    """
+    content, sections = _Content(), plan.config.models
+    told: dict[tuple[str, str], str] = {}
+    for _, dataset, models in plan.used():
+        files = {model: _predictions(plan, dataset, model) for model in models}
+        for model, other in combinations(models, 2):
+            if sections[model] == sections[other] and "{model}" not in str(sections[model]):
+                told.setdefault((model, other), f"models.{other}: is the same as models.{model}")
+            elif first := content.same(files[model], files[other]):
+                told.setdefault(
+                    (model, other),
+                    f"models.{other}.path: predictions for {dataset} are those of {model}, such as {first}",
+                )
+        for model in models:
+            if first := content.same(_targets(plan, dataset), files[model]):
+                told.setdefault(
+                    (model, ""),
+                    f"models.{model}.path: predictions for {dataset} are its targets, such as {first}",
+                )
+    for line in told.values():
+        log.warning("%s; fix it, unless this is intended", line)
+
+
+def _targets(plan: Plan, dataset: str) -> dict[str, str]:
+    """Return the target files of a dataset without those that hold several arrays; empty where there are none."""
+    try:
+        named = getattr(plan.config.datasets[dataset], "array", None)
+        return {} if named or not plan.has_targets(dataset) else plan.targets(dataset)
+    except InputError:  # reported elsewhere
+        return {}
+
+
+def _predictions(plan: Plan, dataset: str, model: str) -> dict[str, str]:
+    """Return the files of predictions without those that hold several arrays; empty where there are none."""
+    try:
+        named = getattr(plan.config.models[model], "array", None)
+        return {} if named else plan.predictions(dataset, model)
+    except InputError:  # reported elsewhere
+        return {}
 
 
 def _alike(file: str | None, other: str | None) -> str:
@@ -89,6 +139,16 @@ class _Content:
                 kept = {twin for twins in found.values() for twin in twins}
                 right = {image: file for image, file in right.items() if image in kept}
         return {image: twins[0] for image, twins in found.items()}
+
+    def same(self, files: dict[str, str], others: dict[str, str]) -> str:
+        """Return the first file that has the content of its namesake, if some that are compared have; else nothing."""
+        pairs = [(files[image], others[image]) for image in files if files[image] and others.get(image)]
+        some = pairs[:: max(1, len(pairs) // SOME)]
+        try:
+            same = all(self.size(a) == self.size(b) and self.whole(a) == self.whole(b) for a, b in some)
+        except OSError:  # reported elsewhere
+            return ""
+        return some[0][1] if some and same else ""
 
 
 def _equal(

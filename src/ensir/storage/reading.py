@@ -45,6 +45,8 @@ def open_group(path: str | Path, kind: str = "") -> zarr.Group:
     from ensir.storage.complete import CompleteStore
 
     chunks = digests.check_before_reading(path)
+    if chunks is None and os.path.isdir(path) and not os.path.exists(os.path.join(path, "zarr.json")):
+        raise InputError(f"{path}: is no LUT, fit or store, but a folder of something else; fix the path")
     try:
         store = CompleteStore(zarr.storage.LocalStore(path, read_only=True), chunks)
         group = zarr.open_group(store, mode="r")
