@@ -151,6 +151,32 @@ def test_sets_of_a_reference_and_of_tests(tmp_path: Path, monkeypatch):
     assert "# - out/d/{dataset}/{image}.png: no predictions" in Path("mine.yaml").read_text()
 
 
+def test_sets_whose_targets_have_other_words_and_endings(tmp_path: Path, monkeypatch):
+    """They are sets beside each other, unless images or folders are the same; then the others are told."""
+    monkeypatch.chdir(tmp_path)
+    for target, images in (("Set5/GTmod12/{}.png", BIRDS), ("BSD/HR/{}.JPG", ["b1", "b2", "b3"])):
+        for image in images:
+            write(tmp_path, f"data/{target.format(image)}")
+            for model, ending in (("a", "png"), ("b", "PNG" if "Set5" in target else "png")):
+                write(tmp_path, f"out/{model}/{target.partition('/')[0]}/{image}.{ending}")
+    write(
+        tmp_path,
+        *(f"data/Kept/sharp/{image}.png" for image in BIRDS[:3]),
+        *(f"data/Set5/clean/{n}.png" for n in "12"),
+    )
+    done = init("data", "out")
+    raw = made()
+    assert {name: one["target"] for name, one in raw["datasets"].items()} == {
+        "BSD": "data/BSD/HR/{image}.JPG", "Set5": "data/Set5/GTmod12/{image}.png",
+    }  # fmt: skip
+    assert {name: one["path"] for name, one in raw["models"].items()} == {
+        "a": "out/a/{dataset}/{image}.png", "b": "out/b/{dataset}/{image}.*",
+    }  # fmt: skip
+    for told in ("data/Kept/sharp/{image}.png: 3 images", "data/Set5/clean/{image}.png: 2 images"):
+        assert f"{told} that are called targets, too" in done.stdout
+    assert "finds no mistake" in done.stdout
+
+
 def test_what_is_not_certain_is_told(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, images in (("alps", "12"), ("coast", "345")):

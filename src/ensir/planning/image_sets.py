@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from ensir.errors import InputError
 from ensir.images import formats
@@ -107,21 +108,43 @@ def image_sets(targets: dict[str, int]) -> list[list[ImageSet]]:
     Returns
     -------
     list of lists
-        Sets whose folders have equal structure, the most images first.
+        Sets whose folders have equal structure, the most images first. Other words and endings, such as Set5/GT/*.png
+        beside BSD/HR/*.jpg, are other sets of that structure, where neither folders nor images are the same.
     """
-    families: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    families: dict[tuple[int, int, str, str], list[str]] = defaultdict(list)
     for path, place in targets.items():
         *folders, name = path.split("/")
         words = file_names.tokens((*folders, os.path.splitext(name)[0])[place])
         word = next((word for word in words if file_names.role(word)), "".join(words))
         families[len(folders), place, word, os.path.splitext(name)[1]].append(path)
+    joined: list[tuple[int, int, list[list[str]]]] = []
+    for (depth, place, _, _), paths in sorted(families.items(), key=lambda family: -len(family[1])):
+        for other_depth, other_place, members in joined:
+            alike = (depth, place) == (other_depth, other_place) and place < depth
+            if alike and all(_are_apart(paths, others, place) for others in members):
+                members.append(paths)
+                break
+        else:
+            joined.append((depth, place, [paths]))
     return sorted(
-        (_divide(sorted(paths), targets[paths[0]]) for paths in families.values()),
+        (_divide(sorted(chain(*members)), place, len(members) > 1) for _, place, members in joined),
         key=lambda sets: -sum(len(one.targets) for one in sets),
     )
 
 
-def _divide(paths: list[str], place: int) -> list[ImageSet]:
+def _are_apart(paths: list[str], others: list[str], place: int) -> bool:
+    """Whether two groups of targets have no image's name in common, and no folder in which that of the targets lies."""
+    (names, homes), (other_names, other_homes) = (
+        (
+            {os.path.splitext(os.path.basename(path))[0] for path in group},
+            {tuple(part for i, part in enumerate(path.split("/")[:-1]) if i != place) for path in group},
+        )
+        for group in (paths, others)
+    )
+    return names.isdisjoint(other_names) and homes.isdisjoint(other_homes)
+
+
+def _divide(paths: list[str], place: int, of_several_words: bool) -> list[ImageSet]:
     """Divide targets of one structure by the folders in which they differ: into sets, or into scenes of a set."""
     rows = [path.split("/")[:-1] for path in paths]
     dividing: list[int] = []
@@ -131,7 +154,7 @@ def _divide(paths: list[str], place: int) -> list[ImageSet]:
     called_alike = len({os.path.basename(path) for path in paths}) == 1
     of_images = max((i for i, names in enumerate(columns) if called_alike and len(names) > 1), default=None)
     for i, names in enumerate(columns):
-        if len(names) == 1:
+        if len(names) == 1 or (i == place and of_several_words):
             continue
         are_scenes = i != place and (i == of_images or file_names.are_scenes(names))
         (scenes if are_scenes else dividing).append(i)

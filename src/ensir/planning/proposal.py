@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -291,6 +292,13 @@ def _models(predictions: list[Series]) -> list[Model]:
     paths: dict[str, dict[str, Series]] = defaultdict(dict)
     for series in predictions:
         paths[_with_dataset(series)][series.of.name] = series
+    for path in list(paths):  # where .png becomes .PNG, or .jpg, from set to set
+        any_ending = os.path.splitext(path)[0] + ".*"
+        others = [
+            other for other in paths if other != path and os.path.splitext(other)[0] + ".*" == any_ending
+        ]
+        if others and all(paths[path].keys().isdisjoint(paths[other]) for other in others):
+            paths[any_ending].update(paths.pop(path))
     names = file_names.model_names(list(paths))
     return [Model(names[path], path, series) for path, series in paths.items()]
 
