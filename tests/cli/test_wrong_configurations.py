@@ -17,6 +17,7 @@ from ensir import registry
 from ensir.cli import app
 from ensir.config.schema import Config, Experiment
 from ensir.images import image_files
+from ensir.networks.shipped import SHIPPED_DAES
 from ensir.restorers import classical
 
 ENSIR = Path(sys.executable).with_name("ensir")
@@ -418,6 +419,56 @@ WRONG: dict[str, tuple] = {
         [("crop: 0", 'crop: 0, metrics: {own: {kind: function, function: "own_models_of_wrong:smooth", higher_is_better: true}}')],
         "experiments.one.score.metrics.own: function own_models_of_wrong:smooth: is called with 2 images, and takes (image) (too many positional arguments); fix `options`, or the function",
     ),
+    "weights that are a web page": (
+        [("{kind: classical, algorithm: tv_chambolle}", "{kind: checkpoint, path: heads/page.pth}")],
+        "models.tv: heads/page.pth: cannot be read as weights (it is something else; the download may have failed); replace the file",
+    ),
+    "weights of no denoiser": (
+        [("{kind: classical, algorithm: tv_chambolle}", "{kind: dae, dae: heads/page.safetensors}")],
+        "models.tv: heads/page.safetensors: cannot be read as .safetensors (Error while deserializing header: header too large); replace the file",
+    ),
+    "noise that a denoiser is not trained for": (
+        [
+            ("{kind: classical, algorithm: tv_chambolle}", "{kind: daep, dae: own, dae_sigma: 11.0}\ndenoisers: {own: {photographs: 'p/*', sigma: 9}}"),
+            ('input: "ref/lq/*.png"', "degradation: {kind: noise, sigma: 9}"),
+            ('input: "test/lq/*.png"', "degradation: {kind: noise, sigma: 9}"),
+        ],
+        "models.tv.dae_sigma: own: was trained for noise of σ = 9, where `dae_sigma` says 11; remove that, or choose other weights",
+    ),
+    "weights of no refiner": (
+        [
+            ("[a, b, tv]", "[a, tv]"),
+            ("  b: {kind: folder, path: \"{dataset}/b/*.png\"}", ""),
+            ("average: {}", f"average: {{}}\n      ptgrm: {{after: average, prior: {{kind: none}}, weights: {SHIPPED_DAES['sigma25']}}}"),
+        ],
+        f"experiments.one.methods.ptgrm.weights: {SHIPPED_DAES['sigma25']}: holds no refiner of `ensir ptgrm train` or of `training` (its metadata lack 'prior')",
+    ),
+    "a kernel of even sides": (
+        [('input: "ref/lq/*.png"', "degradation: {kind: blur, kernel: heads/even.npy}")],
+        "datasets.ref.degradation.kernel: heads/even.npy: kernel 1 has 4×4 values; both sides must be odd",
+    ),
+    "other images than the reference's": (
+        [
+            ('test: {kind: folder, target: "test/gt/*.png", input: "test/lq/*.png"}', "grey: {kind: folder, target: grey/gt/*.png}"),
+            ("[a, b, tv]", "[a, b]"),
+            ("[test]", "[grey]"),
+            ("ensir: {bin_width: 32}", "ensir: {channels: separate}\n      local_filters: {}\n      least_squares: {}"),
+        ],
+        "experiments.one.methods.ensir: ref → grey: a method that was fitted to each of 3 channels cannot fuse images of 1; fit it to such, or set `channels: joint`",
+        "experiments.one.methods.local_filters: ref → grey: a method that was fitted to colour images cannot fuse grey ones; fit it to such, or convert them",
+    ),
+    "deeper images than the reference's": (
+        [
+            ('test: {kind: folder, target: "test/gt/*.png", input: "test/lq/*.png"}', "deep: {kind: folder, target: deep/gt/*.png}"),
+            ("[a, b, tv]", "[a, b]"),
+            ("[test]", "[deep]"),
+            ("ensir: {bin_width: 32}", "weighted: {}\n      rforest: {}\n      zzpm: {}"),
+        ],
+        *(
+            f"experiments.one.methods.{method}: ref → deep: a method that was fitted to images of 8 bits cannot fuse images of 16; fit it to such, or convert them"
+            for method in ("rforest", "weighted")
+        ),
+    ),
     "pieces that share all": (
         [("{kind: classical, algorithm: tv_chambolle}", "{kind: dae, overlap: 512}")],
         "models.tv.tile: pieces of 512 pixels, which begin at multiples of 2, cannot share 512; enlarge `tile`, or lower `overlap`",
@@ -455,9 +506,19 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 image_files.write(path, random.integers(0, 200, (20, 24, 3), np.uint8))
     others = {f"photos/{n}.png": (20, 24, 1 if n > 6 else 3) for n in range(9)}
     others |= {f"test/small/test{n}.png": (10, 12, 3) for n in range(3)} | {"thin/0.png": (3, 24, 3)}
+    others |= {
+        f"{name}/{kind}/0.png": (20, 24, n)
+        for name, n in (("grey", 1), ("deep", 3))
+        for kind in ("gt", "a", "b")
+    }
     for name, shape in others.items():
-        (root / name).parent.mkdir(exist_ok=True)
-        image_files.write(root / name, np.full(shape, 100, np.uint8))
+        (root / name).parent.mkdir(exist_ok=True, parents=True)
+        value, dtype = (40_000, np.uint16) if name.startswith("deep") else (100, np.uint8)
+        image_files.write(root / name, np.full(shape, value, dtype))
+    (root / "heads").mkdir()
+    for name in ("page.pth", "page.safetensors"):
+        (root / "heads" / name).write_text("<!DOCTYPE html>")
+    np.save(root / "heads/even.npy", np.ones((4, 4)))
     (root / "own_models_of_wrong.py").write_text("def smooth(image):\n    return image\n")
     return root
 

@@ -215,7 +215,7 @@ def test_predictions_have_to_fit(made):
     method = method_of(settings, made.fit(settings))
     image = predictions_of("t")
     for wrong in (image[:2], image.astype(np.uint16)):
-        with pytest.raises(InputError, match="do not fit"):
+        with pytest.raises(InputError, match=r"do not fit|cannot fuse images of 16"):
             method.fuse(wrong)
 
 

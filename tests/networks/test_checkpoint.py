@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from ensir import restorers
 from ensir.datasets.photos import photograph
@@ -115,6 +116,27 @@ def test_a_truncated_file(data: Path, tmp_path: Path, name: str):
     path.write_bytes((data / "weights" / name).read_bytes()[:100_000])
     with pytest.raises(InputError, match=rf"{name}: cannot be read as weights \(.*\); replace the file"):
         restorer(path)
+    with pytest.raises(InputError, match=rf"{name}: cannot be read as weights \(.*\); replace the file"):
+        checkpoint.CheckpointModel(kind="checkpoint", path=str(path)).check_network([str(path)])
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.ckpt", "net.safetensors"])
+def test_heads_of_files(tmp_path: Path, name: str):
+    path = tmp_path / name
+    section = checkpoint.CheckpointModel(kind="checkpoint", path=str(path))
+    for content, why in ((b"", r".*"), (b"<!DOCTYPE html>" * 9, ".*"), (b"version https://git-lfs", ".*")):
+        path.write_bytes(content)
+        with pytest.raises(
+            InputError, match=rf"{name}: cannot be read as weights \({why}\); replace the file"
+        ):
+            section.check_network([str(path)])
+    if name.endswith("safetensors"):
+        save_file({"weight": torch.zeros(1)}, path)
+        section.check_network([str(path)])
+        return
+    for old in (False, True):
+        torch.save({"weight": torch.zeros(1)}, path, _use_new_zipfile_serialization=not old)
+        section.check_network([str(path)])
 
 
 def test_an_unknown_architecture(tmp_path: Path, data: Path):

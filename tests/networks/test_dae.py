@@ -25,6 +25,7 @@ from ensir.networks.dae import Architecture
 from ensir.networks.dae_training import Training
 from ensir.networks.shipped import SHIPPED_DAES
 from ensir.restorers import dae as dae_restorer
+from ensir.restorers.daep import DaepModel
 
 SMALL = Training(
     sigma=25, steps=12, architecture=Architecture(8, 1), patch=16, batch=2, validation=1, every=4, average=0.9
@@ -125,6 +126,18 @@ def test_what_is_no_dae(tmp_path, what: str, message: str):
     with pytest.raises(InputError, match=message) as error:
         dae.read(path)
     assert str(path) in str(error.value)
+    if what not in ("other shapes", "fewer weights"):  # which its head does not tell
+        with pytest.raises(InputError, match=message):
+            DaepModel(kind="daep", dae=str(path)).check_network([str(path)])
+
+
+def test_noise_that_weights_are_said_to_be_for():
+    weights = SHIPPED_DAES["sigma25"]
+    DaepModel(kind="daep", dae_sigma=25.0).check_network([weights])
+    with pytest.raises(
+        InputError, match="was trained for noise of σ = 25, where `dae_sigma` says 11; remove that"
+    ):
+        DaepModel(kind="daep", dae_sigma=11.0).check_network([weights])
 
 
 # ── training ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -137,6 +137,10 @@ def test_damaged_and_unsuitable_files(tmp_path: Path, extension: str):
         InputError, match=r"(cannot be read as a program|is not a program for one picture) .*export it again"
     ):
         restore(path, image)
+    if extension == "pt2":
+        section = exported.ExportedModel(kind="exported", path=str(path))
+        with pytest.raises(InputError, match=r"net.pt2: cannot be read as a program .*export it again"):
+            section.check_network([str(path)])
 
     class Flat(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -337,4 +341,7 @@ def test_onnx_with_weights_in_other_files(tmp_path: Path):
             exported.read(str(path), "cpu")
             model_section = exported.ExportedModel(kind="exported", path=str(path))
             assert model_section.network("key", None) == [str(path), f"{path.parent}/{name}"]
+            model_section.check_network([str(path)])
             (path.parent / name).unlink()
+            with pytest.raises(InputError, match=rf"its weights are in '{name}', which is not beside it"):
+                model_section.check_network([str(path)])

@@ -23,7 +23,7 @@ from ensir import restorers
 from ensir.cli import app
 from ensir.errors import InputError
 from ensir.execution import devices
-from ensir.networks import dae, features, named_weights, refiner, refiner_training
+from ensir.networks import dae, features, heads, named_weights, refiner, refiner_training
 from ensir.networks.refiner import Architecture
 from ensir.networks.refiner_training import Training
 from ensir.networks.sections import CLIP_FILES
@@ -486,6 +486,14 @@ def test_a_refiner_is_used_as_it_was_trained(tmp_path: Path, unguided: Path):
         [degraded((9, 9, 3))]
     )
     assert refined.shape == (9, 9, 3)
+    assert heads.identity_of_prior(RESTORATION, [SHIPPED_DAES["sigma11"]]) == identity
+    heads.check_refiner(str(path), {"without": [], "plain": False}, identity)
+    with pytest.raises(InputError, match="was trained with another prior"):
+        heads.check_refiner(str(path), {"without": [], "plain": False}, {**identity, "spatial": False})
+    with pytest.raises(InputError, match=r"was trained with `without: \[\]`, `plain: false`"):
+        heads.check_refiner(str(path), {"without": ["sve"], "plain": False}, identity)
+    with pytest.raises(InputError, match="holds no refiner"):
+        heads.check_refiner(SHIPPED_DAES["sigma11"], {"without": [], "plain": False}, identity)
     with pytest.raises(InputError, match="was trained with another prior"):
         restorer(path, prior=RESTORATION, beside=[SHIPPED_DAES["sigma25"]])
 

@@ -104,9 +104,5 @@ class FilterMethod:
         self, x: Shaped[np.ndarray, "model channel height width"]
     ) -> Shaped[np.ndarray, "model channel height width"]:
         self.fit.check(x)
-        if self.grey != (x.shape[1] == 1):
-            fitted, given = ("grey", "colour") if self.grey else ("colour", "grey")
-            raise InputError(
-                f"a method that was fitted to {fitted} images cannot fuse {given} ones; fit it to such"
-            )
+        fits.check_colours(1 if self.grey else 3, x.shape[1])
         return np.ascontiguousarray(x)

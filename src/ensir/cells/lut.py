@@ -14,7 +14,7 @@ from ensir.cells import fusing
 from ensir.cells.key import bins, bins_of, key_tables
 from ensir.cells.statistics import Statistics
 from ensir.errors import InputError
-from ensir.storage import netcdf
+from ensir.storage import fits, netcdf
 from ensir.storage.layout import Place
 
 if TYPE_CHECKING:
@@ -251,13 +251,10 @@ class LutMethod:
     ) -> None:
         """Write what `fuse` and `fuse_with_error` return."""
         lut, bits = self.lut, x.dtype.itemsize * 8
-        if bits != lut.bits or len(x) != len(lut.models):
-            raise InputError(
-                f"{len(x)} predictions of {bits} bit do not fit a LUT of {len(lut.models)} models "
-                f"and {lut.bits} bit"
-            )
-        if lut.channels not in (1, x.shape[1]):
-            raise InputError(f"images of {x.shape[1]} channels do not fit a LUT of {lut.channels}")
+        fits.check_depth(lut.bits, bits)
+        fits.check_channels(lut.channels, x.shape[1])
+        if len(x) != len(lut.models):
+            raise InputError(f"{len(x)} predictions do not fit a LUT of {len(lut.models)} models")
         if self.is_dense and fused.dtype == np.float32 and (bits, len(x)) in fusing.KERNELS:
             errors = None if expected is None else lut.dense_errors
             fusing.fuse(x, lut.bin_width, self.dense_weights, lut.channels, fused, errors, expected)

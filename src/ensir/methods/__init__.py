@@ -8,10 +8,9 @@ the reference. Such a module also has
   `fill(everything, settings)`, those of empty cells; where a setting may be "auto", or the method is `judged`,
   `held_out(everything, settings, device)`, the settings that "auto" stands for and the squared error of each image
   (or fold) with the weights of the others, and `losses(errors, counts)`, what is least for the best settings;
-- for a fit: `fit(source, settings, progress)`, the arrays that `Method` works with, computed from the statistics or
-  the images of the reference; `DIMENSIONS`, the names of their dimensions; where the method is `judged`,
-  `held_out_gains(arrays)`, by how much each image was above the plain average, in dB, when it was held out; and
-  perhaps `summary(fit)`, what people are told of it.
+- for a fit: `fit(source, settings, progress)`, the arrays that `Method` works with, of the statistics or the
+  images of the reference; `DIMENSIONS`, the names of their dimensions; where the method is `judged`, `held_out_gains
+  (arrays)`, the gain of each image over the plain average, in dB, when held out; perhaps `summary(fit)`, for people.
 """
 
 from __future__ import annotations
@@ -19,17 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    Literal,
-    NamedTuple,
-    Protocol,
-    Self,
-    runtime_checkable,
-)
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field
@@ -37,11 +26,15 @@ from pydantic import Field
 from ensir.cells import key, statistics
 from ensir.scoring import leaving_out
 from ensir.section import Context, Problem, Section, check_inputs, texts
+from ensir.storage import fits
 from ensir.storage.progress import Progress as Progress
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from jaxtyping import Float, Float64, Int, Shaped
 
+    from ensir.images.codes import Header
     from ensir.planning.networks import Networks
     from ensir.storage.reading import Part
 
@@ -101,8 +94,7 @@ class CombiningMethod(Section):
     """Whether it tells the expected squared error of each fused value; see `ExpectsErrors`."""
 
     pointwise: ClassVar[bool] = False
-    """Whether no whole image need be in memory: each value is fused from its own predictions, and from nothing else but
-    what `SumsUp` describes."""
+    """Whether no whole image need be in memory: a value is fused from its own predictions, and what `SumsUp` sums."""
 
     timed: ClassVar[bool] = False
     """Whether estimates of a run know its time: that of fusing, and of a LUT."""
@@ -114,8 +106,7 @@ class CombiningMethod(Section):
     """Whether it is made of the judged methods of its experiment; its `fit` gets a list of `Candidate`."""
 
     selects: ClassVar[bool] = False
-    """Whether its module has `Subsets`, which fits to subsets of the models with images held out in turn, from its
-    statistics alone; see `ensir.scoring.selection`."""
+    """Whether its module has `Subsets`, fitted with images held out in turn; see `ensir.scoring.selection`."""
 
     swept: ClassVar[dict[str, Swept]] = {}
     """The options that `sweep` varies to make further instances."""
@@ -138,6 +129,11 @@ class CombiningMethod(Section):
     def holds_out(self) -> bool:
         """Whether it chooses something on images of the reference that are held out in turn, and so needs two."""
         return self.chooses or "auto" in self.model_dump().values()
+
+    def check_images(self, fitted: Header, given: Header) -> None:
+        """Raise an InputError if what is made of images like `fitted` cannot fuse images like `given`."""
+        if self.made and fitted.bits and given.bits:
+            fits.check_depth(fitted.bits, given.bits)
 
     def instance(self, option: str, value: Any) -> Self:
         """Return the instance that a value of a swept option makes."""
@@ -197,6 +193,11 @@ class Binned(Tabulated):
                 f"{context.key}.bin_width",
                 f"{width} makes more than 2^61 bin sets of {models} models; widen it, or use fewer models",
             )
+
+    def check_images(self, fitted: Header, given: Header) -> None:
+        """See `CombiningMethod`."""
+        super().check_images(fitted, given)
+        fits.check_channels(fitted.channels if self.channels == "separate" else 1, given.channels)
 
 
 def widths_tried(bin_width: int | Literal["auto"], finest: int) -> list[int]:
@@ -368,9 +369,7 @@ class UsesInput(Protocol):
 
 def for_image(method: Method | UsesInput, part: Part, index: int) -> Method:
     """Return a method ready for one image of a dataset part."""
-    if isinstance(method, UsesInput):
-        return method.given(part.input(index), part.shapes[index])
-    return method
+    return method.given(part.input(index), part.shapes[index]) if isinstance(method, UsesInput) else method
 
 
 def weighted_sum(

@@ -21,10 +21,12 @@ from ensir.cells.filters import FilterMethod
 from ensir.execution.machine_code import Kernel
 from ensir.methods import CombiningMethod, Progress, Statistics
 from ensir.scoring import leaving_out
+from ensir.storage import fits
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float64, Int
 
+    from ensir.images.codes import Header
     from ensir.storage.fits import Fit
 
 STRENGTHS = (1e1, 1e2, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e8)  # λ, in values
@@ -65,6 +67,11 @@ class LocalFilters(CombiningMethod):
     def holds_out(self) -> bool:
         """See `CombiningMethod`: it chooses its table."""
         return True
+
+    def check_images(self, fitted: Header, given: Header) -> None:
+        """See `CombiningMethod`."""
+        super().check_images(fitted, given)
+        fits.check_colours(fitted.channels, given.channels)
 
 
 Method = FilterMethod

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ensir.errors import InputError
-from ensir.networks import named_weights
+from ensir.networks import heads, named_weights
 
 Images = Float[Tensor, "image 3 height width"]  # RGB, 0–255
 
@@ -127,21 +127,19 @@ def read(path: str | Path) -> DAE:
     InputError
         Damaged, or of neither kind.
     """
+    sigma = heads.noise_of(str(path))
     weights, metadata = named_weights.read(path)
     try:
         if "ensir" in metadata:
             facts = json.loads(metadata["ensir"])
             network: nn.Module = HalfResolution(Architecture(**facts["architecture"]))
-            dae = DAE(network, "half resolution", float(facts["sigma"]))
+            dae = DAE(network, "half resolution", sigma)
         else:
             weights = _turned(weights)
             dae = DAE(Published(), "published", None)
         dae.network.load_state_dict(weights)
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: holds no DAE, neither one of `ensir dae train` nor conv1 … conv20 of the DAEP and DMSP "
-            f"releases ({' '.join(str(error).split())[:200]})"
-        ) from error
+        raise InputError(f"{path}: {heads.NO_DAE} ({' '.join(str(error).split())[:200]})") from error
     return DAE(dae.network.eval().requires_grad_(False), dae.architecture, dae.sigma)
 
 

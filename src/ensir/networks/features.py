@@ -18,9 +18,8 @@ from torch.nn import functional
 
 from ensir.errors import InputError
 from ensir.execution import devices, extras
-from ensir.networks import dae, named_weights
+from ensir.networks import dae, heads, named_weights
 from ensir.networks.sections import TRANSFORMERS
-from ensir.storage import digests
 
 Images = Float[Tensor, "image 3 height width"]  # RGB, [0, 1]
 Features = Float[Tensor, "image feature high wide"]
@@ -50,10 +49,10 @@ class Prior:
 
     def __init__(self, settings: dict[str, Any], files: Sequence[str], device: str):
         kind = settings["kind"]
-        self.identity: dict[str, Any] = {"kind": "network" if kind in ("restoration", "base") else kind}
         self.network: Callable[[Images], Features] | None = None
         self.channels = 0
         if kind == "none":
+            self.identity = heads.identity_of_prior(settings, [])
             return
         spatial = settings["spatial"]
         if kind == "clip":
@@ -63,7 +62,7 @@ class Prior:
             self.network = (
                 penultimate if spatial else lambda images: penultimate(images).mean((2, 3), keepdim=True)
             )
-        self.identity |= {"spatial": spatial, "files": [digests.sha256(file) for file in files]}
+        self.identity = heads.identity_of_prior(settings, files)
         self.channels = self(torch.zeros(1, 3, SMALLEST, SMALLEST, device=device)).shape[1]  # type: ignore[union-attr]
 
     def __call__(self, images: Images) -> Features | None:

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Shaped
 
-from ensir.errors import InputError
 from ensir.execution import devices
 from ensir.images.depth import unit
-from ensir.networks import dae
+from ensir.networks import dae, heads
 from ensir.networks.descent import (
     Descent,
     Objective,
@@ -78,11 +77,7 @@ class MeanShift:
     def _noise(self, network: dae.DAE) -> float:
         """Return the noise that the DAE was trained for."""
         asked = self.settings["dae_sigma"]
-        if network.sigma is not None and asked not in (None, network.sigma):
-            raise InputError(
-                f"{self.settings['path']}: was trained for noise of σ = {network.sigma:g}, where `dae_sigma` says "
-                f"{asked:g}; remove that, or choose other weights"
-            )
+        heads.check_noise(self.settings["path"], network.sigma, asked)
         return network.sigma or asked or self.trained_for
 
     def objective(self, observation: Observation) -> Objective:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from ensir.errors import InputError
 from ensir.storage.atomic import replaced
 from ensir.storage.digests import check_before_reading
 from ensir.storage.failures import fix
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -22,14 +25,33 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     InputError
         Missing or damaged.
     """
+    with _opened(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+def head(path: str | Path) -> tuple[set[str], dict[str, str]]:
+    """Return the names of the weights of a ``.safetensors`` file, and its metadata, without PyTorch.
+
+    Raises
+    ------
+    InputError
+        Missing or damaged.
+    """
+    with _opened(path, "np") as file:
+        return {*file.keys()}, file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: str | Path, framework: str) -> Iterator[Any]:
+    """Open a file for a library of arrays: "pt" or "np"."""
     from safetensors import SafetensorError, safe_open
 
     if Path(path).is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file")
     check_before_reading(path)
     try:
-        with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        with safe_open(path, framework) as file:
+            yield file
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (OSError, SafetensorError) as error:

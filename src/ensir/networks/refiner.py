@@ -21,6 +21,7 @@ from torch.nn import functional
 from ensir.errors import InputError
 from ensir.images import degradations
 from ensir.networks import named_weights
+from ensir.networks.heads import NO_REFINER
 
 Images = Float[Tensor, "image 3 height width"]  # RGB, [0, 1]
 Position = Float[Tensor, "image 2 height width"]  # rows and columns, each from −1 to 1 over the whole picture
@@ -343,10 +344,7 @@ def read(path: str | Path) -> Trained:
         network = architecture.make()
         network.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: holds no refiner of `ensir ptgrm train` or of `training` "
-            f"({' '.join(str(error).split())[:200]})"
-        ) from error
+        raise InputError(f"{path}: {NO_REFINER} ({' '.join(str(error).split())[:200]})") from error
     return Trained(network.eval().requires_grad_(False), architecture, facts)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ensir.errors import InputError
 from ensir.execution import devices, extras
-from ensir.storage import failures
+from ensir.networks import heads
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -45,32 +45,26 @@ def read_weights(path: str) -> dict[str, Any]:
 
     import torch
 
+    heads.check_weights(path)
     try:
         if Path(path).suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         if asked is None:
-            raise _damaged(path, error) from error
+            raise heads.damaged(path, error) from error
         raise InputError(
             f"{path}: holds more than weights ({asked[1]}) and is refused, since loading it could execute anything; "
             "save the state_dict alone, or as .safetensors"
         ) from error
     except Exception as error:
-        raise _damaged(path, error) from error
+        raise heads.damaged(path, error) from error
     if not isinstance(weights, dict):
         raise InputError(f"{path}: holds a {type(weights).__name__}, not named weights")
     return weights
-
-
-def _damaged(path: str, error: Exception) -> InputError:
-    what = failures.fix(error, "replace the file")
-    return InputError(f"{path}: cannot be read as weights ({failures.reason(error)}); {what}")
 
 
 def identify(weights: dict[str, Any], path: str, extra: bool = False) -> ImageModelDescriptor[Module]:

@@ -13,6 +13,9 @@ from ensir.config import reading
 from ensir.errors import InputError
 from ensir.execution import devices, extras, functions
 from ensir.execution.workers import DASK_JOBQUEUE
+from ensir.images.degradation_files import read_kernel
+from ensir.networks import heads
+from ensir.networks.sections import Refiner
 from ensir.planning import photographs, shared_models
 from ensir.planning.headers import Headers
 from ensir.planning.overlap import shared_images, tell_of_copies
@@ -80,7 +83,10 @@ def check(path: str, results: str | None = None) -> Checked:
         *_tried_out(planned),
         *_gpus(planned),
         *headers.problems(),
+        *headers.unlike(),
         *photographs.problems(planned),
+        *_weights(planned),
+        *_kernels(planned),
         *shared_models.problems(planned),
     ]
     keys = {problem.key for problem in problems}  # of which files say no more
@@ -172,6 +178,49 @@ def _tried_out(plan: Plan) -> Iterator[str]:
             extras.check(*DASK_JOBQUEUE, "dask_jobqueue")
         except InputError as error:
             yield str(error)
+
+
+def _weights(plan: Plan) -> Iterator[str]:
+    """Report files of networks that are not what they should be, as far as their heads tell."""
+    made = {plan.layout.denoiser(name) for name in plan.config.denoisers}
+    for model in used_models(plan):
+        try:
+            files = plan.network(model)
+        except InputError:  # reported by the plan
+            continue
+        section = plan.config.models[model]
+        try:
+            if files and files[0] not in made and not isinstance(section, Refiner):
+                section.check_network(files)
+        except InputError as error:
+            yield f"models.{model}: {error}"
+    for name, refinement in plan.networks.refiners().items():
+        settings = refinement.settings
+        try:
+            files = plan.networks.refiner_files(name)
+        except InputError:  # reported by the plan
+            continue
+        try:
+            if settings.weights and made.isdisjoint(files):
+                prior = heads.identity_of_prior(settings.seen["prior"], files[1:])
+                heads.check_refiner(settings.weights, settings.seen["architecture"], prior)
+        except InputError as error:
+            yield f"{refinement.key}.weights: {error}"
+
+
+def _kernels(plan: Plan) -> Iterator[str]:
+    """Report files that hold no blur kernel."""
+    for dataset in dict.fromkeys(dataset for _, dataset, _ in plan.used()):
+        try:
+            files = plan.kernel(dataset)
+        except InputError:  # reported by the plan
+            continue
+        for file in files:
+            blur = plan.config.datasets[dataset].degradation  # type: ignore[attr-defined]
+            try:
+                read_kernel(file, blur.number, blur.mirrored)
+            except InputError as error:
+                yield f"datasets.{dataset}.degradation.kernel: {error}"
 
 
 def _gpus(plan: Plan) -> Iterator[str]:

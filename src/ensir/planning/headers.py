@@ -39,6 +39,8 @@ class Headers:
         Sizes (height, width) of the targets that were read, by dataset.
     values : dict
         Mean number of values of these, height × width × channels, by dataset; without datasets of which none was read.
+    kinds : dict
+        Channels and bits of the images, by dataset; without datasets whose images differ in these.
     images : int
         Number of images.
     step : int
@@ -56,6 +58,7 @@ class Headers:
         self.step = max(1, -(-self.images // MOST_IMAGES))
         self.sizes: dict[str, set[tuple[int, int]]] = {dataset: set() for dataset in self.models}
         self.values: dict[str, float] = {}
+        self.kinds: dict[str, Header] = {}
         self.deep: set[str] = set()
 
     def width(self, dataset: str) -> int:
@@ -93,6 +96,8 @@ class Headers:
                 yield from checked.too_dark()
             if values:
                 self.values[dataset] = sum(values) / len(values)
+            if len(kinds) == 1:
+                self.kinds[dataset] = Header(0, 0, *next(iter(kinds)))
             if any(bits > 8 for _, bits in kinds):
                 self.deep.add(dataset)
             for line, count in mistakes.values():
@@ -108,6 +113,18 @@ class Headers:
                     f"datasets.{dataset}.{checked.field}: {one} has {a[0]} channels of {a[1]} bits, {other} {b[0]} of "
                     f"{b[1]}; a dataset holds images of one kind: convert them, {fix}"
                 )
+
+    def unlike(self) -> Iterator[str]:
+        """Yield a line for every method that cannot fuse a test set, whose images are unlike those of the reference."""
+        for name, experiment in self.plan.config.experiments.items():
+            reference = self.kinds.get(experiment.reference)
+            for test in experiment.tests:
+                for method, section in experiment.methods.items():
+                    try:
+                        if reference and test in self.kinds:
+                            section.check_images(reference, self.kinds[test])
+                    except InputError as error:
+                        yield f"experiments.{name}.methods.{method}: {experiment.reference} → {test}: {error}"
 
 
 class _Checked:

@@ -87,6 +87,15 @@ class RestorerModel(Section):
         """
         return []
 
+    def check_network(self, files: Sequence[str]) -> None:
+        """Look at the heads of the files of its network, where these are no results of the run.
+
+        Raises
+        ------
+        InputError
+            One of them is not what it should be.
+        """
+
     def shared(self, key: str, dataset: str) -> dict[str, str | None] | None:
         """Return the `location` and the `digest` of the store that its predictions are adopted from."""
         return None

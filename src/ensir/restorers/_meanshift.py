@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from ensir.errors import InputError
+from ensir.networks import heads
 from ensir.networks.sections import ALSO_DEGRADED, Computed, Precision, Weights, check_weights
 from ensir.restorers import RestorerModel
-from ensir.section import Context, Problem, input_scale
+from ensir.section import Context, Problem, input_scale, sections
 
 if TYPE_CHECKING:
     from ensir.planning.networks import Networks
@@ -34,7 +36,14 @@ class MeanShiftModel(Computed, RestorerModel):
     def check(cls, context: Context) -> Iterator[Problem]:
         """Check the weights, and that datasets describe how their inputs were made."""
         yield from super().check(context)
-        yield from check_weights(context, "dae", context.section.get("dae"))
+        weights, asked = (context.section.get(name) for name in ("dae", "dae_sigma"))
+        yield from check_weights(context, "dae", weights)
+        own = sections(context.config, "denoisers").get(str(weights), {}).get("sigma")
+        if all(isinstance(sigma, int | float) for sigma in (own, asked)):
+            try:
+                heads.check_noise(str(weights), own, asked)
+            except InputError as error:
+                yield Problem(f"{context.key}.dae_sigma", str(error))
         for name, dataset in context.datasets.items():
             degradation = dataset.get("degradation")
             known = degradation if isinstance(degradation, dict) else {}
@@ -52,3 +61,7 @@ class MeanShiftModel(Computed, RestorerModel):
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of the weights of its denoising autoencoder."""
         return [networks.weights(f"{key}.dae", self.dae)]
+
+    def check_network(self, files: Sequence[str]) -> None:
+        """Check that the file holds a DAE, for the noise that it is said to be for."""
+        heads.check_noise(files[0], heads.noise_of(files[0]), self.dae_sigma)

@@ -6,7 +6,7 @@ in it is executed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ensir.errors import InputError
 from ensir.execution import devices, extras
+from ensir.networks import heads
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel
 from ensir.networks.spandrel_files import EXTRA_ARCHITECTURES, SPANDREL, identify, read_weights
@@ -64,6 +65,10 @@ class CheckpointModel(NetworkModel, TurnableModel):
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of the weights."""
         return [existing(self.path, f"{key}.path")]
+
+    def check_network(self, files: Sequence[str]) -> None:
+        """Check that the file is whole."""
+        heads.check_weights(files[0])
 
 
 class Restorer:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ensir.execution import devices
-from ensir.networks import pieces
+from ensir.networks import heads, pieces
 from ensir.networks.runner import Images, Network, Runner
 from ensir.networks.sections import NetworkModel, Precision, Weights, check_weights
 from ensir.restorers import Degraded
@@ -45,6 +45,10 @@ class DaeModel(NetworkModel, TurnableModel):
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of the weights."""
         return [networks.weights(f"{key}.dae", self.dae)]
+
+    def check_network(self, files: Sequence[str]) -> None:
+        """Check that the file holds a DAE."""
+        heads.noise_of(files[0])
 
 
 class Restorer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import tee
@@ -76,6 +77,10 @@ class ExportedModel(NetworkModel, TurnableModel):
         """Return the file of the program, and that of the weights beside an ONNX graph."""
         existing(self.path, f"{key}.path")
         return [self.path, *filter(os.path.exists, [self.path + ending for ending in BESIDE])]
+
+    def check_network(self, files: Sequence[str]) -> None:
+        """Check that the weights of an ONNX graph are there, and that a program of `torch.export` is whole."""
+        (check_archive if is_torch(self.path) else check_beside)(self.path)
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,7 @@ def graph(path: str) -> ExportedProgram:
     from torch.export.pt2_archive._package import load_pt2
 
     content = _bytes(path)
+    check_archive(path)
     try:
         program_check.check(content)
     except ValueError as error:
@@ -250,7 +256,7 @@ def _read_onnx(path: str, device: str) -> Program:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))
     options.log_severity_level = 3
-    _check_beside(path)
+    check_beside(path)
     try:
         session = onnxruntime.InferenceSession(
             path, options, providers, [OPTIONS.get(name, {}) for name in providers]
@@ -280,8 +286,24 @@ def _only(path: str, what: str, values: Sequence[Any]) -> Any:
     return values[0]
 
 
-def _check_beside(path: str) -> None:
-    """Check that the weights are in the graph's file or in the one beside it, whose changes are noticed."""
+def check_archive(path: str) -> None:
+    """Raise an InputError if a `.pt2` file is truncated, or something else."""
+    try:
+        zipfile.ZipFile(path).close()  # its list of contents is at the end
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: cannot be read as a program ({_reason(error)}); export it again"
+        ) from error
+
+
+def check_beside(path: str) -> None:
+    """Check that the weights are in the graph's file or in the one beside it, whose changes are noticed.
+
+    Raises
+    ------
+    InputError
+        They are in another file, or in none.
+    """
     content = _bytes(path)
     for match in LOCATION.finditer(content):
         length = sum((byte & 127) << 7 * i for i, byte in enumerate(match[1]))  # seven bits in each byte
@@ -292,6 +314,10 @@ def _check_beside(path: str) -> None:
             raise InputError(
                 f"{path}: keeps weights in {name!r}, where a change would not be noticed; save it as one file, or with "
                 f"all weights in {os.path.basename(path)}.data"
+            )
+        if not os.path.isfile(os.path.join(os.path.dirname(path), name)):
+            raise InputError(
+                f"{path}: its weights are in {name!r}, which is not beside it; copy that there, too"
             )
 
 

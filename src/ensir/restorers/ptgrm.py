@@ -24,7 +24,6 @@ from ensir.storage import provenance, reading
 if TYPE_CHECKING:
     from jaxtyping import Float32
 
-    from ensir.networks import features
     from ensir.planning.networks import Networks
 
 
@@ -65,12 +64,12 @@ class Restorer:
     def __init__(self, settings: dict[str, Any], files: list[str]):
         import torch
 
-        from ensir.networks import features, refiner
+        from ensir.networks import features, heads, refiner
 
         path, device = settings["path"], devices.for_network(settings["device"])
         self.trained = refiner.read(path)
         prior = features.Prior(settings["prior"], settings["beside"], device)
-        self._check_settings(path, settings, prior)
+        heads.check_refiner(path, settings["architecture"], prior.identity)
         network = self.trained.network.to(device)
 
         def run(pieces: Images) -> Images:
@@ -83,16 +82,6 @@ class Restorer:
             Network(name=path, run=run, channels=3, scale=1, multiple=(4, 4), least=(8, 8), whole=True),
             settings,
         )
-
-    def _check_settings(self, path: str, settings: dict[str, Any], prior: features.Prior) -> None:
-        own, wanted = self.trained.architecture, settings["architecture"]
-        if prior.identity != self.trained.facts["prior"]:
-            raise InputError(f"{path}: was trained with another prior; fix `prior`, or train it again")
-        if {"without": sorted(own.without), "plain": own.plain} != wanted:
-            raise InputError(
-                f"{path}: was trained with `without: [{', '.join(own.without)}]`, `plain: {str(own.plain).lower()}`; "
-                "set the same, or train it again"
-            )
 
     def check(self, part: reading.Part) -> None:
         """Raise an InputError if the refiner was trained on an image of a part that is not of its training set."""

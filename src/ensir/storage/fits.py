@@ -54,12 +54,38 @@ class Fit:
 
     def check(self, x: Shaped[np.ndarray, "model channel pixel"]) -> None:
         """Raise an InputError if predictions have another number or depth than those of the fit."""
-        bits = x.dtype.itemsize * 8
-        if (len(x), bits) != (len(self.models), self.bits):
+        check_depth(self.bits, x.dtype.itemsize * 8)
+        if len(x) != len(self.models):
             raise InputError(
-                f"{len(x)} predictions of {bits} bit do not fit a method that was fitted to "
-                f"{len(self.models)} models and {self.bits} bit"
+                f"{len(x)} predictions do not fit a method that was fitted to {len(self.models)} models"
             )
+
+
+def check_depth(fitted: int, given: int) -> None:
+    """Raise an InputError if a method that was fitted to images of some bits is to fuse images of others."""
+    if fitted != given:
+        raise InputError(
+            f"a method that was fitted to images of {fitted} bits cannot fuse images of {given}; fit it to such, or "
+            "convert them"
+        )
+
+
+def check_channels(fitted: int, given: int) -> None:
+    """Raise an InputError if a method that was fitted to some channels, each on its own, is to fuse others."""
+    if fitted not in (1, given):
+        raise InputError(
+            f"a method that was fitted to each of {fitted} channels cannot fuse images of {given}; fit it to such, or "
+            "set `channels: joint`"
+        )
+
+
+def check_colours(fitted: int, given: int) -> None:
+    """Raise an InputError if a method that was fitted to grey images is to fuse those in colour, or the reverse."""
+    if (fitted == 1) != (given == 1):
+        one, other = ("grey", "colour") if fitted == 1 else ("colour", "grey")
+        raise InputError(
+            f"a method that was fitted to {one} images cannot fuse {other} ones; fit it to such, or convert them"
+        )
 
 
 def save(fit: Fit, dimensions: dict[str, tuple[str, ...]], place: Place) -> None:
