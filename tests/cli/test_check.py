@@ -442,6 +442,22 @@ def test_warnings_before_a_run(folder, monkeypatch, capsys):
     assert re.match(r"warning: the run needs about 3.1 MB, and 2 MB are free", second)
 
 
+def test_targets_that_are_missing(folder):
+    """Inputs and all predictions have an image without a target: it is left out, with a warning, unless on purpose."""
+    os.remove("test/gt/test1.png")
+    raw = config()
+    (line,) = run(raw=raw).stderr.splitlines()
+    assert line == (
+        "warning: datasets.test.target: no file for 'test1', though there are inputs or predictions: not in the "
+        "dataset; add the files, unless this is intended"
+    )
+    raw["datasets"]["test"]["target"] = "test/gt/{image,test0|test2}.png"
+    assert not run(raw=raw).stderr
+    raw = config()
+    os.remove("test/b/test1.png")
+    assert not run(raw=raw).stderr
+
+
 def test_models_that_are_copies(folder):
     """A path that was copied and not changed, a copied folder, targets: each is a warning."""
     shutil.copytree("test/gt", "test/c")

@@ -7,6 +7,7 @@ import fnmatch
 import logging
 import os
 import unicodedata
+from collections.abc import Sequence
 
 from ensir.errors import InputError
 from ensir.images.formats import SUFFIXES
@@ -27,11 +28,14 @@ class Images(dict[str, str]):
         How many images are left out: beside those of the pattern, or excluded.
     folder : str
         The folder below which all of them are, as the pattern names it.
+    unmatched : list of str
+        Where they were matched to other images: the names that those lack.
     """
 
     parts: tuple[str, ...] = ()
     beside: int = 0
     folder: str = ""
+    unmatched: Sequence[str] = ()
 
 
 def find(
@@ -171,7 +175,7 @@ def match(
     key: str,
     add: str = "add the files, or exclude the images from the dataset",
     rename: str = "rename the files, or declare a suffix",
-) -> dict[str, str]:
+) -> Images:
     """Return the others in the order of the names; none may be missing.
 
     Where both names are made of parts, the parts are compared, in whatever order the patterns have them. Names are
@@ -194,8 +198,8 @@ def match(
     others = reordered(others, getattr(names, "parts", ()), key)
     forms, wanted = _by_form(others, key), _by_form(names, key)
     missing = [name for form, name in wanted.items() if form not in forms]
+    spare = [name for form, name in forms.items() if form not in wanted]
     if missing:
-        spare = [name for form, name in forms.items() if form not in wanted]
         lacks = f"{key}: no file for {_some(missing)} ({len(missing)} of {len(names)} images)"
         if not spare:
             raise InputError(f"{lacks}; {add}")
@@ -210,7 +214,9 @@ def match(
             len(encoded),
             encoded[0],
         )
-    return {name: others[forms[form]] for form, name in wanted.items()}
+    matched = Images((name, others[forms[form]]) for form, name in wanted.items())
+    matched.unmatched = spare
+    return matched
 
 
 def reordered(images: dict[str, str], parts: tuple[str, ...], key: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.images.codes import Header
 from ensir.images.cropping import BORDER
+from ensir.images.patterns import Pattern
 from ensir.networks import examples
 from ensir.planning.plan import Plan
 
@@ -90,6 +91,7 @@ class Headers:
                         values.append(header.height * header.width * header.channels)
                         if header.bits:
                             kinds.setdefault((header.channels, header.bits), checked.targets[name])
+            checked.tell_of_missing_targets()
             for model, files in checked.predictions.items():
                 _tell_of_loss(model, list(files.values()))
             if not mistakes:
@@ -273,6 +275,26 @@ class _Checked:
                 f"or set `common_crop` in {self.key} where a few border pixels are missing",
             )
         yield from _kind(key, file, header, f"{self.called} {target_file}", target)
+
+    def tell_of_missing_targets(self) -> None:
+        """Warn where inputs and all predictions are of a few more images than targets, which no key leaves out."""
+        pattern, exclude = (getattr(self.settings, name, None) for name in ("target", "exclude"))
+        if not pattern or exclude or Pattern(pattern, self.key).limited:
+            return
+        spare = [
+            set(getattr(files, "unmatched", ()))
+            for files in (self.inputs, *self.predictions.values())
+            if files
+        ]
+        missing = sorted(set.intersection(*spare)) if spare else []
+        if 0 < len(missing) <= len(self.targets):
+            log.warning(
+                "%s.target: no file for %r%s, though there are inputs or predictions: not in the dataset; add the "
+                "files, unless this is intended",
+                self.key,
+                missing[0],
+                f" and {len(missing) - 1} more" if len(missing) > 1 else "",
+            )
 
 
 def _files(listed: Callable[[], dict[str, str]]) -> dict[str, str]:
