@@ -241,6 +241,14 @@ def test_refesr_fits_the_psnr_on_luma(made):
     assert found.reference_images == ("i1", "i2", "i3")
 
 
+def test_refesr_needs_more_than_its_border(tmp_path: Path):
+    made = Made(tmp_path, "thin", [["i1"]], shape=(4, 32, 3))
+    with pytest.raises(
+        InputError, match="a border of 2 pixels, and image 'i1' of the reference is 32×4; leave it out"
+    ):
+        made.fit({"kind": "refesr"})
+
+
 def test_refesr_prior():
     scores = np.array([30.0, 30.05, 29.9])
     plain = np.exp(-((30.05 - scores) ** 2) / 0.07**2)

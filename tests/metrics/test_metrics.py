@@ -184,6 +184,13 @@ def test_dists_needs_its_weights(tmp_path: Path):
         InputError, match=r"dists.pt: is no VGG16 of torchvision's: it has no features.0.weight"
     ):
         registry.module("metrics", "dists").measure(*images(), {**settings, "vgg": settings["weights"]})
+    section.try_out()
+    for name in ("dists.pt", "vgg.pth"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:500])
+        with pytest.raises(
+            InputError, match=rf"{name}: cannot be read as weights \(File is not a zip file\); replace"
+        ):
+            section.try_out()
 
 
 @pytest.mark.parametrize("metric", ["psnr_y", "ssim_y", "gmsd", "ciede2000"])

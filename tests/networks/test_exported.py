@@ -289,6 +289,8 @@ def graph(path: Path, given: dict[str, str], made: dict[str, str], channels_last
 def test_onnx_with_other_inputs_and_outputs(tmp_path: Path, given, made, message: str):
     with pytest.raises(InputError, match=message):
         exported.read(str(graph(tmp_path / "net.onnx", given, made)), "cpu")
+    with pytest.raises(InputError, match=message):
+        exported.check_file(str(tmp_path / "net.onnx"))
 
 
 @needs_onnx
@@ -307,6 +309,23 @@ def test_onnx_with_channels_last(tmp_path: Path):
         InputError, match=r"takes an input of shape \(1, any, any, 3\); export it for \(image, channel,"
     ):
         exported.Restorer({**SETTINGS, "path": str(path)}, [])
+    with pytest.raises(InputError, match=r"takes an input of shape \(1, any, any, 3\)"):
+        exported.ExportedModel(kind="exported", path=str(path)).check_network([str(path)])
+
+
+@needs_onnx
+def test_onnx_on_a_gpu_that_there_is_not(tmp_path: Path):
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime works on a GPU")
+    path = str(graph(tmp_path / "net.onnx", {"x": "FLOAT"}, {"y": "FLOAT"}))
+    section = exported.ExportedModel(kind="exported", path=path)
+    section.check_network([path])
+    with pytest.raises(
+        InputError, match=r"net.onnx: this ONNX Runtime works on the CPU only; use `device: cpu`"
+    ):
+        section.check_network([path], "cuda")
 
 
 def test_a_compressed_program_is_not_unpacked(tmp_path: Path):

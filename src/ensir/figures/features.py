@@ -6,6 +6,7 @@ The network is a program from a file. Without one, the features are those of sci
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -56,6 +57,13 @@ class Features(PaperFigure):
     def files(self, key: str) -> list[str]:
         """Return the file of the network."""
         return [existing(self.network, f"{key}.network")] if self.network else []
+
+    def try_out(self) -> None:
+        """Check the file of the network, as far as that needs no PyTorch."""
+        from ensir.restorers import exported
+
+        if self.network and os.path.isfile(self.network):  # else reported by the plan
+            exported.check_file(self.network)
 
 
 def draw(subject: Subject) -> Drawing:

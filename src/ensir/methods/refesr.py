@@ -65,6 +65,11 @@ def fit(
         crop = scale_of(reference.input(i), shape)
         inner = np.s_[crop : shape[0] - crop, crop : shape[1] - crop]
         target = _luma(reference.target(i))[inner]
+        if target.size == 0:
+            raise InputError(
+                f"refesr leaves out a border of {crop} pixels, and image {reference.names[i]!r} of the reference is "
+                f"{shape[1]}×{shape[0]}; leave it out"
+            )
         scores.append([psnr(target, _luma(x)[inner]) for x in reference.predictions(i)])
         progress(i + 1, len(reference))
     return {"psnr": np.mean(scores, axis=0)}

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from pydantic import computed_field
 
+from ensir.networks import heads
 from ensir.section import Context, Problem, Section
 
 WEIGHTS = r"\.(pth|pt|safetensors)$"  # names of files that hold weights
@@ -61,3 +62,10 @@ def check_weights(context: Context, *names: str) -> Iterator[Problem]:
         path = context.section.get(name)
         if isinstance(path, str) and re.search(WEIGHTS, path) and not Path(path).is_file():
             yield Problem(f"{context.key}.{name}", f"{path}: no such file; fix the path")
+
+
+def check_heads(*files: str | None) -> None:
+    """Raise an InputError if files of weights are there, and are truncated or something else."""
+    for file in files:
+        if file and Path(file).is_file():  # else reported by `check_weights`
+            heads.check_weights(file)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from ensir.errors import InputError
-from ensir.metrics import WEIGHTS, Metric, check_weights
+from ensir.metrics import WEIGHTS, Metric, check_heads, check_weights
 from ensir.networks.spandrel_files import read_weights
 from ensir.section import Context, Problem
 from ensir.storage.digests import sha256
@@ -48,6 +48,10 @@ class Dists(Metric):
         """Check that the files are there."""
         yield from super().check(context)
         yield from check_weights(context, "vgg", "weights")
+
+    def try_out(self) -> None:
+        """Check that the files are whole."""
+        check_heads(self.vgg, self.weights)
 
     @property
     def traced(self) -> dict[str, Any]:

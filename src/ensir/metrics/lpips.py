@@ -15,7 +15,7 @@ from pydantic import Field
 from ensir.errors import InputError
 from ensir.execution import extras
 from ensir.execution.devices import fix_torchvision
-from ensir.metrics import WEIGHTS, Metric, check_weights
+from ensir.metrics import WEIGHTS, Metric, check_heads, check_weights
 from ensir.networks.spandrel_files import read_weights
 from ensir.section import Context, Problem
 from ensir.storage.digests import sha256
@@ -51,8 +51,9 @@ class Lpips(Metric):
         yield from check_weights(context, "alexnet")
 
     def try_out(self) -> None:
-        """Check that torchmetrics is installed."""
+        """Check that torchmetrics is installed, and that the file is whole."""
         extras.check(*TORCHMETRICS, "torchmetrics", "torchvision")
+        check_heads(self.alexnet)
 
     @property
     def traced(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ensir import registry
 from ensir.config import reading
 from ensir.errors import InputError
 from ensir.execution import devices, extras, functions
@@ -173,6 +174,12 @@ def _tried_out(plan: Plan) -> Iterator[str]:
             section.try_out()
         except InputError as error:
             yield f"{key}: {error}"
+    for name, experiment in config.experiments.items():
+        for figure in registry.kinds("figures"):
+            try:
+                experiment.figures.options(figure).try_out()
+            except InputError as error:
+                yield f"experiments.{name}.figures: {error}"
     if config.dask.scheduler == "slurm":
         try:
             extras.check(*DASK_JOBQUEUE, "dask_jobqueue")
@@ -191,7 +198,7 @@ def _weights(plan: Plan) -> Iterator[str]:
         section = plan.config.models[model]
         try:
             if files and files[0] not in made and not isinstance(section, Refiner):
-                section.check_network(files)
+                section.check_network(files, getattr(section, "device", None) or plan.config.compute.device)
         except InputError as error:
             yield f"models.{model}: {error}"
     for name, refinement in plan.networks.refiners().items():

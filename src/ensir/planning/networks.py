@@ -76,12 +76,12 @@ class Networks:
     def _photographs(self, denoiser: str) -> list[str]:
         """Return the images that a denoising autoencoder is trained on."""
         key = f"denoisers.{denoiser}.photographs"
-        files = listing.find(self.config.denoisers[denoiser].photographs, key).values()
+        images = listing.find(self.config.denoisers[denoiser].photographs, key)
         try:
-            examples.kept_back(list(examples.named([*files])), examples.VALIDATION)
+            examples.kept_back(list(images), examples.VALIDATION)
         except InputError as error:
             raise InputError(f"{key}: {error}") from error
-        return [readable(file, key) for file in files]
+        return [readable(file, key) for file in images.values()]
 
     def denoisers(self) -> list[str]:
         """Return the denoising autoencoders that models and refiners use, of those that are trained here."""

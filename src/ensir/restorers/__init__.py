@@ -87,7 +87,7 @@ class RestorerModel(Section):
         """
         return []
 
-    def check_network(self, files: Sequence[str]) -> None:
+    def check_network(self, files: Sequence[str], device: str = "auto") -> None:
         """Look at the heads of the files of its network, where these are no results of the run.
 
         Raises

@@ -62,6 +62,6 @@ class MeanShiftModel(Computed, RestorerModel):
         """Return the file of the weights of its denoising autoencoder."""
         return [networks.weights(f"{key}.dae", self.dae)]
 
-    def check_network(self, files: Sequence[str]) -> None:
+    def check_network(self, files: Sequence[str], device: str = "auto") -> None:
         """Check that the file holds a DAE, for the noise that it is said to be for."""
         heads.check_noise(files[0], heads.noise_of(files[0]), self.dae_sigma)

@@ -66,7 +66,7 @@ class CheckpointModel(NetworkModel, TurnableModel):
         """Return the file of the weights."""
         return [existing(self.path, f"{key}.path")]
 
-    def check_network(self, files: Sequence[str]) -> None:
+    def check_network(self, files: Sequence[str], device: str = "auto") -> None:
         """Check that the file is whole."""
         heads.check_weights(files[0])
 

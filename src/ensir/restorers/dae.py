@@ -46,7 +46,7 @@ class DaeModel(NetworkModel, TurnableModel):
         """Return the file of the weights."""
         return [networks.weights(f"{key}.dae", self.dae)]
 
-    def check_network(self, files: Sequence[str]) -> None:
+    def check_network(self, files: Sequence[str], device: str = "auto") -> None:
         """Check that the file holds a DAE."""
         heads.noise_of(files[0])
 

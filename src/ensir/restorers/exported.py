@@ -68,19 +68,15 @@ class ExportedModel(NetworkModel, TurnableModel):
 
     untraced: ClassVar[frozenset[str]] = frozenset({"path", "device", "batch"})
 
-    def try_out(self) -> None:
-        """Check that ONNX Runtime is installed, for an ONNX file."""
-        if not is_torch(self.path):
-            extras.check(*ONNX_RUNTIME, "onnxruntime")
-
     def network(self, key: str, networks: Networks) -> list[str]:
         """Return the file of the program, and that of the weights beside an ONNX graph."""
         existing(self.path, f"{key}.path")
         return [self.path, *filter(os.path.exists, [self.path + ending for ending in BESIDE])]
 
-    def check_network(self, files: Sequence[str]) -> None:
-        """Check that the weights of an ONNX graph are there, and that a program of `torch.export` is whole."""
-        (check_archive if is_torch(self.path) else check_beside)(self.path)
+    def check_network(self, files: Sequence[str], device: str = "auto") -> None:
+        """Check that an ONNX graph takes pictures, with its weights, and that a program of `torch.export` is whole."""
+        if program := check_file(self.path, device):
+            Runner(_network(program, self.path, self.model_dump()), self.model_dump())
 
 
 @dataclass(frozen=True)
@@ -133,6 +129,21 @@ def read(path: str, device: str) -> Program:
         Damaged, more than a plain graph, or not one picture in and one array out.
     """
     return (_read_torch if is_torch(path) else _read_onnx)(path, device)
+
+
+def check_file(path: str, device: str = "auto") -> Program | None:
+    """Check a program before a run, without PyTorch; return it, to be looked at, where it is an ONNX file.
+
+    Raises
+    ------
+    InputError
+        See `read`; of a `.pt2` file, only whether it is whole.
+    """
+    if is_torch(path):
+        check_archive(path)
+        return None
+    _providers(path, device)
+    return _read_onnx(path, "cpu", optimized=False)
 
 
 def is_torch(path: str) -> bool:
@@ -235,25 +246,46 @@ def graph(path: str) -> ExportedProgram:
     return exported
 
 
-def _read_onnx(path: str, device: str) -> Program:
+def _providers(path: str, device: str) -> list[str]:
+    """Return what ONNX Runtime is to run a file with.
+
+    Raises
+    ------
+    InputError
+        It is not installed, or not for the device.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise extras.lacking(*ONNX_RUNTIME, error) from error
+    providers = [name for name in PROVIDERS[device] if name in onnxruntime.get_available_providers()]
+    if not providers:
+        raise InputError(
+            f"{path}: this ONNX Runtime works on the CPU only; use `device: cpu`, or install onnxruntime-gpu"
+        )
+    return providers
+
+
+def _read_onnx(path: str, device: str, optimized: bool = True) -> Program:
     """Load an ONNX file: a graph of ONNX's own operators, and nothing else that could be executed.
+
+    Parameters
+    ----------
+    path, device : str
+    optimized : bool
+        Whether the graph is prepared for many pictures, which takes a while.
 
     Raises
     ------
     InputError
         Damaged, not one picture in and one out, or no ONNX Runtime for the device.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise extras.lacking(*ONNX_RUNTIME, error) from error
+    providers = _providers(path, device)
+    import onnxruntime
 
-    providers = [name for name in PROVIDERS[device] if name in onnxruntime.get_available_providers()]
-    if not providers:
-        raise InputError(
-            f"{path}: this ONNX Runtime works on the CPU only; use `device: cpu`, or install onnxruntime-gpu"
-        )
     options = onnxruntime.SessionOptions()
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))
     options.log_severity_level = 3
     check_beside(path)
