@@ -27,8 +27,10 @@ SET_UP = test "$(PYTHON)" || { echo "found no Python 3.11, 3.12 or 3.13; install
 
 .PHONY: help set-up run check dry-run resume figures workflow-report screenshot recording test test-long test-slow test-browser test-faults test-faults-all test-pythons test-fuzz test-gpu test-pretrained test-meanshift test-processors test-cluster test-cluster-all lint format bench bench-run bench-gpu bench-cluster results-page ptgrm-page docs tutorials package licences citation config-docs environments clean
 
-# Two tests at a time, with one thread each; tests/conftest.py keeps together those that share something.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+# Two tests at a time, with one thread each; tests/conftest.py keeps together those that share something. Numba would
+# raise the number of PyTorch's threads, too, which burn ten times the processor time where they wait for a busy core.
+ONE_THREAD := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=passive
+PYTEST := $(ONE_THREAD) $(BIN)/pytest -n 2
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' Makefile

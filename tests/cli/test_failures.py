@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -57,23 +58,31 @@ FOLDERS = [("fuse", "-o"), ("fuse", "--error-map"), ("publish", "")]
 NEEDED = {"restore": ("-o", "out.png"), "fuse": ("-o", "fused")}  # what is given beside another output
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with what every command reads."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every command reads."""
+    root = tmp_path_factory.mktemp("sound")
     for model, noise in (("gt", 0), ("a", 5), ("b", 9)):
         for name in ("1", "2"):
             random = np.random.default_rng([int(name), noise])
-            write_image(tmp_path / model / f"{name}.png", random.integers(90, 99 + noise, (24, 24, 3)))
-    lut.save(small_lut(), Place.beside(tmp_path / "my.lut"))
-    authors_format.write(lut.load("my.lut"), "my.pth")
+            write_image(root / model / f"{name}.png", random.integers(90, 99 + noise, (24, 24, 3)))
+    lut.save(small_lut(), Place.beside(root / "my.lut"))
+    authors_format.write(lut.load(str(root / "my.lut")), str(root / "my.pth"))
     for store in ("set.zarr", "base.zarr"):
-        (tmp_path / store / "part").mkdir(parents=True)
+        (root / store / "part").mkdir(parents=True)
         for group in ("", "part/"):
-            (tmp_path / store / f"{group}zarr.json").write_text("{}")
-    (tmp_path / "results/digests").mkdir(parents=True)
-    (tmp_path / "config.yaml").touch()
-    (tmp_path / "summary.csv").write_text("experiment,method,dataset,metric,mean,n\nx,a,set,psnr,1,1\n")
+            (root / store / f"{group}zarr.json").write_text("{}")
+    (root / "results/digests").mkdir(parents=True)
+    (root / "config.yaml").touch()
+    (root / "summary.csv").write_text("experiment,method,dataset,metric,mean,n\nx,a,set,psnr,1,1\n")
+    return root
+
+
+@pytest.fixture
+def folder(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with what every command reads."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(sound, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

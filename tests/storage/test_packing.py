@@ -135,7 +135,7 @@ def test_psnr_hardly_changes(data: Path, weights: tuple[float, ...]):
         files = [target.parents[1] / "pred" / model / target.name for model in ("IMDN", "MobileSR", "CRAFT")]
         y, *x = (writing.flatten(image_files.read(str(path))).astype(np.float64) for path in (target, *files))
         fused = sum(w * p for w, p in zip(weights, x, strict=True)).astype(np.float32)
-        before, after = (psnr(y[None], value[None]) for value in (fused, as_stored(fused, 8)))
+        before, after = (psnr(y.T[None], value.T[None]) for value in (fused, as_stored(fused, 8)))
         changes.append(after - before)
     assert 0 < abs(np.mean(changes)) < 1e-5
     assert np.abs(changes).max() < 2e-5  # of images of no more than 288×288 pixels; larger ones change less

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,9 +59,7 @@ class Side:
     """
 
     def __init__(self, folder: Path, names: list[str], per_part: int, make: Callable = image):
-        self.layout = Layout(str(folder / "results"))
-        self.store = self.layout.predictions("set", "model")
-        self.dataset = self.layout.dataset("set")
+        self._be_in(folder)
         self.parts = assign(names, per_part, [self.dataset])
         for part, held in self.parts.items():
             place = self.layout.place(self.layout.part(self.dataset, part))
@@ -73,6 +73,19 @@ class Side:
             with writing.new_group(place, attributes) as group:
                 for what, prefix in ((0, ""), (1, "input_")):
                     write(group, held, what, prefix, make)
+
+    def _be_in(self, folder: Path) -> None:
+        self.folder = folder
+        self.layout = Layout(str(folder / "results"))
+        self.store = self.layout.predictions("set", "model")
+        self.dataset = self.layout.dataset("set")
+
+    def copy(self, folder: Path) -> Side:
+        """Return a side that has the same in another folder."""
+        shutil.copytree(self.folder, folder)
+        other = copy.copy(self)
+        other._be_in(folder)
+        return other
 
     def predict(self) -> None:
         for part, held in self.parts.items():
@@ -123,18 +136,29 @@ def write(group, names: list[str], what: int, prefix: str = "", make: Callable =
     writer.close()
 
 
-@pytest.fixture
-def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Side:
-    monkeypatch.setattr(writing, "CHUNK_VALUES", 512)  # some chunks per part
-    side = Side(tmp_path / "publisher", NAMES, 2)
-    side.predict()
-    return side
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[Side, Side]:
+    """A publisher, and a consumer of other images in other parts.
+
+    The consumer has the first alone, the second and third of what the publisher has in two parts.
+    """
+    folder = tmp_path_factory.mktemp("sides")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "CHUNK_VALUES", 512)  # some chunks per part
+        publisher = Side(folder / "publisher", NAMES, 2)
+        publisher.predict()
+    return publisher, Side(folder / "consumer", ["a", "c", "d", "e"], 3)
 
 
 @pytest.fixture
-def consumer(tmp_path: Path) -> Side:
-    """Other images in other parts: the first alone, the second and third of what the publisher has in two parts."""
-    return Side(tmp_path / "consumer", ["a", "c", "d", "e"], 3)
+def publisher(sides: tuple[Side, Side], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Side:
+    monkeypatch.setattr(writing, "CHUNK_VALUES", 512)
+    return sides[0].copy(tmp_path / "publisher")
+
+
+@pytest.fixture
+def consumer(sides: tuple[Side, Side], tmp_path: Path) -> Side:
+    return sides[1].copy(tmp_path / "consumer")
 
 
 @pytest.mark.parametrize("fetch", [False, True])
