@@ -512,6 +512,26 @@ def test_figures_are_drawn(report: Page):
         assert min(texts) >= 8, "pixels"
 
 
+def test_a_report_without_targets(chromium: webdriver.Chrome, finished: Run, tmp_path: Path):
+    """Predictions and fused images are pictured, with their weights; there are no errors to show."""
+    run = finished.copy(tmp_path / "run")
+    config = run.config
+    del config["datasets"]["test"]["target"]
+    run.config = config
+    run.run()
+    page = Page(chromium, run.folder / "results/report.html")
+    root = viewer(page)
+    shown = Select(page.find(".shown", root))
+    values = [option.get_attribute("value") for option in shown.options]
+    assert "difference" in values
+    assert "error" not in values
+    chosen = [Select(select).first_selected_option.text for select in page.find_all("select.panel", root)[:2]]
+    assert chosen == ["a", "ensir"]
+    shown.select_by_value("difference")
+    drawn(page)
+    page.check()
+
+
 # ── a report that is as large as any ─────────────────────────────────────────────────────────────────────────
 
 

@@ -183,7 +183,7 @@ function viewer(root) {
     mark.parentNode.setAttribute("viewBox", `0 0 ${width} ${height}`);
     for (const panel of PANELS) if (!pictures[state[panel]]) state[panel] = mainOf(pictures);
     const weighed = new Set(Object.values(maps).flatMap(Object.keys));
-    $(".shown [value=error]").disabled = !pictures.target;
+    for (const option of $$(".shown [value=error]")) option.disabled = !pictures.target;
     if (state.show === "error" && !pictures.target) state.show = "picture";
     for (const option of $$(".shown optgroup option")) option.disabled = !weighed.has(option.value);
     if (state.show.startsWith("r") && !weighed.has(state.show)) state.show = "picture";
