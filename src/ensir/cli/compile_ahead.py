@@ -10,7 +10,7 @@ import numpy as np
 from ensir.cells import context, em, filter_statistics, statistics
 from ensir.cells.counting import count
 from ensir.cells.lut import CellWeights, LutMethod, assemble
-from ensir.images.similarity import WINDOW, ssim
+from ensir.images.similarity import WINDOW, psnr, ssim
 from ensir.methods import _walking, least_squares, local_filters
 
 MODELS = ("a", "b", "c")
@@ -46,7 +46,8 @@ def compile_ahead() -> None:
     context.filtered(images, filters)
     for combine in (_walking.total, _walking.median):
         combine(x.reshape(len(x), -1), *tree, np.empty(y.size))
-    ssim(*np.zeros((2, WINDOW, WINDOW, 1), np.uint8))  # converted first: one kernel serves all depths
+    for metric in (psnr, ssim):
+        metric(*np.zeros((2, WINDOW, WINDOW, 1), np.uint8))  # converted first: one kernel serves all depths
 
 
 if __name__ == "__main__":

@@ -167,7 +167,9 @@ def _emitted(program: str, symbol: str, processor: str, features: str) -> bytes:
             function.linkage = (
                 "internal"  # so that LLVM sees that it never fails, and drops what reports failures
             )
-    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.slp_vectorization = True  # vectors of statements that stand side by side, too
+    passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
     declared = [function.name for function in module.functions if function.is_declaration]
     if needed := [name for name in declared if not name.startswith("llvm.")]:

@@ -28,6 +28,11 @@ SUMMED_SIMILARITY = Kernel(
     "CPointer(float64), CPointer(float64), CPointer(float64))",
     wide=True,
 )
+SUMMED_SQUARES = Kernel(
+    "ensir.images.squares_kernel",
+    "summed_squares",
+    "float64(CPointer(float64), CPointer(float64), int64, CPointer(float64), CPointer(float64), CPointer(int64))",
+)
 
 
 class Running(Protocol):
@@ -62,7 +67,7 @@ class RunningPsnr:
 
     def __init__(self, peak: float, of_luma: bool = False):
         self.of_luma, self.peak, self.total, self.size = of_luma, peak, 0.0, 0
-        self.scratch = np.empty((0, 0))
+        self.scratch = (np.empty(8), np.empty(64), np.empty(64, np.int64))
 
     def add(
         self, y: Float64[np.ndarray, "row width"], x: Float64[np.ndarray, "row width"], fresh: int
@@ -70,12 +75,8 @@ class RunningPsnr:
         """See Running."""
         for first in range(0, fresh, ROWS):
             rows = slice(first, min(first + ROWS, fresh))
-            if self.scratch.shape != x[rows].shape:
-                self.scratch = np.empty(x[rows].shape)
-            error = np.subtract(x[rows], y[rows], out=self.scratch)
-            error *= error
-            self.total += float(error.sum())
-            self.size += error.size
+            self.total += SUMMED_SQUARES(y[rows], x[rows], x[rows].size, *self.scratch)
+            self.size += x[rows].size
 
     def value(self) -> float:
         """See Running."""
