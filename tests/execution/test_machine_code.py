@@ -15,7 +15,7 @@ import pytest
 from ensir.cells.fusing import KERNELS
 from ensir.cells.statistics import MERGE_HISTOGRAMS
 from ensir.execution.machine_code import Kernel, in_threads
-from ensir.images.similarity import SUMMED_SIMILARITY
+from ensir.images.similarity import SUMMED_SIMILARITY, SUMMED_SQUARES
 from ensir.methods.local_filters import FIT, SQUARED_ERRORS
 from ensir.storage import provenance
 from ensir.storage.provenance import source_digest
@@ -91,7 +91,7 @@ def test_a_kernel_that_may_fail_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "kernel",
-    [SUMMED_SIMILARITY, FIT, SQUARED_ERRORS, MERGE_HISTOGRAMS, *KERNELS.values()],
+    [SUMMED_SIMILARITY, SUMMED_SQUARES, FIT, SQUARED_ERRORS, MERGE_HISTOGRAMS, *KERNELS.values()],
     ids=lambda kernel: kernel.function,
 )
 def test_the_source_of_a_kernel_alone_tells_whether_it_is_up_to_date(kernel):

@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from ensir.execution import functions
 from ensir.images import ssim_kernel
 from ensir.images.row_blocks import ROWS
-from ensir.images.similarity import SPAN, SUMMED_SIMILARITY, TILE, WINDOW, psnr, ssim
+from ensir.images.similarity import SPAN, SUMMED_SIMILARITY, SUMMED_SQUARES, TILE, WINDOW, psnr, ssim
 from ensir.stages import score
 
 METRICS = {name: {"kind": name} for name in ("psnr", "ssim")}
@@ -139,6 +139,14 @@ def test_the_bits_are_those_of_the_formula(monkeypatch):
     monkeypatch.setattr(ssim_kernel, "_smooth", ssim_kernel._smooth.py_func)
     formula = ssim_kernel.summed_similarity.py_func
     assert found == formula(x.ravel(), y.ravel(), *x.shape, 6.5025, 58.5225, *scratch)
+
+
+@pytest.mark.parametrize("sizes", [range(1, 300), [1000, 4096, 12345, ROWS * 1280]], ids=["few", "many"])
+def test_squares_are_summed_in_the_order_of_numpy(sizes):
+    for size in sizes:
+        x, y = np.random.default_rng(size).uniform(0, 255, (2, size))
+        found = SUMMED_SQUARES(x, y, size, np.empty(8), np.empty(64), np.empty(64, np.int64))
+        assert found == np.square(y - x).sum()
 
 
 def test_the_window_is_a_gaussian():

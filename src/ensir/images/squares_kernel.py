@@ -1,7 +1,7 @@
 """The kernel of PSNR: the sum of squared differences of two arrays, in one pass.
 
-The squares are summed pairwise, in the order of NumPy's `sum`: in halves until at most 128 are left, of which eight sums
-take turns. So the error grows with the logarithm of their number, and every machine finds the same bits.
+The squares are summed pairwise, in the order of NumPy's `sum`: in halves until at most 128 are left, of which eight
+sums take turns. So the error grows with the logarithm of their number, and every machine finds the same bits.
 
 Numba compiles it once; jobs load the machine code: see `ensir.execution.machine_code`.
 """
@@ -27,7 +27,9 @@ def _sum(x, y, first, size, lanes):
             for j in range(LANES):
                 difference = y[at + j] - x[at + j]
                 lanes[j] += difference * difference
-        total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+        total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + (
+            (lanes[4] + lanes[5]) + (lanes[6] + lanes[7])
+        )
     for at in range(first + whole, first + size):
         difference = y[at] - x[at]
         total += difference * difference
