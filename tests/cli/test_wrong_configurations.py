@@ -409,7 +409,7 @@ WRONG: dict[str, tuple] = {
     ),
     "options that an algorithm refuses": (
         [("algorithm: tv_chambolle", "algorithm: median, options: {size: wide}")],
-        "models.tv: algorithm median: failed on image '16×16 pixels' (TypeError: 'str' object cannot be interpreted as an integer); fix `options`",
+        "models.tv: algorithm median: failed on image '16×16 pixels' (TypeError: 'str' object cannot be interpreted as an integer); fix `options`, or leave the image out",
     ),
     "options that a function does not take": (
         [("{kind: classical, algorithm: tv_chambolle}", '{kind: function, function: "own_models_of_wrong:smooth", options: {sigma: 3}}')],

@@ -171,6 +171,24 @@ def test_dists_is_as_defined(tmp_path: Path):
     assert registry.module("metrics", "dists").measure(target, target, settings) == pytest.approx(0, abs=1e-5)
 
 
+def test_lpips_needs_alexnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As a file, from an earlier download, or from a server that answers."""
+    for package in ("torchmetrics", "torchvision"):
+        pytest.importorskip(package)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nothing answers
+    with pytest.raises(
+        InputError, match=r"metric lpips: the weights of AlexNet cannot be downloaded \(.*`alexnet`"
+    ):
+        lpips.Lpips().try_out()
+    kept = tmp_path / "hub/checkpoints" / lpips.ALEXNET.rpartition("/")[2]
+    kept.parent.mkdir(parents=True)
+    torch.save({"weight": torch.zeros(1)}, kept)
+    lpips.Lpips().try_out()
+    lpips.Lpips(alexnet=str(kept)).try_out()
+    assert str(lpips._checkpoints()) == f"{torch.hub.get_dir()}/checkpoints"
+
+
 def test_dists_needs_its_weights(tmp_path: Path):
     settings = narrow_weights(tmp_path)
     section = registry.section("metrics", "dists").model_validate(settings)

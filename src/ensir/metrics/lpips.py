@@ -5,8 +5,10 @@ The weights of AlexNet are a file of yours, or what PyTorch's servers send at th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
+ALEXNET = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
+SECONDS_FOR_AN_ANSWER = 5
 TORCHMETRICS = "metric lpips: needs torchmetrics", "lpips"  # and the extra that brings it
 
 
@@ -51,9 +55,16 @@ class Lpips(Metric):
         yield from check_weights(context, "alexnet")
 
     def try_out(self) -> None:
-        """Check that torchmetrics is installed, and that the file is whole."""
+        """Check that torchmetrics is installed, and that the file is whole, or there to be downloaded."""
+        from urllib.request import Request, urlopen
+
         extras.check(*TORCHMETRICS, "torchmetrics", "torchvision")
         check_heads(self.alexnet)
+        if not self.alexnet and not (_checkpoints() / ALEXNET.rpartition("/")[2]).is_file():
+            try:
+                urlopen(Request(ALEXNET, method="HEAD"), timeout=SECONDS_FOR_AN_ANSWER).close()
+            except OSError as error:
+                raise _not_there(error) from error
 
     @property
     def traced(self) -> dict[str, Any]:
@@ -85,6 +96,19 @@ def measure(
         return float(_network(settings.get("alexnet"))(tensor(result), tensor(target), normalize=True))
 
 
+def _checkpoints() -> Path:
+    """Return the folder in which PyTorch keeps what it has downloaded."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch"), "hub", "checkpoints").expanduser()
+
+
+def _not_there(error: OSError) -> InputError:
+    return InputError(
+        f"metric lpips: the weights of AlexNet cannot be downloaded ({error}); name a file that holds them: "
+        "`alexnet` in a configuration, `--metric-option lpips.alexnet=FILE` of a command"
+    )
+
+
 @cache
 def _network(alexnet: str | None) -> Any:
     """Return the network of torchmetrics, whose public class has no way to say which file holds AlexNet."""
@@ -97,10 +121,7 @@ def _network(alexnet: str | None) -> Any:
     try:
         network = _LPIPS(net="alex", pnet_rand=alexnet is not None)
     except OSError as error:
-        raise InputError(
-            f"metric lpips: the weights of AlexNet cannot be downloaded ({error}); name a file that holds them: "
-            "`alexnet` in a configuration, `--metric-option lpips.alexnet=FILE` of a command"
-        ) from error
+        raise _not_there(error) from error
     if alexnet:
         weights, own = read_weights(alexnet), network.net.state_dict()
         try:

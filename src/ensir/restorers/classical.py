@@ -101,7 +101,8 @@ def restored(
         raise
     except Exception as error:
         raise InputError(
-            f"algorithm {algorithm}: failed on image {degraded.name!r} ({type(error).__name__}: {error}); fix `options`"
+            f"algorithm {algorithm}: failed on image {degraded.name!r} ({type(error).__name__}: {error}); fix "
+            "`options`, or leave the image out"
         ) from error
 
 
