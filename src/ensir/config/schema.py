@@ -65,7 +65,9 @@ def _kind(name: str, options: Any) -> str:
 class Score(Section):
     """How images are compared with their targets."""
 
-    space: Literal["rgb", "y"] = Field("rgb", description="mean over the channels, or BT.601 luma")
+    space: Literal["rgb", "y"] = Field(
+        "rgb", description="mean over the channels, or BT.601 luma; grey images as they are"
+    )
     crop: int = Field(0, ge=0, le=65_536, description="border pixels to leave out on each side")
     metrics: dict[Name, AnyMetric] = Field(
         {name: registry.section("metrics", name)() for name in DEFAULT_METRICS},
