@@ -463,6 +463,7 @@ def test_models_that_are_copies(folder):
     shutil.copytree("test/gt", "test/c")
     shutil.copytree("ref/a", "ref/c")
     raw = config()
+    raw["datasets"]["ref"]["input"] = "ref/gt/*.png"
     raw["models"]["b"]["path"] = "./{dataset}/a/*.png"
     raw["models"]["c"] = {"kind": "folder", "path": "{dataset}/c/*.png"}
     raw["models"]["g"] = {"kind": "function", "function": "own_check:smooth"}
@@ -475,6 +476,7 @@ def test_models_that_are_copies(folder):
     raw["experiments"]["one"]["models"] = ["a", "b", "f", "c", "g", "h", "i"]
     fix = "; fix it, unless this is intended"
     assert sorted(run(raw=raw).stderr.splitlines()) == [
+        f"warning: datasets.ref.input: inputs are the targets, such as ref/gt/ref0.png{fix}",
         f"warning: models.b.path: predictions for ref are those of a, such as ./ref/a/ref0.png{fix}",
         f"warning: models.c.path: predictions for ref are those of a, such as ref/c/ref0.png{fix}",
         f"warning: models.c.path: predictions for ref are those of b, such as ref/c/ref0.png{fix}",

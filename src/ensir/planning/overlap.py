@@ -50,15 +50,15 @@ def shared_images(plan: Plan) -> Iterator[str]:
 
 
 def tell_of_copies(plan: Plan) -> None:
-    """Warn of models of one experiment that are the same, and of predictions that are the targets.
+    """Warn of models of one experiment that are the same, and of predictions, or inputs, that are the targets.
 
     An average would count such a model twice, and a fit learn from the targets. Files are compared by content, of some
-    images.
+    images. The plan was found to be without mistakes.
     """
     content, sections = _Content(), plan.config.models
-    told: dict[tuple[str, str], str] = {}
+    told: dict[tuple[str, str], str] = {}  # once for each pair
     for _, dataset, models in plan.used():
-        files = {model: _predictions(plan, dataset, model) for model in models}
+        files = {model: _single(sections[model], plan.predictions(dataset, model)) for model in models}
         for model, other in combinations(models, 2):
             if sections[model] == sections[other] and "{model}" not in str(sections[model]):
                 told.setdefault((model, other), f"models.{other}: is the same as models.{model}")
@@ -67,32 +67,25 @@ def tell_of_copies(plan: Plan) -> None:
                     (model, other),
                     f"models.{other}.path: predictions for {dataset} are those of {model}, such as {first}",
                 )
+        of_targets = plan.targets(dataset) if plan.has_targets(dataset) else {}
+        targets = _single(plan.config.datasets[dataset], of_targets)
+        if first := content.same(targets, plan.inputs(dataset)):
+            told.setdefault(
+                (dataset, ""), f"datasets.{dataset}.input: inputs are the targets, such as {first}"
+            )
         for model in models:
-            if first := content.same(_targets(plan, dataset), files[model]):
+            if first := content.same(targets, files[model]):
                 told.setdefault(
-                    (model, ""),
+                    (model, "targets"),
                     f"models.{model}.path: predictions for {dataset} are its targets, such as {first}",
                 )
     for line in told.values():
         log.warning("%s; fix it, unless this is intended", line)
 
 
-def _targets(plan: Plan, dataset: str) -> dict[str, str]:
-    """Return the target files of a dataset without those that hold several arrays; empty where there are none."""
-    try:
-        named = getattr(plan.config.datasets[dataset], "array", None)
-        return {} if named or not plan.has_targets(dataset) else plan.targets(dataset)
-    except InputError:  # reported elsewhere
-        return {}
-
-
-def _predictions(plan: Plan, dataset: str, model: str) -> dict[str, str]:
-    """Return the files of predictions without those that hold several arrays; empty where there are none."""
-    try:
-        named = getattr(plan.config.models[model], "array", None)
-        return {} if named else plan.predictions(dataset, model)
-    except InputError:  # reported elsewhere
-        return {}
+def _single(section: object, files: dict[str, str]) -> dict[str, str]:
+    """Return files unless they hold several arrays, of which sections choose."""
+    return {} if getattr(section, "array", None) else files
 
 
 def _alike(file: str | None, other: str | None) -> str:
