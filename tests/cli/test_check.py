@@ -552,3 +552,21 @@ def test_methods_that_hold_images_out_need_two(folder):
         f'experiments.one.methods.least_squares: {told}, or give a number instead of "auto", or leave the method out',
         f"experiments.one.methods.local_filters: {told}, or leave the method out",
     ]
+
+
+def test_names_that_differ_in_case(folder):
+    """An error where the disk takes them for one, as it seems to where a link of the other name leads to the folder."""
+    raw = config()
+    raw["models"]["A"] = raw["models"]["a"]
+    raw["experiments"]["one"]["models"] = ["a", "b", "A"]
+    raw["experiments"]["one"]["methods"]["B"] = {"kind": "average"}
+    raw["results"] = "Results"
+    assert run(raw=raw).exit_code == 0
+    (folder / "Results").mkdir()
+    (folder / "rESULTS").symlink_to("Results")
+    told = "in case only, and for the disk of Results both are one folder; rename one of them"
+    assert mistakes(raw) == [
+        f"experiments.one.methods.A: differs from 'a' {told}",
+        f"experiments.one.methods.B: differs from 'b' {told}",
+        f"models.a: differs from 'A' {told}",
+    ]

@@ -23,6 +23,7 @@ from ensir.planning.overlap import shared_images, tell_of_copies
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
 from ensir.storage.layout import Layout
+from ensir.storage.paths import ignores_case
 from ensir.storage.provenance import from_here
 
 
@@ -94,6 +95,7 @@ def check(path: str, results: str | None = None) -> Checked:
     lines = [
         *map(": ".join, problems),
         *_results_folder(planned.layout.root),
+        *_alike(planned),
         *_single_references(planned),
         *(line for line in of_files if line.partition(": ")[0] not in keys),
         *shared_images(planned),
@@ -139,6 +141,23 @@ def _results_folder(root: str) -> Iterator[str]:
         yield f"results: {there} is no folder; name another, or move it away"
     elif there != path and not os.access(there, os.W_OK):
         yield f"results: {root} cannot be made, since {there} cannot be written; name a folder of yours"
+
+
+def _alike(plan: Plan) -> Iterator[str]:
+    """Report names that differ in case only, where the disk of the results takes them for one."""
+    sections = ("datasets", "models", "denoisers", "experiments")
+    named = {section: list(getattr(plan.config, section)) for section in sections}
+    for name, experiment in plan.config.experiments.items():
+        named[f"experiments.{name}.methods"] = [*experiment.models, *experiment.methods]
+    for key, names in named.items():
+        first: dict[str, str] = {}
+        for name in names:
+            other = first.setdefault(name.lower(), name)
+            if other != name and ignores_case(plan.layout.root):
+                yield (
+                    f"{key}.{name}: differs from {other!r} in case only, and for the disk of {plan.layout.root} both "
+                    "are one folder; rename one of them"
+                )
 
 
 def _single_references(plan: Plan) -> Iterator[str]:

@@ -24,6 +24,22 @@ def existing(path: str, key: str, fix: str = "fix the path") -> str:
     return readable(path, key)
 
 
+def ignores_case(folder: str) -> bool:
+    """Return whether the disk of a folder takes names that differ in case only for one, as disks of macOS often do.
+
+    Parameters
+    ----------
+    folder : str
+        Where it does not exist, the nearest one above it counts.
+    """
+    path = Path(folder).absolute()
+    for place in (path, *path.parents):
+        other = place.with_name(place.name.swapcase()) if place.name else place
+        if place.exists() and other.name != place.name:
+            return other.exists() and other.samefile(place)
+    return False
+
+
 def readable(path: str, key: str) -> str:
     """Return a path, unless Snakemake would find wildcards or variables in it."""
     if set(path) & set("{}<>"):
