@@ -443,6 +443,16 @@ WRONG: dict[str, tuple] = {
         ],
         f"experiments.one.methods.ptgrm.weights: {SHIPPED_DAES['sigma25']}: holds no refiner of `ensir ptgrm train` or of `training` (its metadata lack 'prior')",
     ),
+    "networks that guide a refiner": (
+        [
+            ("models:\n", "  train: {kind: photos, images: [coffee, china], size: 64, degradation: {kind: noise, sigma: 25}}\nmodels:\n"),
+            ("[a, b, tv]", "[tv, med]"),
+            ("  a: {", "  med: {kind: classical, algorithm: median}\n  a: {"),
+            ("average: {}", "average: {}\n      ptgrm: {after: average, prior: {kind: restoration, network: heads/page.pth}, training: {dataset: train, validation: 1, perceptual: heads/page.safetensors}}"),
+        ],
+        "experiments.one.methods.ptgrm.prior: heads/page.pth: cannot be read as weights (it is something else; the download may have failed); replace the file",
+        "experiments.one.methods.ptgrm.training.perceptual: heads/page.safetensors: cannot be read as weights (Error while deserializing header: header too large); replace the file",
+    ),
     "a kernel of even sides": (
         [('input: "ref/lq/*.png"', "degradation: {kind: blur, kernel: heads/even.npy}")],
         "datasets.ref.degradation.kernel: heads/even.npy: kernel 1 has 4×4 values; both sides must be odd",

@@ -259,6 +259,7 @@ def test_photographs_of_equal_names():
     """In several folders: each has a name, in whatever order they are given."""
     paths = ["photos/b/1.png", "photos/a/1.png", "photos/a.b.jpg"]
     assert examples.named(paths) == {"a.b": paths[2], "a/1": paths[1], "b/1": paths[0]}
+    assert examples.named(["p/1.png", "p/1.jpg"]) == {"1.jpg": "p/1.jpg", "1.png": "p/1.png"}
     assert examples.named(["photos/a/2.png", "photos/a/1.png"]) == {
         "1": "photos/a/1.png",
         "2": "photos/a/2.png",

@@ -11,11 +11,14 @@ VALIDATION = 8  # images held out to measure the PSNR, where nothing else is set
 
 
 def named(paths: Sequence[str]) -> dict[str, str]:
-    """Return photographs by name, sorted: the path below the folder that holds all of them, without extension."""
+    """Return photographs by name, sorted: the path below the folder that holds all of them.
+
+    Names are without extensions, unless these tell photographs apart.
+    """
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
-    return dict(
-        sorted((os.path.splitext(os.path.relpath(path, folder))[0], path) for path in map(os.fspath, paths))
-    )
+    whole = {os.path.relpath(path, folder): path for path in paths}
+    short = {os.path.splitext(name)[0]: path for name, path in whole.items()}
+    return dict(sorted((short if len(short) == len(whole) else whole).items()))
 
 
 def kept_back(names: Sequence[str], count: int) -> list[str]:

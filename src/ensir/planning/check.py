@@ -224,8 +224,16 @@ def _weights(plan: Plan) -> Iterator[str]:
         settings = refinement.settings
         try:
             files = plan.networks.refiner_files(name)
+            guides = {"prior": files[1:], "training.perceptual": plan.networks.perceptual(name)}
         except InputError:  # reported by the plan
             continue
+        for key, listed in guides.items():
+            try:
+                for file in listed:
+                    if file not in made and not file.endswith(".json"):  # of CLIP
+                        heads.check_weights(file)
+            except InputError as error:
+                yield f"{refinement.key}.{key}: {error}"
         try:
             if settings.weights and made.isdisjoint(files):
                 prior = heads.identity_of_prior(settings.seen["prior"], files[1:])
