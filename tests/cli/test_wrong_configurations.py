@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -530,6 +531,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "heads" / name).write_text("<!DOCTYPE html>")
     np.save(root / "heads/even.npy", np.ones((4, 4)))
     (root / "own_models_of_wrong.py").write_text("def smooth(image):\n    return image\n")
+    (root / "my.yaml").write_text(BASE, encoding="utf-8")
+    with chdir(root):
+        CliRunner().invoke(app, ["check", "my.yaml"])  # imports what a check needs
     return root
 
 
@@ -540,7 +544,6 @@ def folder(images: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", "/nowhere")
     monkeypatch.delenv("ENSIR_NO_SUCH", raising=False)
     Path("my.yaml").write_text(BASE, encoding="utf-8")
-    CliRunner().invoke(app, ["check", "my.yaml"])  # imports what a check needs
     return images
 
 

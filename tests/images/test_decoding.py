@@ -256,7 +256,7 @@ def test_coefficients_of_luma(tmp_path: Path):
     expected = np.stack([y + 2 * (1 - red) * r, 0 * y, y + 2 * (1 - blue) * b], axis=2)
     expected[..., 1] = (y - red * expected[..., 0] - blue * expected[..., 2]) / green
     difference = read(tmp_path / "x.tif", tiff(ycbcr, 8, 6, tags)) - np.clip(expected, 0, 255)
-    assert np.abs(difference).max() <= 3  # libtiff rounds luma and chroma first
+    assert np.abs(difference).max() <= 3.2  # libtiff rounds luma and chroma first: up to 3.13
 
 
 @pytest.mark.parametrize("photometric", ["rgb", "minisblack"])
