@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
+import shutil
 import struct
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,11 +28,18 @@ class Publisher:
     """A published store, in which anything can be replaced so that all digests are right again."""
 
     def __init__(self, folder: Path):
-        self.side = Side(folder / "publisher", NAMES, 5)
-        self.side.predict()
+        side = Side(folder / "publisher", NAMES, 5)
+        side.predict()
         self.folder = folder / "shared.zarr"
-        upload(self.side.store, str(self.folder), silent)
-        (self.part,) = self.side.parts
+        upload(side.store, str(self.folder), silent)
+        (self.part,) = side.parts
+
+    def copy(self, folder: Path) -> Publisher:
+        """Return a publisher of the same store in another folder."""
+        shutil.copytree(self.folder, folder)
+        other = copy.copy(self)
+        other.folder = folder
+        return other
 
     def replace(self, key: str, content: bytes) -> None:
         path, root = self.folder / self.part / key, self.folder / "zarr.json"
@@ -121,17 +130,28 @@ HARM: dict[str, tuple[Callable[[Publisher], object], str]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[Publisher, Side]:
+    """A publisher of a sound store, and a consumer of two of its images."""
+    folder = tmp_path_factory.mktemp("sides")
+    return Publisher(folder), Side(folder / "consumer", ["c", "d"], 2)
+
+
 @pytest.fixture
-def publisher(tmp_path: Path) -> Publisher:
-    return Publisher(tmp_path)
+def publisher(sides: tuple[Publisher, Side], tmp_path: Path) -> Publisher:
+    return sides[0].copy(tmp_path / "shared.zarr")
+
+
+@pytest.fixture
+def consumer(sides: tuple[Publisher, Side], tmp_path: Path) -> Side:
+    return sides[1].copy(tmp_path / "consumer")
 
 
 @pytest.mark.parametrize("harm", HARM)
-def test_harm_is_one_line(publisher: Publisher, tmp_path: Path, harm: str):
+def test_harm_is_one_line(publisher: Publisher, consumer: Side, harm: str):
     do, told = HARM[harm]
     do(publisher)
     with pytest.raises(InputError, match=told) as refused:
-        consumer = Side(tmp_path / "consumer", ["c", "d"], 2)
         consumer.adopt(str(publisher.folder))
         consumer.check()
     assert "\n" not in str(refused.value)
@@ -149,9 +169,8 @@ def test_a_long_story_is_not_kept(publisher: Publisher, tmp_path: Path):
         Side(tmp_path / "consumer", ["c"], 1).adopt(str(publisher.folder))
 
 
-def test_harm_after_it_was_adopted(publisher: Publisher, tmp_path: Path):
+def test_harm_after_it_was_adopted(publisher: Publisher, consumer: Side):
     """A chunk is checked whenever it is read, and so are the metadata that a part remembers."""
-    consumer = Side(tmp_path / "consumer", ["c", "d"], 2)
     consumer.adopt(str(publisher.folder))
     consumer.check()
     grows(publisher, "value/c/0/0", 2**40)
