@@ -126,6 +126,15 @@ def test_predictions_for_other_targets_than_those_of_a_shared_dataset(theirs: di
     assert all("was made with another target for images 'a', 'b'" in line for line in lines)
 
 
+def test_predictions_of_another_depth(theirs: dict[str, Any]):
+    for name in NAMES["ref"]:
+        image_files.write(Path("ref", f"{name}.png"), np.full((16, 16, 3), 40_000 + ord(name), np.uint16))
+    lines = [line for line in check(theirs, 2) if line.startswith("models.")]
+    assert [line.partition(": ")[0] for line in lines] == ["models.CRAFT.path", "models.IMDN.path"]
+    told = "for dataset 'ref': has other channels or another depth than the targets; use the publisher's"
+    assert all(line.endswith(told) for line in lines)
+
+
 def test_what_is_adopted_is_not_asked_for_again(theirs: dict[str, Any]):
     for section in theirs["models"].values():
         section["path"] = "http://127.0.0.1:9/{dataset}/x.zarr"  # nothing listens there

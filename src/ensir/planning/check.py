@@ -89,7 +89,7 @@ def check(path: str, results: str | None = None) -> Checked:
         *photographs.problems(planned),
         *_weights(planned),
         *_kernels(planned),
-        *shared_models.problems(planned),
+        *shared_models.problems(planned, headers.kinds),
     ]
     keys = {problem.key for problem in problems}  # of which files say no more
     lines = [

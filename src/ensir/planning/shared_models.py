@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 from ensir.errors import InputError
+from ensir.images.codes import Header
 from ensir.planning.plan import Plan
 from ensir.storage.shared import SharedImage, SharedStore, is_url
-from ensir.storage.shared_predictions import mismatches
+from ensir.storage.shared_predictions import OTHER_KIND, mismatches
 
 log = logging.getLogger(__name__)
 THREADS = 8  # which wait for servers
 
 
-def problems(plan: Plan) -> Iterator[str]:
+def problems(plan: Plan, kinds: Mapping[str, Header] = MappingProxyType({})) -> Iterator[str]:
     """Yield a line for everything that is wrong with the shared stores of models, as far as their roots tell.
+
+    `kinds` are the channels and bits of the images, by dataset, where these are known.
 
     Each root is requested once; that at a URL only until all of its predictions have been adopted. Where targets are
     in files, images are compared by name; where they are in a shared dataset, by the digests of their pixels, too.
@@ -25,11 +29,11 @@ def problems(plan: Plan) -> Iterator[str]:
     used = {(model, dataset): None for _, dataset, models in plan.used() for model in models}
     wanted = [(model, dataset) for model, dataset in used if plan.config.models[model].adopted]
     with ThreadPoolExecutor(THREADS) as pool:
-        for lines in pool.map(lambda pair: [*_problems(plan, *pair)], wanted):
+        for lines in pool.map(lambda pair: [*_problems(plan, pair[0], pair[1], kinds.get(pair[1]))], wanted):
             yield from lines
 
 
-def _problems(plan: Plan, model: str, dataset: str) -> Iterator[str]:
+def _problems(plan: Plan, model: str, dataset: str, kind: Header | None) -> Iterator[str]:
     try:
         where, names, index = plan.shared(dataset, model), list(plan.targets(dataset)), plan.index(dataset)
     except InputError:  # reported by the plan
@@ -50,6 +54,9 @@ def _problems(plan: Plan, model: str, dataset: str) -> Iterator[str]:
         for name, image in images.items()
     }
     yield from (f"{key}: {line}" for line in mismatches(shared, dataset, names, ours))
+    depths = {shared.attributes(image.part).get("bits") for image in shared.images.values()}
+    if kind and kind.bits and depths != {kind.bits}:
+        yield f"{key}: {shared.location}, for dataset {dataset!r}: {OTHER_KIND}"
     called = {str(shared.attributes(part).get("model")) for part in shared.parts} - {model}
     for other in sorted(called & plan.config.models.keys()):
         log.warning(

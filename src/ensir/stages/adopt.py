@@ -11,7 +11,7 @@ from ensir.errors import InputError
 from ensir.storage import digests, provenance, reading, writing
 from ensir.storage.layout import Place
 from ensir.storage.shared import Gathered, SharedImage, SharedStore, images_of
-from ensir.storage.shared_predictions import mismatches, named
+from ensir.storage.shared_predictions import OTHER_KIND, mismatches, named
 
 if TYPE_CHECKING:
     from ensir.storage.progress import Progress
@@ -107,9 +107,7 @@ def _check_depth(
     part: reading.Part, shapes: list[tuple[int, int, int]], gathered: Gathered, location: str
 ) -> None:
     if shapes != part.shapes or gathered.dtype != f"uint{part.bits}":
-        raise InputError(
-            f"{location}: has other channels or another depth than the targets; use the publisher's"
-        )
+        raise InputError(f"{location}: {OTHER_KIND}")
 
 
 def find(part: reading.Part, shared: SharedStore) -> list[SharedImage]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ensir.storage.shared import SharedImage, SharedStore
 
+OTHER_KIND = "has other channels or another depth than the targets; use the publisher's"
 NAMED = 5  # images that an error names
 
 
