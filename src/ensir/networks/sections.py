@@ -258,7 +258,9 @@ class Refiner(Tiled):
 class Denoiser(Section):
     """A denoising autoencoder that the workflow trains, for models of kind `dae`, `daep` and `dmsp`."""
 
-    photographs: str = Field(description="glob of the images to learn from, 8-bit RGB")
+    photographs: str = Field(
+        description="glob of the images to learn from: 8-bit RGB, no smaller than a patch, more than 8"
+    )
     sigma: float = Field(gt=0, description="standard deviation of the noise, in levels of 0–255")
     steps: int = Field(20_000, ge=1, le=10**9, description="steps; an interrupted training resumes")
     width: int = Field(64, ge=1, le=4096, description="channels of the hidden layers")

@@ -55,7 +55,7 @@ def _problems(plan: Plan, model: str, dataset: str, kind: Header | None) -> Iter
     }
     yield from (f"{key}: {line}" for line in mismatches(shared, dataset, names, ours))
     depths = {shared.attributes(image.part).get("bits") for image in shared.images.values()}
-    if kind and kind.bits and depths != {kind.bits}:
+    if kind and kind.bits and depths - {kind.bits, None}:
         yield f"{key}: {shared.location}, for dataset {dataset!r}: {OTHER_KIND}"
     called = {str(shared.attributes(part).get("model")) for part in shared.parts} - {model}
     for other in sorted(called & plan.config.models.keys()):
