@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,9 +73,35 @@ def test_run_plan_resume(finished: Run, tmp_path: Path, monkeypatch: pytest.Monk
     locks.mkdir(exist_ok=True)
     (locks / "0.output.lock").write_text("results/provenance.json\n")
     assert "or was killed; if none is, run `ensir resume`" in ensir(run, "run", "config.yaml", code=1)
+    with results_locked():
+        assert ensir(run, "resume", "config.yaml", code=2) == (
+            "error: results: another run is at work there; wait for it, or give another folder (--results DIR)\n"
+        )
+    assert any(locks.glob("*"))
     ensir(run, "resume", "config.yaml")
     assert (run.folder / "results/provenance.json").is_file()
     assert not any(locks.glob("*"))
+
+    assert check.foreign(checked("other.yaml", None).plan) is None  # another method alone
+    other["experiments"]["one"]["methods"]["ensir"]["bin_width"] = 32
+    (run.folder / "other.yaml").write_text(yaml.safe_dump(other))
+    assert check.foreign(checked("other.yaml", None).plan) is None  # Snakemake knows how results were made
+    shutil.rmtree(".snakemake")
+    assert "results/datasets/ref.zarr/" in (printed := ensir(run, "plan", "other.yaml", code=2))
+    assert "was made in another working directory, and the last run, of config.yaml, had another" in printed
+    assert " experiments.one.methods.ensir.bin_width than other.yaml: nothing here tells" in printed
+    assert check.foreign(checked("config.yaml", None).plan) is None
+
+
+@contextmanager
+def results_locked() -> Iterator[None]:
+    """Hold the results folder as a run does."""
+    folder = os.open("results", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def test_mistakes_come_before_snakemake(fresh: Run):

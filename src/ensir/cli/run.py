@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,10 +76,13 @@ class Launch:
         ]
         return execute(arguments, captured, self.layout.unfinished if shown else None)
 
-    def run(self) -> None:
-        """Run the workflow; print the result table, and where everything is."""
+    def run(self, unlock: bool = False) -> None:
+        """Run the workflow, if so without a lock that was left; print the result table, and where everything is."""
         os.environ[COMMAND] = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        self.snakemake(shown=True)
+        with _alone(Path(self.layout.root)):
+            if unlock:
+                replace(self, more=[]).snakemake("--unlock", captured=True)
+            self.snakemake(shown=True)
         if Path(self.layout.summary).exists():  # not where only some target was asked for
             table(Path(self.layout.summary))
         for line in self.written():
@@ -96,6 +101,32 @@ class Launch:
         for kind, paths in kinds.items():
             if there := [os.path.abspath(path) for path in paths if os.path.exists(path)]:
                 yield f"{kind}: {', '.join([there[0], *map(os.path.basename, there[1:])])}"
+
+
+@contextmanager
+def _alone(results: Path) -> Iterator[None]:
+    """Keep other runs from a results folder: Snakemake does so for runs in one working directory only.
+
+    Two configurations would else read each other's results. Where the folder cannot be locked, as on some network file
+    systems, nothing is kept from it.
+
+    Raises
+    ------
+    InputError
+        Another run is at work there.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):  # Snakemake says why it cannot be written
+            results.mkdir(parents=True, exist_ok=True)
+            folder = os.open(results, os.O_RDONLY)
+            stack.callback(os.close, folder)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{results}: another run is at work there; wait for it, or give another folder (--results DIR)"
+                ) from error
+        yield
 
 
 def run(
@@ -144,9 +175,7 @@ def resume(
 
     Example: ensir resume mine.yaml
     """
-    launch = _checked(ctx, config, cores, profile, results)
-    replace(launch, more=[]).snakemake("--unlock", captured=True)
-    launch.run()
+    _checked(ctx, config, cores, profile, results).run(unlock=True)
 
 
 def _checked(
@@ -162,6 +191,13 @@ def _checked(
         )
     path = config or workflow_files.default_configuration()
     plan = checked(str(path), results).plan
+    if foreign := check.foreign(plan):
+        result, other, keys = foreign
+        raise InputError(
+            f"{result}: was made in another working directory, and the last run, of {other}, had another "
+            f"{', '.join(keys[:3])}{' and more' if len(keys) > 3 else ''} than {path}: nothing here tells what to make "
+            "anew; run it where it was made, give another folder (--results DIR), or remove what has changed"
+        )
     if replaced := check.replaced(plan, path):
         other, experiments = replaced
         lost = ["report and tables", *(f"all results of the experiment {name}" for name in experiments)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,17 @@ from ensir.networks import heads
 from ensir.networks.sections import Refiner
 from ensir.planning import photographs, shared_models
 from ensir.planning.headers import Headers
+from ensir.planning.jobs import jobs
 from ensir.planning.overlap import shared_images, tell_of_copies
 from ensir.planning.plan import Plan
 from ensir.planning.reads import Reads
 from ensir.storage.layout import Layout
 from ensir.storage.paths import ignores_case
 from ensir.storage.provenance import from_here
+
+LONGEST_NAME = 254  # characters; Snakemake divides longer names of records
+# Of an experiment: what adds results, and changes none that has its name.
+NO_RESULT = frozenset({"tests", "sweep", "allow_overlap", "png", "expected_error", "printed"})
 
 
 def plan(raw: dict[str, Any], source: str, files: Sequence[str], prefix: str = "") -> Plan:
@@ -126,6 +132,50 @@ def replaced(plan: Plan, file: Path) -> tuple[str, list[str]] | None:
         return None
     before, now = run["config"].get("experiments", {}), wanted["experiments"]
     return str(other), [name for name in now if name in before and now[name] != before[name]]
+
+
+def foreign(plan: Plan) -> tuple[str, str, list[str]] | None:
+    """Return what a run would take for its own, though another configuration made it in another working directory.
+
+    What a result was made with, Snakemake keeps in the working directory. A result without such a record is taken for
+    what is wanted, whatever the configuration says.
+
+    Returns
+    -------
+    result : str
+        The first without a record.
+    other : str
+        The configuration of the last run.
+    keys : list of str
+        The keys that differ; None without any, or where all results have records.
+    """
+    try:
+        run = json.loads(Path(plan.layout.provenance).read_text(encoding="utf-8"))["run"]
+        before, other = run["config"], ", ".join(map(str, run["config_files"]))
+    except (OSError, ValueError, KeyError, TypeError):  # none, or from before files were recorded
+        return None
+    reads = Reads(plan)
+    keys = sorted(_differences(before, json.loads(json.dumps(reads.used_sections()))))
+    results = (result for job in jobs(reads) for result in job.results) if keys else ()
+    strange = next((one for one in results if os.path.exists(one) and not _is_recorded(one)), None)
+    return (strange, other, keys) if strange else None
+
+
+def _is_recorded(result: str) -> bool:
+    """Whether Snakemake has a record of a result, finished or not, in the working directory."""
+    name = urlsafe_b64encode(os.fsencode(result)).decode()
+    parts = [name[i : i + LONGEST_NAME] for i in range(0, len(name), LONGEST_NAME)]
+    path = os.path.join(*(f"@{part}" for part in parts[:-1]), parts[-1])
+    return any(os.path.exists(f".snakemake/{kind}/{path}") for kind in ("metadata", "incomplete"))
+
+
+def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
+    """Yield the keys of two configurations that both have and that differ, but for those that change no result."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in before.keys() & now.keys() - NO_RESULT:
+            yield from _differences(before[name], now[name], f"{key}.{name}" if key else name)
+    elif before != now:
+        yield key
 
 
 def used_models(plan: Plan) -> list[str]:
