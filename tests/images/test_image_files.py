@@ -347,6 +347,13 @@ def test_files_that_are_missing_or_have_other_names():
         "key: no file for 'b', 'c' (2 of 3 images); it holds 'b_x4', 'c_x4' instead: if these are the same images, "
         "rename the files, or declare a suffix; if not, add the files, or exclude the images from the dataset"
     )
+    found = listing.Images({"a_x4": "", "b_x4": "", "c_x4": ""})
+    found.parts = ("image",)
+    with pytest.raises(
+        InputError, match=r"rename the files, or write what is no part of the names into the pattern; if"
+    ):
+        listing.match(names, found, "key")
+    assert listing.match({"a": "a.png"}, {"a": "a", "b": "b"}, "key").unmatched == ["b"]
 
 
 def test_accents_are_written_in_two_ways(tmp_path: Path, caplog):

@@ -174,7 +174,7 @@ def match(
     others: dict[str, str],
     key: str,
     add: str = "add the files, or exclude the images from the dataset",
-    rename: str = "rename the files, or declare a suffix",
+    rename: str = "",
 ) -> Images:
     """Return the others in the order of the names; none may be missing.
 
@@ -188,13 +188,14 @@ def match(
     key : str
         Where the others come from, for the error message.
     add, rename : str
-        How to fix missing files, and files with other names.
+        How to fix missing files, and files with other names; as a configuration does by default.
 
     Raises
     ------
     InputError
         Names the images that the others lack, and what they hold instead; or the parts.
     """
+    others_have_parts = bool(getattr(others, "parts", ()))
     others = reordered(others, getattr(names, "parts", ()), key)
     forms, wanted = _by_form(others, key), _by_form(names, key)
     missing = [name for form, name in wanted.items() if form not in forms]
@@ -203,6 +204,13 @@ def match(
         lacks = f"{key}: no file for {_some(missing)} ({len(missing)} of {len(names)} images)"
         if not spare:
             raise InputError(f"{lacks}; {add}")
+        if not rename:
+            declare = (
+                "write what is no part of the names into the pattern"
+                if others_have_parts
+                else "declare a suffix"
+            )
+            rename = f"rename the files, or {declare}"
         raise InputError(
             f"{lacks}; it holds {_some(spare)} instead: if these are the same images, {rename}; if not, {add}"
         )
