@@ -353,9 +353,9 @@ def test_zzpm(literal):
     np.testing.assert_allclose(found, plain / plain.sum(), rtol=1e-9)
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-def test_zzpm_by_runs_of_pixels_is_that_of_the_image(bits):
-    x = np.random.default_rng(0).integers(0, 2**bits, (3, 3, 70, 300)).astype(f"uint{bits}")
+@pytest.mark.parametrize(("bits", "models"), [(8, 3), (16, 3), (16, 9)])
+def test_zzpm_by_runs_of_pixels_is_that_of_the_image(bits, models):
+    x = np.random.default_rng(0).integers(0, 2**bits, (models, 3, 70, 300)).astype(f"uint{bits}")
     method = method_of({"kind": "zzpm", "literal": False}, None)
     runs = [x[:, :, :50], x[:, :, 50:]]
     of_image = method.summed(sum(method.sums(run) for run in runs), bits)
@@ -363,5 +363,5 @@ def test_zzpm_by_runs_of_pixels_is_that_of_the_image(bits):
     np.testing.assert_array_equal(fused, method.fuse(x))
     total = x.sum(axis=0, dtype=np.int64)
     np.testing.assert_array_equal(
-        method.sums(x), [*[((3 * m.astype(np.int64) - total) ** 2).sum() for m in x], total.size]
+        method.sums(x), [*[((models * m.astype(np.int64) - total) ** 2).sum() for m in x], total.size]
     )

@@ -219,7 +219,7 @@ class LutMethod:
             number += table[prediction]
         if self.lut.channels > 1:
             number += np.arange(self.lut.channels, dtype=np.uint64).reshape(-1, *[1] * (number.ndim - 1))
-        return number.astype(np.int64)
+        return number.view(np.int64)
 
     def fuse(
         self, x: Shaped[np.ndarray, "model channel *pixels"], dtype: type = np.float32

@@ -41,10 +41,17 @@ class Method:
         """Return Σ (M·x_m − Σ_l x_l)² of each model, and the number of values: they add up over runs of pixels."""
         predictions = x.reshape(len(x), -1)
         sums = np.zeros(len(x) + 1, np.int64)
+        largest = BLOCK * (len(x) * np.iinfo(x.dtype).max) ** 2
+        dtype = np.float64 if largest <= 2**53 else np.int64  # float64 is faster, and exact up to there
+        scratch = np.empty((len(x), min(BLOCK, predictions.shape[1])), dtype)
         for start in range(0, predictions.shape[1], BLOCK):
-            block = predictions[:, start : start + BLOCK].astype(np.int64)
-            total = block.sum(axis=0)
-            sums[:-1] += [(difference @ difference) for difference in len(x) * block - total]
+            block = predictions[:, start : start + BLOCK]
+            differences = scratch[:, : block.shape[1]]
+            differences[...] = block
+            total = differences.sum(axis=0)
+            differences *= len(x)
+            differences -= total
+            sums[:-1] += [int(difference @ difference) for difference in differences]
             sums[-1] += total.size
         return sums
 
