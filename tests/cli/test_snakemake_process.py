@@ -22,12 +22,14 @@ def test_a_user_without_a_name_and_a_plan_that_fails(
     monkeypatch.setattr(getpass, "getuser", unknown)
     monkeypatch.chdir(tmp_path)
     Path("Snakefile").write_text(
-        "import getpass\nassert getpass.getuser().isdigit()\nrule all:\n    input: 'nobody makes this'\n"
+        "import getpass\nimport sys\nassert getpass.getuser().isdigit()\nprint('told', file=sys.stderr)\n"
+        "rule all:\n    input: 'nobody makes this'\n"
     )
     for variable in ("LOGNAME", "LNAME", "USERNAME"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(typer.Exit):
-        snakemake_process.execute(["--dry-run", "--quiet", "host"], captured=True, unfinished=None)
+        snakemake_process.execute(["--dry-run", "--quiet", "host"], True, None, warnings=["told"])
     said = capsys.readouterr().err
     assert said.startswith("MissingInputException in rule all")
     assert "nobody makes this" in said
+    assert "told" not in said, "what was printed before is not printed again"

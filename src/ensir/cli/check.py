@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,7 +79,7 @@ def checked(config: str, results: str | None) -> Checked:
             raise typer.Exit(2) from error
     cost = estimate(found.headers)
     _tell([*warnings, cost.warning] if cost.warning else warnings)
-    return found
+    return replace(found, warnings=warnings)
 
 
 class _Collector(logging.Handler):

@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +59,7 @@ class Launch:
     profile: Path
     cores: int | None
     more: list[str]
+    warnings: Sequence[str]
 
     def snakemake(self, *options: str, captured: bool = False, shown: bool = False) -> str:
         """Run Snakemake; returns what it prints, if that is captured. `shown` puts our display in its place.
@@ -74,7 +75,7 @@ class Launch:
             *("--snakefile", str(workflow_files.folder() / "Snakefile")),
             *self.more,
         ]
-        return execute(arguments, captured, self.layout.unfinished if shown else None)
+        return execute(arguments, captured, self.layout.unfinished if shown else None, self.warnings)
 
     def run(self, unlock: bool = False) -> None:
         """Run the workflow, if so without a lock that was left; print the result table, and where everything is."""
@@ -190,7 +191,8 @@ def _checked(
             "folder of yours"
         )
     path = config or workflow_files.default_configuration()
-    plan = checked(str(path), results).plan
+    found = checked(str(path), results)
+    plan = found.plan
     if foreign := check.foreign(plan):
         result, other, keys = foreign
         raise InputError(
@@ -206,4 +208,5 @@ def _checked(
             "--results DIR",
             err=True,
         )
-    return Launch(path, results, plan.layout, workflow_files.profile(profile), cores, ctx.meta["snakemake"])
+    profile_folder, more = workflow_files.profile(profile), ctx.meta["snakemake"]
+    return Launch(path, results, plan.layout, profile_folder, cores, more, found.warnings)

@@ -30,7 +30,9 @@ BEGINNING = re.compile(
 )
 
 
-def execute(arguments: Sequence[str], captured: bool, unfinished: Path | None) -> str:
+def execute(
+    arguments: Sequence[str], captured: bool, unfinished: Path | None, warnings: Sequence[str] = ()
+) -> str:
     """Run Snakemake in a process group of its own; what stops this process stops it and its jobs.
 
     Parameters
@@ -42,6 +44,8 @@ def execute(arguments: Sequence[str], captured: bool, unfinished: Path | None) -
     unfinished : Path or None
         The folder of unfinished work, where a training that is stopped keeps its checkpoint, of a run that is shown by
         `snakemake_logger_plugin_ensir`; None: Snakemake speaks for itself.
+    warnings : sequence of str
+        What was printed before: where Snakemake fails, it is not printed again.
 
     Returns
     -------
@@ -85,7 +89,8 @@ def execute(arguments: Sequence[str], captured: bool, unfinished: Path | None) -
             _note_checkpoints(stop, unfinished)
         raise stop
     if process.returncode:
-        typer.echo(said, nl=False, err=True)
+        lines = said.splitlines(keepends=True)
+        typer.echo("".join(line for line in lines if line.rstrip() not in warnings), nl=False, err=True)
         typer.echo(
             "failed: fix what is said above, and run the same command; after a kill, `ensir resume`", err=True
         )

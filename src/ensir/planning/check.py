@@ -57,10 +57,11 @@ def plan(raw: dict[str, Any], source: str, files: Sequence[str], prefix: str = "
 
 @dataclass(frozen=True)
 class Checked:
-    """The plan of a configuration without mistakes, and the headers of its files."""
+    """The plan of a configuration without mistakes, the headers of its files, and the warnings that were printed."""
 
     plan: Plan
     headers: Headers
+    warnings: Sequence[str] = ()
 
 
 def check(path: str, results: str | None = None) -> Checked:
