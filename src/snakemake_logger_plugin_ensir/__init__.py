@@ -79,6 +79,9 @@ class LogHandler(LogHandlerBase):
         )
         self.stopping = self.stopped = self.closed = False
         self.said: set[str] = set()
+        self.interrupted: list[
+            str
+        ] = []  # errors that are none if Snakemake says next that it was interrupted, too
         self.reason = self.last_failed = ""
         self.drawing, self.updating = threading.Thread(target=self._draw, daemon=True), threading.Lock()
         self.end = threading.Event()
@@ -128,6 +131,8 @@ class LogHandler(LogHandlerBase):
                 self._read_logs()
                 self.display.close()
                 if self.run.began is not None and not self.stopped:
+                    for line in self.interrupted:
+                        self.display.say(line)
                     again = " at first" if self.run.done == self.run.total else ""
                     failed = f", {self.run.failed} failed{again}" if self.run.failed else ""
                     seconds = clock(time.monotonic() - self.run.began)
@@ -180,7 +185,11 @@ class LogHandler(LogHandlerBase):
         self.last_failed = job.name
         if error or ours:
             where = f"; log: {os.path.relpath(job.log.path)}" if job.log else ""
-            self.display.say(f"error: {job.name}: {error or self.reason or 'failed'}{where}")
+            line = f"error: {job.name}: {why or 'failed'}{where}"
+            if "SIGINT" in why or (self.interrupted and not why):
+                self.interrupted.append(line)
+            else:
+                self.display.say(line)
         self.reason = ""
         return bool(error)
 
@@ -270,6 +279,8 @@ def _how_it_ended(code: str | None, sent: str | None) -> str:
         return "was killed (SIGKILL); there may be too little memory"
     if sent == "SIGTERM" or number == 143:
         return "was stopped (SIGTERM)"
+    if sent == "SIGINT" or number == 130:
+        return "was stopped (SIGINT)"
     if sent or number > 128:
         return f"was stopped by {sent or f'signal {number - 128}'}"
     return f"ended with exit code {number}"

@@ -125,6 +125,7 @@ def test_an_error_is_one_line_with_the_log(feed: Feed):
         ("died with <Signals.SIGKILL: 9>.", "was killed (SIGKILL); there may be too little memory"),
         ("returned non-zero exit status 137.", "was killed (SIGKILL); there may be too little memory"),
         ("returned non-zero exit status 143.", "was stopped (SIGTERM)"),
+        ("returned non-zero exit status 131.", "was stopped by signal 3"),
         ("returned non-zero exit status 3.", "ended with exit code 3"),
     ],
 )
@@ -133,6 +134,26 @@ def test_a_job_that_wrote_no_error(feed: Feed, ended: str, said: str):
     feed(LogEvent.ERROR, f"Command 'x' {ended}")
     feed(LogEvent.JOB_ERROR, **error(7, "score.log"))
     assert feed.shown() == [f"error: score a on set5: {said}; log: score.log"]
+
+
+@pytest.mark.parametrize("all_were", [True, False])
+def test_a_job_that_was_interrupted(feed: Feed, all_were: bool):
+    """Before Snakemake, which hears of Ctrl-C, too: no error; alone: one that is told at the end."""
+    for number in (6, 7):
+        feed.begin(number, f"score {number}", f"{number}.log")
+    for number in (6, 7):
+        feed(LogEvent.ERROR, f"Command '{number}' returned non-zero exit status 130.")
+    for number in (6, 7):
+        feed(LogEvent.JOB_ERROR, **error(number, f"{number}.log"))
+    if all_were:
+        feed(None, "Terminating processes on user request, this might take some time.")
+    feed.handler.close()
+    told = [
+        "error: score 6: was stopped (SIGINT); log: 6.log",
+        "error: score 7: failed; log: 7.log",
+        "0 of 10 jobs in 0:00, 2 failed",
+    ]
+    assert feed.shown() == ([] if all_were else told)
 
 
 def test_what_a_stop_stops_is_no_error(feed: Feed):
