@@ -67,7 +67,8 @@ class RunningPsnr:
 
     def __init__(self, peak: float, of_luma: bool = False):
         self.of_luma, self.peak, self.total, self.size = of_luma, peak, 0.0, 0
-        self.scratch = (np.empty(8), np.empty(64), np.empty(64, np.int64))  # `LANES` and `DEPTH` of the kernel
+        # `LANES` and `DEPTH` of the kernel
+        self.scratch = (np.empty(8), np.empty(64), np.empty(64, np.int64))
 
     def add(
         self, y: Float64[np.ndarray, "row width"], x: Float64[np.ndarray, "row width"], fresh: int
