@@ -28,6 +28,8 @@ class Images(dict[str, str]):
         How many images are left out: beside those of the pattern, or excluded.
     folder : str
         The folder below which all of them are, as the pattern names it.
+    limited : bool
+        Whether a part of the pattern takes few of the images, on purpose.
     unmatched : list of str
         Where they were matched to other images: the names that those lack.
     """
@@ -35,6 +37,7 @@ class Images(dict[str, str]):
     parts: tuple[str, ...] = ()
     beside: int = 0
     folder: str = ""
+    limited: bool = False
     unmatched: Sequence[str] = ()
 
 
@@ -96,7 +99,7 @@ def find(
     _by_form(images, key)
     files.warn(key)
     ordered = Images(sorted(images.items()))
-    ordered.parts, ordered.folder = named.parts, files.base
+    ordered.parts, ordered.folder, ordered.limited = named.parts, files.base, named.limited
     ordered.beside = files.beside() + len(set[str]().union(*excluded.values()))
     return ordered
 

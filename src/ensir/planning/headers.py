@@ -13,7 +13,6 @@ from ensir.errors import InputError
 from ensir.images import image_files
 from ensir.images.codes import Header
 from ensir.images.cropping import BORDER
-from ensir.images.patterns import Pattern
 from ensir.networks import examples
 from ensir.planning.plan import Plan
 
@@ -279,7 +278,7 @@ class _Checked:
     def tell_of_missing_targets(self) -> None:
         """Warn where inputs and all predictions are of a few more images than targets, which no key leaves out."""
         pattern, exclude = (getattr(self.settings, name, None) for name in ("target", "exclude"))
-        if not pattern or exclude or Pattern(pattern, self.key).limited:
+        if not pattern or exclude or getattr(self.targets, "limited", False):
             return
         spare = [
             set(getattr(files, "unmatched", ()))
