@@ -61,7 +61,7 @@ screenshot: $(INSTALLED_FOR_TESTS)  ## photograph results/report.html for README
 recording: $(INSTALLED_FOR_TESTS)  ## record the default run on a terminal for docs/compare.md: docs/run.svg
 	$(BIN)/python docs/record.py docs/run.svg $(BIN)/ensir run
 
-test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 8 minutes)
+test: $(INSTALLED_FOR_TESTS)  ## run the tests (under 6 minutes)
 	$(PYTEST) -m "not cluster and not cluster_all and not slow and not faults and not faults_all and not pretrained and not browser and not meanshift and not processors"
 
 test-long: $(INSTALLED_FOR_TESTS)  ## test-slow, -faults, -browser, -pretrained and -meanshift in one, which share whole runs
