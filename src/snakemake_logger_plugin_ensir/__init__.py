@@ -79,9 +79,8 @@ class LogHandler(LogHandlerBase):
         )
         self.stopping = self.stopped = self.closed = False
         self.said: set[str] = set()
-        self.interrupted: list[
-            str
-        ] = []  # errors that are none if Snakemake says next that it was interrupted, too
+        # Errors that are none if Snakemake says next that it was interrupted, too.
+        self.interrupted: list[str] = []
         self.reason = self.last_failed = ""
         self.drawing, self.updating = threading.Thread(target=self._draw, daemon=True), threading.Lock()
         self.end = threading.Event()

@@ -2,11 +2,11 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
+import numpy as np
 import torch
-from bench import ENSIR, FRAMES, HEIGHT, NAMES, WIDTH, fitted, reference, row
+from bench import ENSIR, FRAMES, HEIGHT, NAMES, WIDTH, best, fitted, reference, row
 
 import ensir
 from ensir.cells import statistics
@@ -28,16 +28,6 @@ def seconds_of(work, repeats=100):
     return start.elapsed_time(end) / 1e3 / repeats
 
 
-def seconds_of_em(cells, options, device):
-    """Return the shortest time of three runs, after one that does not count."""
-    times = []
-    for _ in range(4):
-        start = time.perf_counter()
-        estimate_weights(cells, cells, options, device, lambda done, total: None)
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
-
-
 def main():
     if not torch.cuda.is_available():
         sys.exit("PyTorch finds no CUDA GPU here")
@@ -53,8 +43,8 @@ def main():
         f"{torch.cuda.get_device_name()}\n\n| work | measured | wanted | beside |\n| --- | --- | --- | --- |"
     )
     filters = ensir.fit(
-        list(x.reshape(3, 3, 4, 256, 256).swapaxes(0, 2).swapaxes(1, 2)),
-        list(y.reshape(3, 4, 256, 256).swapaxes(0, 1)),
+        list(np.moveaxis(x.reshape(3, 3, 4, 256, 256), 2, 0)),
+        list(np.moveaxis(y.reshape(3, 4, 256, 256), 1, 0)),
         method="local_filters",
     )
     tables = {
@@ -71,7 +61,10 @@ def main():
     for width in (8, 32):
         options = {**ENSIR, "bin_width": width}
         cells = statistics.cells_of(count(x, y, NAMES[:3], width), options).without_folds()
-        gpu, cpu = (seconds_of_em(cells, options, device) for device in ("cuda", "cpu"))
+        gpu, cpu = (
+            best(lambda run=(cells, cells, options, device): estimate_weights(*run, lambda *_: None), 3)
+            for device in ("cuda", "cpu")
+        )
         row(
             f"EM, all cells of R, G and B, b = {width}",
             f"{gpu:.2f} s",

@@ -202,9 +202,8 @@ def test_images_of_12_bits_in_files_of_16(folder):
             image_files.write(folder / f"test/{name}/test{n}.png", values)
     raw = config()
     raw["models"]["a"]["value_range"] = [0, 65535]
-    raw["experiments"]["one"]["methods"] = {
-        "average": {}
-    }  # nothing is fitted to the reference, which has 8 bits
+    # Nothing is fitted to the reference, which has 8 bits.
+    raw["experiments"]["one"]["methods"] = {"average": {}}
     found = mistakes(raw)
     assert [line.partition(": ")[0] for line in found] == [
         "datasets.test.input", "datasets.test.target", "models.b.path",

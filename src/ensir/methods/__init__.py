@@ -8,9 +8,9 @@ the reference. Such a module also has
   `fill(everything, settings)`, those of empty cells; where a setting may be "auto", or the method is `judged`,
   `held_out(everything, settings, device)`, the settings that "auto" stands for and the squared error of each image
   (or fold) with the weights of the others, and `losses(errors, counts)`, what is least for the best settings;
-- for a fit: `fit(source, settings, progress)`, the arrays that `Method` works with, of the statistics or the
-  images of the reference; `DIMENSIONS`, the names of their dimensions; where the method is `judged`, `held_out_gains
-  (arrays)`, the gain of each image over the plain average, in dB, when held out; perhaps `summary(fit)`, for people.
+- for a fit: `fit(source, settings, progress)`, the arrays that `Method` works with, of the statistics or the images
+  of the reference; `DIMENSIONS`, the names of their dimensions; perhaps `summary(fit)`, for people; where the method
+  is `judged`, `held_out_gains(arrays)`, the gain of each image over the plain average, in dB, when held out.
 """
 
 from __future__ import annotations

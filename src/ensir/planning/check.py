@@ -123,16 +123,13 @@ def replaced(plan: Plan, file: Path) -> tuple[str, list[str]] | None:
     experiments : list of str
         Experiments that both have under one name, and differ: all of their results are replaced.
     """
-    try:
-        run = json.loads(Path(plan.layout.provenance).read_text(encoding="utf-8"))["run"]
-        (other,) = run["config_files"]
-    except (OSError, ValueError, KeyError, TypeError):  # none, or from before files were recorded
+    if not (last := _last_run(plan)):
         return None
-    wanted = json.loads(json.dumps(Reads(plan).used_sections()))
-    if other == from_here(file) or run["config"] == wanted:
+    files, ran, wanted = last
+    if len(files) != 1 or files[0] == from_here(file) or ran == wanted:
         return None
-    before, now = run["config"].get("experiments", {}), wanted["experiments"]
-    return str(other), [name for name in now if name in before and now[name] != before[name]]
+    before, now = ran.get("experiments", {}), wanted["experiments"]
+    return files[0], [name for name in now if name in before and now[name] != before[name]]
 
 
 def foreign(plan: Plan) -> tuple[str, str, list[str]] | None:
@@ -150,16 +147,23 @@ def foreign(plan: Plan) -> tuple[str, str, list[str]] | None:
     keys : list of str
         The keys that differ; None without any, or where all results have records.
     """
+    if not (last := _last_run(plan)):
+        return None
+    files, ran, wanted = last
+    keys = sorted(_differences(ran, wanted))
+    results = (result for job in jobs(Reads(plan)) for result in job.results) if keys else ()
+    strange = next((one for one in results if os.path.exists(one) and not _is_recorded(one)), None)
+    return (strange, ", ".join(files), keys) if strange else None
+
+
+def _last_run(plan: Plan) -> tuple[list[str], dict[str, Any], dict[str, Any]] | None:
+    """Return the configuration files of the last run, the keys that its results depend on, and the plan's own."""
     try:
         run = json.loads(Path(plan.layout.provenance).read_text(encoding="utf-8"))["run"]
-        before, other = run["config"], ", ".join(map(str, run["config_files"]))
+        files, ran = [*map(str, run["config_files"])], run["config"]
     except (OSError, ValueError, KeyError, TypeError):  # none, or from before files were recorded
         return None
-    reads = Reads(plan)
-    keys = sorted(_differences(before, json.loads(json.dumps(reads.used_sections()))))
-    results = (result for job in jobs(reads) for result in job.results) if keys else ()
-    strange = next((one for one in results if os.path.exists(one) and not _is_recorded(one)), None)
-    return (strange, other, keys) if strange else None
+    return files, ran, json.loads(json.dumps(Reads(plan).used_sections()))
 
 
 def _is_recorded(result: str) -> bool:
